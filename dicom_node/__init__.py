@@ -1,0 +1,1 @@
+"""The DICOM room: receive, keep, index, answer and send back. Knows no pixels."""

@@ -1,0 +1,164 @@
+"""Does it work here? What an operator asks before an outage, and during one."""
+
+import os
+import socket
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from dicom_node.errors import NodeError
+from dicom_node.index import FILE as INDEX_FILE
+from dicom_node.index import IndexReader
+from dicom_node.ledger import FILE as LEDGER_FILE
+from dicom_node.ledger import LedgerReader
+from dicom_node.pacs import Pacs
+from dicom_node.quarantine import FOLDER as QUARANTINE
+from dicom_node.quarantine import list_quarantine
+from dicom_node.settings import PacsSettings, Settings
+
+_LOOPBACK: Final = ("127.", "::1", "localhost")
+_CONNECT_TIMEOUT_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check: `outcome` is `ok`, `warning` or `failed`; `words` say what to do."""
+
+    name: str
+    outcome: str
+    words: str
+
+
+def run_checks(settings: Settings) -> list[CheckResult]:
+    """Check everything that can be checked without changing anything."""
+    checks: list[Callable[[Settings], CheckResult]] = [
+        _check_data_folder,
+        _check_room,
+        _check_dicom_port,
+        _check_web_port,
+        _check_sqlite,
+    ]
+    results = [check(settings) for check in checks]
+    results += [_check_pacs(pacs, settings.dicom.ae_title) for pacs in settings.pacs]
+    if not settings.pacs:
+        words = "none is configured: nothing will be returned; set pacs.host, port and ae_title"
+        results.append(CheckResult("PACS", "warning", words))
+    return results
+
+
+def node_status(settings: Settings) -> dict[str, Any]:
+    """Return what the node holds, what it owes, and which of its ports answer."""
+    data = settings.node.data
+    counts = IndexReader(data / INDEX_FILE).counts()
+    owed: dict[str, int] = {}
+    for destination in LedgerReader(data / LEDGER_FILE).destinations():
+        for state, number in destination.counts.items():
+            owed[state] = owed.get(state, 0) + number
+    return {
+        "name": settings.node.name,
+        "data": str(data.resolve()),
+        "is_receiving": is_listening(settings.dicom.host, settings.dicom.port),
+        "is_serving": is_listening(settings.web.host, settings.web.port),
+        **counts,
+        "quarantined": len(list_quarantine(data / QUARANTINE)),
+        "free_bytes": _free_bytes(data),
+        "delivery": owed,
+    }
+
+
+def is_listening(host: str, port: int) -> bool:
+    """Tell whether something accepts connections there."""
+    target = "127.0.0.1" if host in ("0.0.0.0", "") else host
+    try:
+        with socket.create_connection((target, port), _CONNECT_TIMEOUT_S):
+            return True
+    except OSError:
+        return False
+
+
+def _check_data_folder(settings: Settings) -> CheckResult:
+    data = settings.node.data
+    existing = data if data.exists() else _nearest_parent(data)
+    if not os.access(existing, os.W_OK | os.X_OK):
+        words = f"{data} cannot be written by this user; change its owner or node.data"
+        return CheckResult("data folder", "failed", words)
+    return CheckResult("data folder", "ok", str(data.resolve()))
+
+
+def _check_room(settings: Settings) -> CheckResult:
+    free = _free_bytes(settings.node.data)
+    words = f"{free / 1e9:.1f} GB free, {settings.storage.reserve_bytes / 1e9:.1f} GB in reserve"
+    outcome = "ok" if free > settings.storage.reserve_bytes else "failed"
+    return CheckResult("disk", outcome, words)
+
+
+def _check_dicom_port(settings: Settings) -> CheckResult:
+    dicom = settings.dicom
+    where = f"{dicom.ae_title} at {dicom.host} port {dicom.port}"
+    if not is_listening(dicom.host, dicom.port):
+        failure = _bind_failure(dicom.host, dicom.port)
+        if failure:
+            return CheckResult("DICOM port", "failed", f"{where}: {failure}")
+    elif not _answers_echo(dicom.host, dicom.port, dicom.ae_title):
+        words = f"{where} is taken by something that does not answer our C-ECHO"
+        return CheckResult("DICOM port", "failed", words)
+    if dicom.host.startswith(_LOOPBACK):
+        words = f"{where} is reached only from this machine; set dicom.host for scanners"
+        return CheckResult("DICOM port", "warning", words)
+    return CheckResult("DICOM port", "ok", where)
+
+
+def _check_web_port(settings: Settings) -> CheckResult:
+    web = settings.web
+    where = f"{web.host} port {web.port}"
+    failure = None if is_listening(web.host, web.port) else _bind_failure(web.host, web.port)
+    if failure:
+        return CheckResult("web port", "failed", f"{where}: {failure}")
+    return CheckResult("web port", "ok", where)
+
+
+def _check_sqlite(settings: Settings) -> CheckResult:
+    version = sqlite3.sqlite_version
+    words = f"version {version}, one writer for each file"
+    return CheckResult("SQLite", "ok", words)
+
+
+def _check_pacs(pacs: PacsSettings, our_ae_title: str) -> CheckResult:
+    where = f"{pacs.ae_title} at {pacs.host} port {pacs.port}"
+    try:
+        Pacs(pacs, our_ae_title).probe()
+    except NodeError as error:
+        # out of reach is what the node is for: worth knowing, not a fault of the set-up
+        return CheckResult(f"PACS {pacs.name}", "warning", f"{where}: {error}")
+    return CheckResult(f"PACS {pacs.name}", "ok", f"{where} answers C-ECHO")
+
+
+def _answers_echo(host: str, port: int, ae_title: str) -> bool:
+    target = "127.0.0.1" if host in ("0.0.0.0", "") else host
+    try:
+        Pacs(PacsSettings("self", ae_title, target, port), ae_title).probe()
+    except NodeError:
+        return False
+    return True
+
+
+def _bind_failure(host: str, port: int) -> str | None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as exc:
+            return exc.strerror or "it cannot be listened on"
+    return None
+
+
+def _free_bytes(data: Path) -> int:
+    status = os.statvfs(data if data.exists() else _nearest_parent(data))
+    return status.f_bavail * status.f_frsize
+
+
+def _nearest_parent(path: Path) -> Path:
+    return next(parent for parent in path.resolve().parents if parent.exists())

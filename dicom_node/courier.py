@@ -1,0 +1,140 @@
+"""A child process that talks to one PACS, and can be killed when the PACS freezes."""
+
+import multiprocessing
+import signal
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from dicom_node.errors import NodeError, PeerUnreachable
+from dicom_node.log import configure_logging
+from dicom_node.pacs import CommitmentAnswer, Pacs, Receipt, Shipment
+from dicom_node.settings import PacsSettings
+
+_START_S = 30.0
+"""How much longer a first answer may take, while the child starts, seconds."""
+
+
+class Courier:
+    """Runs the conversations of a `Pacs` in a child process.
+
+    An answer that does not come in time kills the child; the next conversation starts another.
+
+    Parameters
+    ----------
+    settings : PacsSettings
+    our_ae_title : str
+    """
+
+    def __init__(self, settings: PacsSettings, our_ae_title: str) -> None:
+        self._settings = settings
+        self._our_ae_title = our_ae_title
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
+
+    def probe(self) -> None:
+        """See `Pacs.probe`."""
+        self._call("probe")
+
+    def held_instances(self, study_instance_uid: str, series_instance_uid: str) -> set[str] | None:
+        """See `Pacs.held_instances`."""
+        held: set[str] | None = self._call(
+            "held_instances", study_instance_uid, series_instance_uid
+        )
+        return held
+
+    def request_commitment(
+        self, transaction_uid: str, instances: Sequence[tuple[str, str]]
+    ) -> CommitmentAnswer:
+        """See `Pacs.request_commitment`."""
+        answer: CommitmentAnswer = self._call("request_commitment", transaction_uid, instances)
+        return answer
+
+    def send(self, shipments: Sequence[Shipment]) -> Iterator[Receipt]:
+        """See `Pacs.send`.
+
+        Raises
+        ------
+        PeerUnreachable
+            The PACS froze; what has no receipt has an unknown outcome.
+        """
+        self._ask("send", shipments)
+        for _ in shipments:
+            yield self._answer()
+
+    def stop(self) -> None:
+        """End the child at once."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+        if self._pipe is not None:
+            self._pipe.close()
+        self._process = self._pipe = None
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        self._ask(method, *arguments)
+        return self._answer()
+
+    def _ask(self, method: str, *arguments: Any) -> None:
+        if self._process is None or not self._process.is_alive():
+            self.stop()
+            self._start()
+        assert self._pipe is not None  # just started
+        self._pipe.send((method, arguments))
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_run,
+            args=(theirs, self._settings, self._our_ae_title),
+            name=f"courier-{self._settings.name}",
+            daemon=True,
+        )
+        self._process.start()
+        theirs.close()
+        self._pipe = ours
+        if not ours.poll(_START_S) or ours.recv() != "ready":
+            self.stop()
+            raise PeerUnreachable("the sending process did not start")
+
+    def _answer(self) -> Any:
+        assert self._pipe is not None  # asked before
+        patience_s = self._settings.answer_timeout_s + 2 * self._settings.connect_timeout_s
+        try:
+            answer = self._pipe.recv() if self._pipe.poll(patience_s) else None
+        except (EOFError, OSError):
+            answer = PeerUnreachable("the sending process ended")
+        if answer is None:
+            answer = PeerUnreachable("it accepts connections but does not answer")
+        if isinstance(answer, NodeError):
+            if isinstance(answer, PeerUnreachable):
+                self.stop()
+            raise answer
+        return answer[0]
+
+
+def _run(pipe: Connection, settings: PacsSettings, our_ae_title: str) -> None:
+    """Serve conversations until the pipe ends; the parent decides when."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    configure_logging()
+    pacs = Pacs(settings, our_ae_title)
+    try:
+        pipe.send("ready")
+        while True:
+            method, arguments = pipe.recv()
+            _converse(pipe, pacs, method, arguments)
+    except (EOFError, OSError):
+        return  # the parent is gone
+
+
+def _converse(pipe: Connection, pacs: Pacs, method: str, arguments: Any) -> None:
+    try:
+        if method == "send":
+            for receipt in pacs.send(*arguments):
+                pipe.send((receipt,))
+        else:
+            pipe.send((getattr(pacs, method)(*arguments),))
+    except NodeError as error:
+        pipe.send(error)

@@ -1,0 +1,293 @@
+"""Bounded reader of the few elements we index, straight from the received bytes.
+
+It walks the whole data set once to be sure that it is complete, keeps only what the index needs,
+and never recurses, inflates without a cap or builds objects for what it skips.
+"""
+
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+)
+
+from dicom_node.errors import BadDataset, UnsafeUid
+
+MAXIMUM_ELEMENTS: Final = 1_000_000
+MAXIMUM_DEPTH: Final = 64
+MAXIMUM_VALUE_BYTES: Final = 4096
+INFLATE_CAP_BYTES: Final = 512 * 1024**2
+INFLATED_HEADER_BYTES: Final = 8 * 1024**2
+
+TEXT_ELEMENTS: Final[dict[int, str]] = {
+    0x00080005: "specific_character_set",
+    0x00080016: "sop_class_uid",
+    0x00080018: "sop_instance_uid",
+    0x00080020: "study_date",
+    0x00080030: "study_time",
+    0x00080050: "accession_number",
+    0x00080060: "modality",
+    0x00080090: "referring_physician_name",
+    0x00081030: "study_description",
+    0x0008103E: "series_description",
+    0x00100010: "patient_name",
+    0x00100020: "patient_id",
+    0x00100021: "issuer_of_patient_id",
+    0x00100030: "patient_birth_date",
+    0x00100040: "patient_sex",
+    0x00180015: "body_part_examined",
+    0x0020000D: "study_instance_uid",
+    0x0020000E: "series_instance_uid",
+    0x00200010: "study_id",
+    0x00200011: "series_number",
+    0x00200013: "instance_number",
+    0x00200032: "image_position_patient",
+    0x00200037: "image_orientation_patient",
+    0x00200060: "laterality",
+    0x00280004: "photometric_interpretation",
+    0x00280008: "number_of_frames",
+}
+"""Elements kept as text."""
+
+NUMBER_ELEMENTS: Final[dict[int, str]] = {
+    0x00280010: "rows",
+    0x00280011: "columns",
+    0x00280100: "bits_allocated",
+}
+"""Elements kept as unsigned short numbers (VR US)."""
+
+_LAST_INDEXED: Final = max(NUMBER_ELEMENTS)
+_PIXEL_DATA: Final = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+_UNDEFINED: Final = 0xFFFFFFFF
+_ITEM: Final = 0xFFFEE000
+_ITEM_END: Final = 0xFFFEE00D
+_SEQUENCE_END: Final = 0xFFFEE0DD
+_LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_SHORT_VRS: Final = frozenset(
+    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
+)
+_BLANK_VRS: Final = frozenset((b"  ", b"\0\0"))  # written by some scanners, with a short length
+_UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
+_UID_LENGTH: Final = 64
+_DELIMITERS: Final = set(map(ord, "\n\f\r\t^=\\"))
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The indexed elements of one data set.
+
+    `values` maps DICOM keywords in snake case to text; what is absent is absent. `numbers` holds
+    Rows, Columns and BitsAllocated.
+    """
+
+    values: dict[str, str]
+    numbers: dict[str, int]
+
+    def text(self, keyword: str) -> str:
+        """Return an element's text, '' when absent."""
+        return self.values.get(keyword, "")
+
+    def integer(self, keyword: str) -> int | None:
+        """Return an element as a whole number, None when it is absent or not one."""
+        if keyword in self.numbers:
+            return self.numbers[keyword]
+        try:
+            number = int(float(self.text(keyword)))
+        except (ValueError, OverflowError):
+            return None
+        return number if abs(number) < 2**31 else None
+
+
+def is_valid_uid(uid: str) -> bool:
+    """Tell whether a UID is only digits and dots, at most 64 characters (PS3.5 section 9.1).
+
+    Leading zeros are tolerated: scanners write them, and they are safe in a path.
+    """
+    return len(uid) <= _UID_LENGTH and _UID.fullmatch(uid) is not None
+
+
+def check_uid(uid: str, keyword: str) -> str:
+    """Return the UID, or raise UnsafeUid naming the element and never its value."""
+    if not is_valid_uid(uid):
+        raise UnsafeUid(f"{keyword} is missing or is not a UID of digits and dots")
+    return uid
+
+
+def read_header(dataset: bytes | memoryview, transfer_syntax_uid: str) -> Header:
+    """Read what we index and check that the data set is whole.
+
+    Parameters
+    ----------
+    dataset : bytes-like
+        An encoded data set without file meta information.
+    transfer_syntax_uid : str
+        How it is encoded; an unknown one is taken as Explicit VR Little Endian, as PS3.5 A.4
+        demands of every encapsulated syntax.
+
+    Returns
+    -------
+    Header
+
+    Raises
+    ------
+    BadDataset
+        It is cut off, nested too deeply, or cannot be understood.
+    """
+    if transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
+        dataset, is_whole = _inflate(dataset)
+        walker = _Walker(memoryview(dataset), "<", is_explicit=True)
+    else:
+        is_whole = True
+        order = ">" if transfer_syntax_uid == ExplicitVRBigEndian else "<"
+        explicit = transfer_syntax_uid != ImplicitVRLittleEndian
+        walker = _Walker(memoryview(dataset), order, is_explicit=explicit)
+    raw = walker.walk(is_whole=is_whole)
+    if not raw:
+        raise BadDataset("the data set holds none of the elements that identify an instance")
+    return _decode(raw, walker.order)
+
+
+def _inflate(dataset: bytes | memoryview) -> tuple[bytes, bool]:
+    """Return the inflated start of a deflated data set, and whether that is all of it."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    kept, total, data = bytearray(), 0, bytes(dataset)
+    try:
+        while not inflater.eof:
+            chunk = inflater.decompress(data, 1 << 20)
+            if not chunk and not inflater.eof:
+                raise BadDataset("the deflated data set is cut off")
+            total += len(chunk)
+            if total > INFLATE_CAP_BYTES:
+                raise BadDataset("the deflated data set inflates beyond the accepted size")
+            kept += chunk[: max(0, INFLATED_HEADER_BYTES - len(kept))]
+            data = inflater.unconsumed_tail
+    except zlib.error as exc:
+        raise BadDataset("the deflated data set cannot be inflated") from exc
+    return bytes(kept), total == len(kept)
+
+
+class _Walker:
+    """One pass over an encoded data set."""
+
+    def __init__(self, data: memoryview, order: str, *, is_explicit: bool) -> None:
+        self.data = data
+        self.order = order
+        self.is_explicit = is_explicit
+        self.position = 0
+        self.elements = 0
+        self.explicit_head = struct.Struct(order + "HH2sH")
+        self.implicit_head = struct.Struct(order + "HHL")
+        self.uint32 = struct.Struct(order + "L")
+
+    def walk(self, *, is_whole: bool) -> dict[int, bytes]:
+        found: dict[int, bytes] = {}
+        has_pixels, end = False, len(self.data)
+        try:
+            while end - self.position >= 8:
+                tag, _, length = self._element(self.is_explicit)
+                if tag in TEXT_ELEMENTS or tag in NUMBER_ELEMENTS:
+                    self._keep(found, tag, length)
+                self._skip_value(length)
+                has_pixels |= tag in _PIXEL_DATA
+            if end != self.position and any(self.data[self.position :]):
+                raise BadDataset("the data set ends inside an element")
+        except (BadDataset, struct.error) as exc:
+            # what follows complete pixels, or lies past the part of a deflated set we kept,
+            # cannot make the instance incomplete
+            if has_pixels or (not is_whole and self._is_past_index(found)):
+                return found
+            if isinstance(exc, BadDataset):
+                raise
+            raise BadDataset("the data set ends inside an element") from exc
+        return found
+
+    @staticmethod
+    def _is_past_index(found: dict[int, bytes]) -> bool:
+        return bool(found) and max(found) >= _LAST_INDEXED
+
+    def _keep(self, found: dict[int, bytes], tag: int, length: int) -> None:
+        if length != _UNDEFINED and tag not in found:
+            stop = min(self.position + min(length, MAXIMUM_VALUE_BYTES), len(self.data))
+            found[tag] = bytes(self.data[self.position : stop])
+
+    def _element(self, is_explicit: bool) -> tuple[int, bytes, int]:
+        """Read one element's head: (tag, VR, value length); the position moves behind it."""
+        self.elements += 1
+        if self.elements > MAXIMUM_ELEMENTS:
+            raise BadDataset("the data set holds more elements than we accept")
+        if not is_explicit:
+            group, element, length = self.implicit_head.unpack_from(self.data, self.position)
+            self.position += 8
+            return group << 16 | element, b"", length
+        group, element, vr, length = self.explicit_head.unpack_from(self.data, self.position)
+        self.position += 8
+        if group == 0xFFFE:  # items have no VR: their length is 32 bits in its place
+            (length,) = self.uint32.unpack_from(self.data, self.position - 4)
+        elif vr in _LONG_VRS:
+            (length,) = self.uint32.unpack_from(self.data, self.position)
+            self.position += 4
+        elif vr not in _SHORT_VRS and vr not in _BLANK_VRS:
+            raise BadDataset("the data set holds an element whose value representation is unknown")
+        return group << 16 | element, vr, length
+
+    def _skip_value(self, length: int) -> None:
+        if length == _UNDEFINED:
+            self._skip_sequence()
+        elif length > len(self.data) - self.position:
+            raise BadDataset("the data set is cut off: an element is longer than what arrived")
+        else:
+            self.position += length
+
+    def _skip_sequence(self) -> None:
+        """Move behind a sequence of undefined length and all that is nested in it."""
+        # one entry a level: (inside an item?, are its elements explicit?)
+        levels = [(False, self.is_explicit)]
+        while levels:
+            if len(levels) > 2 * MAXIMUM_DEPTH:
+                raise BadDataset("the data set nests sequences too deeply")
+            in_item, is_explicit = levels[-1]
+            tag, vr, length = self._element(is_explicit)
+            if tag in (_SEQUENCE_END, _ITEM_END):
+                levels.pop()
+            elif length != _UNDEFINED:
+                self._skip_value(length)
+            elif tag == _ITEM:
+                levels.append((True, is_explicit))
+            elif in_item:
+                # an unknown element of undefined length is encoded implicit (PS3.5 6.2.2)
+                levels.append((False, is_explicit and vr != b"UN"))
+            else:
+                raise BadDataset("the data set holds a sequence that is not closed")
+
+
+def _decode(raw: dict[int, bytes], order: str) -> Header:
+    character_set = raw.get(0x00080005, b"").decode("ascii", "replace")
+    values = {
+        keyword: _text(raw[tag], character_set)
+        for tag, keyword in TEXT_ELEMENTS.items()
+        if tag in raw
+    }
+    numbers = {
+        keyword: struct.unpack(order + "H", raw[tag][:2])[0]
+        for tag, keyword in NUMBER_ELEMENTS.items()
+        if len(raw.get(tag, b"")) >= 2
+    }
+    return Header(values, numbers)
+
+
+def _text(value: bytes, character_set: str) -> str:
+    """Decode a value; what cannot be decoded becomes replacement characters (PS3.5 6.1)."""
+    if value.isascii() and b"\x1b" not in value:
+        return value.decode("ascii").strip(" \0")
+    terms = [term.strip() for term in character_set.split("\\")]
+    try:
+        text = decode_bytes(value, convert_encodings(terms), _DELIMITERS)
+    except (LookupError, UnicodeError, ValueError):
+        text = value.decode("utf-8", "replace")
+    return text.strip(" \0")

@@ -1,0 +1,344 @@
+"""What we hold: studies, series and instances. Derived from the files, and rebuildable from them.
+
+A patient is a set of columns of the study, not a table: a patient ID without its issuer is no
+identity, and joining two people by it would show one under the other's name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from dicom_node.database import reader_engine
+from dicom_node.index_tables import (
+    about,
+    commitment_reports,
+    fold_text,
+    instances,
+    series,
+    studies,
+)
+
+FILE: Final = "index.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentReport:
+    """What a PACS said of one instance: `failure_reason` None is success (PS3.4 J.3.3)."""
+
+    report_id: int
+    transaction_uid: str
+    sop_instance_uid: str
+    failure_reason: int | None
+    received_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyQuery:
+    """What to look for. Values take the wildcards `*` and `?`; '' matches everything.
+
+    `text` is looked for anywhere in name, patient ID and accession number, every word of it;
+    `study_date` is YYYYMMDD or a range `a-b`, `a-`, `-b`.
+    """
+
+    text: str = ""
+    patient_name: str = ""
+    patient_id: str = ""
+    accession_number: str = ""
+    study_date: str = ""
+    modality: str = ""
+    study_instance_uid: str = ""
+    limit: int = 100
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """One study; texts are '' when absent, times ISO 8601 in UTC.
+
+    `has_patient_conflict` tells that instances of this study name different patients.
+    """
+
+    study_instance_uid: str
+    patient_name: str
+    patient_id: str
+    issuer_of_patient_id: str
+    patient_birth_date: str
+    patient_sex: str
+    accession_number: str
+    study_id: str
+    study_date: str
+    study_time: str
+    study_description: str
+    referring_physician_name: str
+    modalities_in_study: tuple[str, ...]
+    number_of_study_related_series: int
+    number_of_study_related_instances: int
+    number_of_conflicts: int
+    has_patient_conflict: bool
+    first_received_at: str
+    last_received_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRecord:
+    """One series."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    modality: str
+    series_number: int | None
+    series_description: str
+    body_part_examined: str
+    laterality: str
+    number_of_series_related_instances: int
+    last_received_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRecord:
+    """One instance. `path` is absolute; positions are in mm (PS3.3 C.7.6.2)."""
+
+    instance_id: int
+    path: Path
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    instance_number: int | None
+    rows: int | None
+    columns: int | None
+    number_of_frames: int
+    bits_allocated: int | None
+    photometric_interpretation: str
+    image_position_patient: tuple[float, ...] | None
+    image_orientation_patient: tuple[float, ...] | None
+    size_bytes: int
+    digest: str
+    received_at: str
+    calling_ae_title: str
+    version: int
+    is_conflict: bool
+
+
+class IndexReader:
+    """The reading side, for any thread of any process. A missing file is an empty index.
+
+    Parameters
+    ----------
+    path : Path
+        The SQLite file; stored instances lie beside it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened: sa.Engine | None = None
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._opened is not None:
+            self._opened.dispose()
+            self._opened = None
+
+    def search_studies(self, query: StudyQuery) -> list[StudyRecord]:
+        """Find studies, newest first."""
+        statement = (
+            sa.select(studies)
+            .where(*_conditions(query))
+            .order_by(
+                studies.c.study_date.desc(),
+                studies.c.study_time.desc(),
+                studies.c.last_received_at.desc(),
+            )
+            .limit(query.limit)
+            .offset(query.offset)
+        )
+        return [_study_record(row) for row in self._rows(statement)]
+
+    def study(self, study_instance_uid: str) -> StudyRecord | None:
+        """Return one study, None when unknown."""
+        statement = sa.select(studies).where(studies.c.study_instance_uid == study_instance_uid)
+        return next((_study_record(row) for row in self._rows(statement)), None)
+
+    def series(self, study_instance_uid: str) -> list[SeriesRecord]:
+        """Return the series of a study by number."""
+        statement = (
+            sa.select(series)
+            .where(series.c.study_instance_uid == study_instance_uid)
+            .order_by(series.c.series_number.nulls_last(), series.c.series_instance_uid)
+        )
+        return [SeriesRecord(**row) for row in self._rows(statement)]
+
+    def instances(
+        self, study_instance_uid: str, series_instance_uid: str | None = None
+    ) -> list[InstanceRecord]:
+        """Return the instances of a study, or of one series, by instance number."""
+        conditions = [instances.c.study_instance_uid == study_instance_uid]
+        if series_instance_uid is not None:
+            conditions.append(instances.c.series_instance_uid == series_instance_uid)
+        statement = (
+            sa.select(instances)
+            .where(*conditions)
+            .order_by(
+                instances.c.series_instance_uid,
+                instances.c.instance_number.nulls_last(),
+                instances.c.instance_id,
+            )
+        )
+        return [self._instance_record(row) for row in self._rows(statement)]
+
+    def instance(
+        self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
+    ) -> InstanceRecord | None:
+        """Return one instance, its first version where it has several; None when unknown."""
+        statement = (
+            sa.select(instances)
+            .where(
+                instances.c.study_instance_uid == study_instance_uid,
+                instances.c.series_instance_uid == series_instance_uid,
+                instances.c.sop_instance_uid == sop_instance_uid,
+            )
+            .order_by(instances.c.version)
+            .limit(1)
+        )
+        return next((self._instance_record(row) for row in self._rows(statement)), None)
+
+    def instances_after(self, instance_id: int, limit: int) -> list[InstanceRecord]:
+        """Return instances in the order they were indexed, after a given one."""
+        statement = (
+            sa.select(instances)
+            .where(instances.c.instance_id > instance_id)
+            .order_by(instances.c.instance_id)
+            .limit(limit)
+        )
+        return [self._instance_record(row) for row in self._rows(statement)]
+
+    def conflicting(self) -> set[str]:
+        """Return the SOP Instance UIDs that exist with different bytes."""
+        statement = sa.select(instances.c.sop_instance_uid).where(instances.c.is_conflict)
+        return {row["sop_instance_uid"] for row in self._rows(statement)}
+
+    def commitment_reports_after(self, report_id: int) -> list[CommitmentReport]:
+        """Return answers to storage commitment after a given one, oldest first."""
+        statement = (
+            sa.select(commitment_reports)
+            .where(commitment_reports.c.report_id > report_id)
+            .order_by(commitment_reports.c.report_id)
+        )
+        return [CommitmentReport(**row) for row in self._rows(statement)]
+
+    def generation(self) -> str:
+        """Return the identity of this index; a rebuilt one has another."""
+        statement = sa.select(about.c.value).where(about.c.key == "generation")
+        return next((row["value"] for row in self._rows(statement)), "")
+
+    def revision(self) -> str:
+        """Return a text that changes whenever anything was indexed."""
+        statement = sa.select(sa.func.max(instances.c.instance_id).label("last"))
+        last = next((row["last"] for row in self._rows(statement)), None)
+        return f"{self.generation()}-{last or 0}"
+
+    def counts(self) -> dict[str, int]:
+        """Return how many studies, series, instances and conflicts there are."""
+        statement = sa.select(
+            sa.select(sa.func.count()).select_from(studies).scalar_subquery().label("studies"),
+            sa.select(sa.func.count()).select_from(series).scalar_subquery().label("series"),
+            sa.select(sa.func.count()).select_from(instances).scalar_subquery().label("instances"),
+            sa.select(sa.func.count())
+            .where(instances.c.is_conflict)
+            .scalar_subquery()
+            .label("conflicts"),
+        )
+        empty = {"studies": 0, "series": 0, "instances": 0, "conflicts": 0}
+        return next((dict(row) for row in self._rows(statement)), empty)
+
+    def paths(self) -> set[str]:
+        """Return the path of every indexed instance, relative to the data folder."""
+        return {row["path"] for row in self._rows(sa.select(instances.c.path))}
+
+    def _instance_record(self, row: sa.RowMapping) -> InstanceRecord:
+        values = dict(row)
+        values["path"] = self._path.parent / values["path"]
+        for name in ("image_position_patient", "image_orientation_patient"):
+            values[name] = _decimals(values[name])
+        return InstanceRecord(**values)
+
+    def _rows(self, statement: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+        engine = self._engine()
+        if engine is None:
+            return []
+        with engine.connect() as connection:
+            return connection.execute(statement).mappings().all()
+
+    def _engine(self) -> sa.Engine | None:
+        if self._opened is None:
+            if not self._path.exists():
+                return None
+            engine = reader_engine(self._path)
+            if not sa.inspect(engine).has_table("commitment_reports"):
+                return None  # being made by its writer
+            self._opened = engine
+        return self._opened
+
+
+def _conditions(query: StudyQuery) -> list[sa.ColumnElement[bool]]:
+    conditions = [_contains(word) for word in fold_text(query.text).split()]
+    if query.patient_name:
+        conditions.append(_matches(studies.c.patient_name_folded, fold_text(query.patient_name)))
+    for name in ("patient_id", "accession_number", "study_instance_uid"):
+        if value := getattr(query, name):
+            conditions.append(_matches(studies.c[name], value))
+    if query.study_date:
+        conditions.extend(_in_range(studies.c.study_date, query.study_date))
+    if query.modality:
+        listed = "," + studies.c.modalities_in_study + ","
+        conditions.append(listed.like(f"%,{_like(query.modality.upper())},%", escape="!"))
+    return conditions
+
+
+def _contains(word: str) -> sa.ColumnElement[bool]:
+    return studies.c.search_text.like(f"%{_like(word)}%", escape="!")
+
+
+def _matches(column: sa.Column[Any], value: str) -> sa.ColumnElement[bool]:
+    """Match a single value, a list of UIDs, or wildcards (PS3.4 C.2.2.2)."""
+    if "\\" in value:
+        return column.in_(value.split("\\"))
+    if "*" in value or "?" in value:
+        return column.like(_like(value), escape="!")
+    return column == value
+
+
+def _in_range(column: sa.Column[Any], value: str) -> list[sa.ColumnElement[bool]]:
+    first, dash, last = value.partition("-")
+    if not dash:
+        return [column == value]
+    conditions: list[sa.ColumnElement[bool]] = [column != ""]
+    conditions += [column >= first] if first else []
+    conditions += [column <= last] if last else []
+    return conditions
+
+
+def _like(value: str) -> str:
+    """Turn DICOM wildcards into those of LIKE, with `!` as the escape character."""
+    for special in "!%_":
+        value = value.replace(special, "!" + special)
+    return value.replace("*", "%").replace("?", "_")
+
+
+def _study_record(row: sa.RowMapping) -> StudyRecord:
+    values = {field.name: row[field.name] for field in fields(StudyRecord)}
+    values["modalities_in_study"] = tuple(
+        sorted(filter(None, (row["modalities_in_study"] or "").split(",")))
+    )
+    return StudyRecord(**values)
+
+
+def _decimals(text: str) -> tuple[float, ...] | None:
+    try:
+        return tuple(float(part) for part in text.split("\\")) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,244 @@
+"""What became of each instance at each destination, for everyone to read."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from dicom_node.database import reader_engine
+from dicom_node.ledger_tables import deliveries, destinations, events
+
+FILE: Final = "ledger.sqlite"
+
+
+class State(StrEnum):
+    """How far one instance has come at one destination."""
+
+    QUEUED = "queued"
+    """Waiting to be sent."""
+    SENDING = "sending"
+    """On its way; after a crash the outcome is unknown and the PACS is asked."""
+    STORED = "stored"
+    """The PACS said that it has it; not yet proven."""
+    PROVEN = "proven"
+    """Storage commitment or C-FIND confirmed it."""
+    HELD = "held"
+    """Kept back for a person: the same UID exists with other bytes."""
+    ATTENTION = "attention"
+    """The PACS refuses this instance again and again; a person must look."""
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationState:
+    """One PACS: whether it answers, since when, and the number of instances in each state.
+
+    Times are ISO 8601 in UTC, '' when never. `is_reachable` is None before the first probe.
+    """
+
+    name: str
+    ae_title: str
+    host: str
+    port: int
+    is_reachable: bool | None
+    probed_at: str
+    changed_at: str
+    detail: str
+    counts: dict[str, int]
+    oldest_unproven_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyDelivery:
+    """One study at one destination: instances per state, and when the last step of each was."""
+
+    study_instance_uid: str
+    destination: str
+    counts: dict[str, int]
+    queued_at: str
+    stored_at: str
+    proven_at: str
+    proofs: tuple[str, ...]
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One instance at one destination."""
+
+    delivery_id: int
+    destination: str
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    path: str
+    digest: str
+    state: str
+    attempts: int
+    queued_at: str
+    sent_at: str
+    stored_at: str
+    proven_at: str
+    proof: str
+    transaction_uid: str
+    next_attempt_at: str
+    last_status: int | None
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEvent:
+    """Something that happened to a destination."""
+
+    event_id: int
+    at: str
+    kind: str
+    destination: str
+    detail: str
+
+
+class LedgerReader:
+    """The reading side, for any thread of any process. A missing file is an empty ledger.
+
+    Parameters
+    ----------
+    path : Path
+        The SQLite file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened: sa.Engine | None = None
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._opened is not None:
+            self._opened.dispose()
+            self._opened = None
+
+    def destinations(self) -> list[DestinationState]:
+        """Return every configured destination with its counts."""
+        counts = self._counts_of_destinations()
+        oldest = self._oldest_unproven()
+        return [
+            DestinationState(
+                **row,
+                counts=counts.get(row["name"], no_counts()),
+                oldest_unproven_at=oldest.get(row["name"], ""),
+            )
+            for row in self._rows(sa.select(destinations).order_by(destinations.c.name))
+        ]
+
+    def studies(self, limit: int = 200) -> list[StudyDelivery]:
+        """Return deliveries by study, the last queued first."""
+        statement = study_rollup().limit(limit * len(State))
+        grouped: dict[tuple[str, str], list[sa.RowMapping]] = {}
+        for row in self._rows(statement):
+            key = (row["study_instance_uid"], row["destination"])
+            grouped.setdefault(key, []).append(row)
+        return [_study_delivery(*key, rows) for key, rows in grouped.items()][:limit]
+
+    def study(self, study_instance_uid: str) -> list[StudyDelivery]:
+        """Return the deliveries of one study, one for each destination."""
+        condition = deliveries.c.study_instance_uid == study_instance_uid
+        grouped: dict[str, list[sa.RowMapping]] = {}
+        for row in self._rows(study_rollup().where(condition)):
+            grouped.setdefault(row["destination"], []).append(row)
+        return [_study_delivery(study_instance_uid, *item) for item in grouped.items()]
+
+    def deliveries(self, study_instance_uid: str) -> list[Delivery]:
+        """Return each instance of a study at each destination."""
+        statement = (
+            sa.select(deliveries)
+            .where(deliveries.c.study_instance_uid == study_instance_uid)
+            .order_by(deliveries.c.destination, deliveries.c.delivery_id)
+        )
+        return [Delivery(**row) for row in self._rows(statement)]
+
+    def events(self, limit: int = 100) -> list[LedgerEvent]:
+        """Return what happened, newest first."""
+        statement = sa.select(events).order_by(events.c.event_id.desc()).limit(limit)
+        return [LedgerEvent(**row) for row in self._rows(statement)]
+
+    def _counts_of_destinations(self) -> dict[str, dict[str, int]]:
+        statement = sa.select(
+            deliveries.c.destination, deliveries.c.state, sa.func.count().label("n")
+        ).group_by(deliveries.c.destination, deliveries.c.state)
+        counts: dict[str, dict[str, int]] = {}
+        for row in self._rows(statement):
+            counts.setdefault(row["destination"], no_counts())[row["state"]] = row["n"]
+        return counts
+
+    def _oldest_unproven(self) -> dict[str, str]:
+        statement = (
+            sa.select(deliveries.c.destination, sa.func.min(deliveries.c.queued_at).label("at"))
+            .where(deliveries.c.state != State.PROVEN)
+            .group_by(deliveries.c.destination)
+        )
+        return {row["destination"]: row["at"] for row in self._rows(statement)}
+
+    def _rows(self, statement: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+        engine = self._engine()
+        if engine is None:
+            return []
+        with engine.connect() as connection:
+            return connection.execute(statement).mappings().all()
+
+    def _engine(self) -> sa.Engine | None:
+        if self._opened is None:
+            if not self._path.exists():
+                return None
+            engine = reader_engine(self._path)
+            if not sa.inspect(engine).has_table("events"):
+                return None  # being made by its writer
+            self._opened = engine
+        return self._opened
+
+
+def no_counts() -> dict[str, int]:
+    """Return a count of 0 for every state."""
+    return {state.value: 0 for state in State}
+
+
+def study_rollup() -> sa.Select[Any]:
+    """Select instances per study, destination and state, the last queued study first."""
+    last_queued = sa.func.max(sa.func.max(deliveries.c.queued_at)).over(
+        partition_by=deliveries.c.study_instance_uid
+    )
+    return (
+        sa.select(
+            deliveries.c.study_instance_uid,
+            deliveries.c.destination,
+            deliveries.c.state,
+            sa.func.count().label("n"),
+            sa.func.min(deliveries.c.queued_at).label("queued_at"),
+            sa.func.max(deliveries.c.stored_at).label("stored_at"),
+            sa.func.max(deliveries.c.proven_at).label("proven_at"),
+            sa.func.group_concat(deliveries.c.proof.distinct()).label("proofs"),
+            sa.func.max(deliveries.c.last_error).label("last_error"),
+        )
+        .group_by(deliveries.c.study_instance_uid, deliveries.c.destination, deliveries.c.state)
+        .order_by(last_queued.desc())
+    )
+
+
+def _study_delivery(
+    study_instance_uid: str, destination: str, rows: Iterable[sa.RowMapping]
+) -> StudyDelivery:
+    rows = list(rows)
+    counts = no_counts() | {row["state"]: row["n"] for row in rows}
+    proofs = {proof for row in rows for proof in row["proofs"].split(",") if proof}
+    return StudyDelivery(
+        study_instance_uid=study_instance_uid,
+        destination=destination,
+        counts=counts,
+        queued_at=min(row["queued_at"] for row in rows),
+        stored_at=max(row["stored_at"] for row in rows),
+        proven_at=max(row["proven_at"] for row in rows),
+        proofs=tuple(sorted(proofs)),
+        last_error=max(row["last_error"] for row in rows),
+    )

@@ -1,0 +1,308 @@
+"""The remote PACS as an object: probe it, ask what it holds, send, and have it commit.
+
+Every method is one conversation on one association, and blocks. Peers can freeze past every
+timeout of a socket, so `dicom_node.courier` runs these in a process that can be killed.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE, _config, build_context, evt
+from pynetdicom.association import Association
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at import time
+    StorageCommitmentPushModel,
+    StorageCommitmentPushModelInstance,
+    StudyRootQueryRetrieveInformationModelFind,
+    Verification,
+)
+
+from dicom_node.errors import PeerRefused, PeerUnreachable
+from dicom_node.index import CommitmentReport
+from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.services.commitment import read_reports
+from dicom_node.settings import PacsSettings
+from dicom_node.transport import acknowledge_at_once
+
+MAXIMUM_CONTEXTS: Final = 128
+SAME_ASSOCIATION_WAIT_S: Final = 0.5
+"""How long a PACS may answer a commitment on the association that asked, seconds."""
+
+_PENDING: Final = (0xFF00, 0xFF01)
+_REQUEST_COMMITMENT: Final = 1
+
+
+class Outcome(StrEnum):
+    """What became of one instance that was to be sent."""
+
+    STORED = "stored"
+    """The PACS answered success or a warning for this very instance."""
+    REFUSED = "refused"
+    """It answered with a failure status."""
+    NO_CONTEXT = "no-context"
+    """It does not accept this SOP class in this transfer syntax."""
+    UNKNOWN = "unknown"
+    """No answer came: it may or may not have it."""
+    NOT_SENT = "not-sent"
+    """The association ended before it was this instance's turn."""
+    UNREADABLE = "unreadable"
+    """Our own file cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """One instance to send; `path` is absolute."""
+
+    delivery_id: int
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one shipment; `status` is (0000,0900), None without an answer."""
+
+    delivery_id: int
+    outcome: Outcome
+    status: int | None = None
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentAnswer:
+    """What a PACS said to a request for storage commitment.
+
+    `is_supported` is False where it does not offer the service. `reports` came at once, on the
+    same association; more may come later on another.
+    """
+
+    is_supported: bool
+    reports: tuple[CommitmentReport, ...] = ()
+
+
+class Pacs:
+    """One remote PACS.
+
+    Parameters
+    ----------
+    settings : PacsSettings
+    our_ae_title : str
+        How we call ourselves.
+    """
+
+    def __init__(self, settings: PacsSettings, our_ae_title: str) -> None:
+        self._settings = settings
+        self._our_ae_title = our_ae_title
+
+    def probe(self) -> None:
+        """Check with a C-ECHO that it takes associations and answers.
+
+        Raises
+        ------
+        PeerUnreachable, PeerRefused
+        """
+        with self._association([build_context(Verification)]) as association:
+            status = association.send_c_echo()
+            if "Status" not in status:
+                raise PeerUnreachable("it accepted the association but did not answer C-ECHO")
+            if status.Status != 0:
+                raise PeerRefused(f"it answered C-ECHO with status {status.Status:04X}")
+
+    def held_instances(self, study_instance_uid: str, series_instance_uid: str) -> set[str] | None:
+        """Ask by C-FIND which instances of a series it holds.
+
+        Returns
+        -------
+        set of str, or None
+            SOP Instance UIDs; None where it offers no query or the query failed.
+
+        Raises
+        ------
+        PeerUnreachable, PeerRefused
+        """
+        model = StudyRootQueryRetrieveInformationModelFind
+        identifier = Dataset()
+        identifier.QueryRetrieveLevel = "IMAGE"
+        identifier.StudyInstanceUID = study_instance_uid
+        identifier.SeriesInstanceUID = series_instance_uid
+        identifier.SOPInstanceUID = ""
+        held: set[str] = set()
+        with self._association([build_context(model)]) as association:
+            if not association.accepted_contexts:
+                return None
+            for status, match in association.send_c_find(identifier, model):
+                code = status.get("Status")
+                if code in _PENDING and match is not None:
+                    held.add(str(match.get("SOPInstanceUID", "")))
+                elif code != 0:
+                    return None
+        return held
+
+    def send(self, shipments: Sequence[Shipment]) -> Iterator[Receipt]:
+        """Send instances as they are stored, over one association.
+
+        Parameters
+        ----------
+        shipments : sequence of Shipment
+
+        Yields
+        ------
+        Receipt
+            One for each, in order.
+
+        Raises
+        ------
+        PeerUnreachable, PeerRefused
+            Nothing was sent.
+        """
+        pairs = {(item.sop_class_uid, item.transfer_syntax_uid): None for item in shipments}
+        proposed = list(pairs)[:MAXIMUM_CONTEXTS]
+        with self._association([build_context(*pair) for pair in proposed]) as association:
+            accepted = {
+                (str(context.abstract_syntax), str(context.transfer_syntax[0]))
+                for context in association.accepted_contexts
+            }
+            for number, item in enumerate(shipments):
+                pair = (item.sop_class_uid, item.transfer_syntax_uid)
+                if not association.is_established or pair not in proposed:
+                    yield Receipt(item.delivery_id, Outcome.NOT_SENT)
+                elif pair not in accepted:
+                    yield Receipt(item.delivery_id, Outcome.NO_CONTEXT)
+                else:
+                    yield _send_one(association, item, number % 0xFFFF + 1)
+
+    def request_commitment(
+        self, transaction_uid: str, instances: Sequence[tuple[str, str]]
+    ) -> CommitmentAnswer:
+        """Ask it to take over responsibility for instances (PS3.4 Annex J).
+
+        Parameters
+        ----------
+        transaction_uid : str
+            (0008,1195), never used before.
+        instances : sequence of (str, str)
+            SOP Class UID and SOP Instance UID of each.
+
+        Returns
+        -------
+        CommitmentAnswer
+
+        Raises
+        ------
+        PeerUnreachable, PeerRefused
+            It did not take the request.
+        """
+        reports: list[CommitmentReport] = []
+        handlers: list[evt.EventHandlerType] = [(evt.EVT_N_EVENT_REPORT, _collect, [reports])]
+        context = build_context(StorageCommitmentPushModel)
+        with self._association([context], handlers) as association:
+            if not association.accepted_contexts:
+                return CommitmentAnswer(is_supported=False)
+            status, _ = association.send_n_action(
+                _commitment_request(transaction_uid, instances),
+                _REQUEST_COMMITMENT,
+                StorageCommitmentPushModel,
+                StorageCommitmentPushModelInstance,
+            )
+            if "Status" not in status:
+                raise PeerUnreachable("it did not answer the commitment request")
+            if status.Status != 0:
+                raise PeerRefused(f"it refused the commitment request: {status.Status:04X}")
+            _wait_for_reports(association, reports, len(instances))
+        return CommitmentAnswer(is_supported=True, reports=tuple(reports))
+
+    @contextmanager
+    def _association(
+        self, contexts: list[Any], handlers: list[evt.EventHandlerType] | None = None
+    ) -> Iterator[Association]:
+        entity = _entity(self._settings, self._our_ae_title)
+        association = entity.associate(
+            self._settings.host,
+            self._settings.port,
+            contexts,
+            ae_title=self._settings.ae_title,
+            evt_handlers=[(evt.EVT_DATA_SENT, acknowledge_at_once), *(handlers or [])],
+        )
+        if association.is_rejected:
+            raise PeerRefused(_rejection(association))
+        if not association.is_established and not association.rejected_contexts:
+            raise PeerUnreachable("no association: it cannot be reached or closed the connection")
+        try:
+            yield association
+        finally:
+            if association.is_established:
+                association.release()
+
+
+def _entity(settings: PacsSettings, our_ae_title: str) -> AE:
+    # switches of the library for the whole process: send files as they are, log no identifiers
+    _config.STORE_SEND_CHUNKED_DATASET = True
+    _config.LOG_HANDLER_LEVEL = "none"
+    _config.LOG_REQUEST_IDENTIFIERS = False
+    _config.LOG_RESPONSE_IDENTIFIERS = False
+    entity = AE(ae_title=our_ae_title)
+    entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    entity.connection_timeout = settings.connect_timeout_s
+    entity.acse_timeout = settings.connect_timeout_s
+    entity.dimse_timeout = settings.answer_timeout_s
+    entity.network_timeout = settings.answer_timeout_s
+    entity.maximum_pdu_size = 131072
+    return entity
+
+
+def _send_one(association: Association, item: Shipment, message_id: int) -> Receipt:
+    try:
+        answer = association.send_c_store(item.path, msg_id=message_id)
+    except (OSError, AttributeError):
+        return Receipt(item.delivery_id, Outcome.UNREADABLE)
+    except (RuntimeError, ValueError):
+        return Receipt(item.delivery_id, Outcome.NOT_SENT)
+    if "Status" not in answer:
+        # the answer may still come: nothing else may be sent on this association
+        association.abort()
+        return Receipt(item.delivery_id, Outcome.UNKNOWN)
+    status = int(answer.Status)
+    is_stored = status == 0 or status >> 12 == 0xB
+    outcome = Outcome.STORED if is_stored else Outcome.REFUSED
+    return Receipt(item.delivery_id, outcome, status, str(answer.get("ErrorComment", "")))
+
+
+def _commitment_request(transaction_uid: str, instances: Sequence[tuple[str, str]]) -> Dataset:
+    request = Dataset()
+    request.TransactionUID = transaction_uid
+    request.ReferencedSOPSequence = []
+    for sop_class_uid, sop_instance_uid in instances:
+        item = Dataset()
+        item.ReferencedSOPClassUID = sop_class_uid
+        item.ReferencedSOPInstanceUID = sop_instance_uid
+        request.ReferencedSOPSequence.append(item)
+    return request
+
+
+def _collect(event: evt.Event, reports: list[CommitmentReport]) -> tuple[int, None]:
+    reports.extend(read_reports(event.event_information, ""))
+    return 0x0000, None
+
+
+def _wait_for_reports(
+    association: Association, reports: list[CommitmentReport], wanted: int
+) -> None:
+    deadline = time.monotonic() + SAME_ASSOCIATION_WAIT_S
+    while len(reports) < wanted and association.is_established and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _rejection(association: Association) -> str:
+    answer = association.acceptor.primitive
+    if answer is None or answer.result is None:
+        return "it rejected the association"
+    kind = "for now" if answer.result == 2 else "for good"
+    return f"it rejected the association {kind}: {answer.reason_str}"

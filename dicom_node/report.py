@@ -1,0 +1,116 @@
+"""Terminal output: progress of long work, and the state of delivery as tables."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from dicom_node.ledger import DestinationState, State, StudyDelivery
+
+_LINE_EVERY_S = 2.0
+
+
+@contextmanager
+def progress_of(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show the progress of long work: a bar on a terminal, lines elsewhere.
+
+    Parameters
+    ----------
+    title : str
+        What is being done.
+
+    Yields
+    ------
+    callable
+        To be called with how much is done and how much there is.
+    """
+    if sys.stderr.isatty():
+        with _bar(title) as update:
+            yield update
+    else:
+        yield _Lines(title)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+class _Lines:
+    """Prints a line now and then, and a last one."""
+
+    def __init__(self, title: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._title = title
+        self._monotonic = monotonic
+        self._next = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = self._monotonic()
+        if now >= self._next or done == total:
+            self._next = now + _LINE_EVERY_S
+            print(f"{self._title}: {done} of {total}", file=sys.stderr)
+
+
+def print_sync_status(
+    destinations: Sequence[DestinationState], studies: Sequence[StudyDelivery], today: str
+) -> None:
+    """Print how far each destination and each study has come.
+
+    Parameters
+    ----------
+    destinations : sequence of DestinationState
+    studies : sequence of StudyDelivery
+    today : str
+        The date in UTC, YYYY-MM-DD: times of today are written without it.
+    """
+    console = Console()
+    if not destinations:
+        console.print("No PACS is configured: set pacs.host, pacs.port and pacs.ae_title.")
+    for item in destinations:
+        console.print(_destination_lines(item, today), highlight=False)
+    if studies:
+        console.print(_study_table(studies, today))
+
+
+def _destination_lines(item: DestinationState, today: str) -> str:
+    answers = {
+        True: f"[green]answers[/] since {_short(item.changed_at, today)}",
+        False: f"[red]does not answer[/] since {_short(item.changed_at, today)}: {item.detail}",
+        None: "[yellow]not probed yet[/]",
+    }[item.is_reachable]
+    counts = ", ".join(f"{item.counts[state]} {state.value}" for state in State)
+    oldest = _short(item.oldest_unproven_at, today) or "none"
+    return (
+        f"[bold]{item.name}[/] ({item.ae_title} at {item.host} port {item.port}) {answers}\n"
+        f"  {counts}; oldest unproven: {oldest}\n"
+    )
+
+
+def _study_table(studies: Sequence[StudyDelivery], today: str) -> Table:
+    table = Table("Study", "PACS", "State", "Queued", "Stored", "Proven", "By", box=SIMPLE)
+    for item in studies:
+        total = sum(item.counts.values())
+        left = [f"{n} {state}" for state, n in item.counts.items() if n and state != State.PROVEN]
+        proven = f"{item.counts[State.PROVEN]} of {total} proven"
+        table.add_row(
+            "…" + item.study_instance_uid[-8:],
+            item.destination,
+            ", ".join([proven, *left]),
+            _short(item.queued_at, today),
+            _short(item.stored_at, today),
+            _short(item.proven_at, today),
+            ", ".join(item.proofs),
+        )
+    return table
+
+
+def _short(moment: str, today: str) -> str:
+    return moment[:19].replace("T", " ").removeprefix(f"{today} ")

@@ -1,0 +1,132 @@
+"""The application entity: what we accept, from whom, and which service answers."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import cast
+from weakref import WeakKeyDictionary
+
+from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]  # made at import time
+
+from dicom_node.clock import Clock, utc_now
+from dicom_node.errors import BadSettings
+from dicom_node.ingest import Ingest
+from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.services.commitment import AddReports, handle_commitment_report
+from dicom_node.services.store import handle_store, prefer_transfer_syntaxes
+from dicom_node.services.verification import handle_echo
+from dicom_node.settings import DicomSettings
+from dicom_node.transport import PromptServer
+
+_log = logging.getLogger(__name__)
+
+_POLL_S = 0.05
+_QUIET_S = 1.0
+"""An association that was silent this long is between two instances, seconds."""
+
+
+class DicomServer:
+    """The DICOM port of the node.
+
+    Parameters
+    ----------
+    settings : DicomSettings
+    ingest : Ingest
+    add_reports : callable
+        Keeps storage commitment reports.
+    clock : Clock
+    """
+
+    def __init__(
+        self,
+        settings: DicomSettings,
+        ingest: Ingest,
+        add_reports: AddReports,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._settings = settings
+        self._entity = _application_entity(settings)
+        self._last_heard: WeakKeyDictionary[Association, float] = WeakKeyDictionary()
+        self._handlers: list[evt.EventHandlerType] = [
+            (evt.EVT_DATA_RECV, self._note_activity),
+            (evt.EVT_REQUESTED, prefer_transfer_syntaxes),
+            (evt.EVT_C_ECHO, handle_echo),
+            (evt.EVT_C_STORE, handle_store, [ingest]),
+            (evt.EVT_N_EVENT_REPORT, handle_commitment_report, [add_reports, clock]),
+        ]
+        self._server: PromptServer | None = None
+
+    def start(self) -> int:
+        """Listen.
+
+        Returns
+        -------
+        int
+            The port, which the system chose if the setting is 0.
+
+        Raises
+        ------
+        BadSettings
+            The address cannot be listened on.
+        """
+        address = (self._settings.host, self._settings.port)
+        try:
+            server = cast(
+                PromptServer,
+                self._entity.make_server(
+                    address, evt_handlers=self._handlers, server_class=PromptServer
+                ),
+            )
+        except OSError as exc:
+            raise BadSettings(
+                f"cannot listen for DICOM on {address[0]} port {address[1]}: {exc.strerror};"
+                " set dicom.host and dicom.port"
+            ) from exc
+        self._server = server
+        threading.Thread(target=server.serve_forever, name="dicom", daemon=True).start()
+        port = int(server.server_address[1])
+        _log.info("dicom_listening", extra={"port": port})
+        return port
+
+    def stop(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Stop accepting, let what is being sent finish, then end the associations."""
+        if self._server is None:
+            return
+        self._server.shutdown()
+        deadline = time.monotonic() + self._settings.drain_timeout_s
+        while self._is_busy() and time.monotonic() < deadline:
+            sleep(_POLL_S)
+        for association in self._server.active_associations:
+            association.abort()
+
+    def _is_busy(self) -> bool:
+        active = self._server.active_associations if self._server else []
+        quiet_since = time.monotonic() - _QUIET_S
+        return any(self._last_heard.get(item, 0.0) > quiet_since for item in active)
+
+    def _note_activity(self, event: evt.Event) -> None:
+        self._last_heard[event.assoc] = time.monotonic()
+
+
+def _application_entity(settings: DicomSettings) -> AE:
+    # switches of the library for the whole process: accept every storage class, log no identifiers
+    _config.UNRESTRICTED_STORAGE_SERVICE = True
+    _config.ENFORCE_UID_CONFORMANCE = False
+    _config.LOG_HANDLER_LEVEL = "none"
+    _config.LOG_REQUEST_IDENTIFIERS = False
+    _config.LOG_RESPONSE_IDENTIFIERS = False
+    entity = AE(ae_title=settings.ae_title)
+    entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    entity.require_called_aet = settings.check_called_ae_title
+    entity.maximum_associations = settings.maximum_associations
+    entity.maximum_pdu_size = settings.maximum_pdu_size
+    entity.network_timeout = settings.idle_timeout_s
+    entity.dimse_timeout = settings.idle_timeout_s
+    entity.add_supported_context(Verification)
+    # the PACS proposes itself as SCP on the associations it opens to report a commitment
+    entity.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
+    return entity

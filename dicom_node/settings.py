@@ -1,0 +1,317 @@
+"""Settings: one TOML file, the environment and the command line into frozen dataclasses."""
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+from dicom_node.errors import BadSettings
+
+ENVIRONMENT_PREFIX: Final = "LIFEBOAT_"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """Table `[node]`: who this node is and where it keeps things."""
+
+    name: str = "Lifeboat"
+    """Shown on every page, so that people know which node they look at."""
+    data: Path = Path("lifeboat-data")
+    """The data folder: instances, index, ledger, quarantine, inbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class DicomSettings:
+    """Table `[dicom]`: the port scanners send to."""
+
+    ae_title: str = "LIFEBOAT"
+    """Our application entity title, at most 16 characters."""
+    host: str = "127.0.0.1"
+    """Address to listen on. Set the address of the scanner network to be reached by scanners."""
+    port: int = 11112
+    """TCP port to listen on."""
+    check_called_ae_title: bool = True
+    """Refuse senders that call another AE title than ours."""
+    maximum_associations: int = 200
+    """Associations served at the same time; more are refused as transient."""
+    maximum_pdu_size: int = 131072
+    """Largest PDU we offer to receive, bytes."""
+    idle_timeout_s: float = 60.0
+    """Silence on an association after which it is ended, seconds."""
+    drain_timeout_s: float = 20.0
+    """How long running associations may finish after a request to stop, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PacsSettings:
+    """Table `[pacs]`, or one `[pacs.NAME]` for each of several: where images are returned to."""
+
+    name: str = "pacs"
+    """How pages and reports call it; the table's name."""
+    ae_title: str = "PACS"
+    """Its application entity title."""
+    host: str = ""
+    """Its address; empty means there is none."""
+    port: int = 104
+    """Its DICOM port."""
+    proof: str = "auto"
+    """What counts as proof: `commitment`, `c-find`, or `auto` (commitment, else C-FIND)."""
+    connect_timeout_s: float = 5.0
+    """How long a connection or an association may take to be accepted, seconds."""
+    answer_timeout_s: float = 60.0
+    """How long one answer may take before the conversation is killed, seconds."""
+    commitment_wait_s: float = 3600.0
+    """How long a commitment may stay unanswered before it is asked again, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Table `[storage]`: the instance store."""
+
+    reserve_bytes: int = 2 * 1024**3
+    """Free space that is never used up, bytes: below it new instances are refused."""
+    reserve_inodes: int = 1000
+    """Free inodes that are never used up."""
+    sync_writes: bool = True
+    """Wait for the disk before acknowledging. False loses images in a power cut: measuring only."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncSettings:
+    """Table `[sync]`: returning instances to the PACS."""
+
+    enabled: bool = True
+    """Deliver at all."""
+    probe_interval_s: float = 10.0
+    """Time between two probes of a PACS, seconds."""
+    retry_min_s: float = 15.0
+    """First wait after a failed delivery, seconds; doubled each time."""
+    retry_max_s: float = 300.0
+    """Longest wait between two tries, seconds."""
+    batch_size: int = 200
+    """Instances sent in one association."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboxSettings:
+    """Table `[inbox]`: the watched folder."""
+
+    enabled: bool = True
+    """Watch `inbox/` in the data folder."""
+    sweep_s: float = 5.0
+    """Time between two looks at the whole folder, seconds."""
+    settle_s: float = 10.0
+    """A file is taken when its size and time stood still this long, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """Table `[web]`: pages and DICOMweb."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; only this machine until accounts exist."""
+    port: int = 8080
+    """TCP port to listen on."""
+    workers: int = 1
+    """Processes that answer requests."""
+    threads: int = 8
+    """Threads in each process."""
+    quiet_after_s: float = 60.0
+    """Seconds without a new instance after which a study no longer counts as being received."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one node.
+
+    `sources` maps each `table.key` that is not a default to where it came from.
+    """
+
+    node: NodeSettings = NodeSettings()
+    dicom: DicomSettings = DicomSettings()
+    pacs: tuple[PacsSettings, ...] = ()
+    storage: StorageSettings = StorageSettings()
+    sync: SyncSettings = SyncSettings()
+    inbox: InboxSettings = InboxSettings()
+    web: WebSettings = WebSettings()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+TABLES: Final[dict[str, type]] = {
+    "node": NodeSettings,
+    "dicom": DicomSettings,
+    "pacs": PacsSettings,
+    "storage": StorageSettings,
+    "sync": SyncSettings,
+    "inbox": InboxSettings,
+    "web": WebSettings,
+}
+
+_PROOFS: Final = ("auto", "commitment", "c-find")
+_Values = dict[str, tuple[Any, str]]  # "table.key" -> (value, source)
+
+
+def load_settings(
+    file: Path | None = None,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    overrides: Iterable[str] = (),
+    data: Path | None = None,
+) -> Settings:
+    """Read settings: default < file < environment < command line.
+
+    Parameters
+    ----------
+    file : Path, optional
+        A TOML file.
+    environment : mapping
+        `LIFEBOAT_TABLE__KEY` variables are taken from here.
+    overrides : iterable of str
+        `table.key=value`, as given with `--set`.
+    data : Path, optional
+        The data folder, as given with `--data`.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    BadSettings
+        A file cannot be read, a key is unknown or a value has the wrong type. The message names
+        the source, the table and the key.
+    """
+    values: _Values = {}
+    if file is not None:
+        values |= _from_file(file)
+    values |= _from_environment(environment)
+    for override in overrides:
+        values |= _from_override(override)
+    if data is not None:
+        values["node.data"] = (str(data), "--data")
+    return _build(values)
+
+
+def table_keys() -> list[str]:
+    """Return every known `table.key`, for documentation and tests."""
+    return [f"{table}.{key.name}" for table, kind in TABLES.items() for key in fields(kind)]
+
+
+def _from_file(file: Path) -> _Values:
+    try:
+        document = tomllib.loads(file.read_text("utf-8"))
+    except OSError as exc:
+        raise BadSettings(f"cannot read the settings file {file}: {exc.strerror}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise BadSettings(f"{file} is not valid TOML: {exc}") from exc
+    return dict(_flatten(document, str(file)))
+
+
+def _flatten(document: Mapping[str, Any], source: str) -> Iterable[tuple[str, tuple[Any, str]]]:
+    for table, content in document.items():
+        if not isinstance(content, dict):
+            raise BadSettings(f"{source}: '{table}' stands outside any table; see docs/settings.md")
+        for key, value in content.items():
+            if table == "pacs" and isinstance(value, dict):
+                yield from ((f"pacs.{key}.{inner}", (v, source)) for inner, v in value.items())
+            else:
+                yield f"{table}.{key}", (value, source)
+
+
+def _from_environment(environment: Mapping[str, str]) -> _Values:
+    found: _Values = {}
+    for name, value in environment.items():
+        if name.startswith(ENVIRONMENT_PREFIX) and "__" in name:
+            key = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
+            found[key] = (value, name)
+    return found
+
+
+def _from_override(override: str) -> _Values:
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise BadSettings(f"--set {override}: write it as table.key=value")
+    return {key.strip(): (value, f"--set {key.strip()}")}
+
+
+def _build(values: _Values) -> Settings:
+    parts: dict[str, dict[str, Any]] = {table: {} for table in TABLES}
+    several: dict[str, dict[str, Any]] = {}
+    for key, (value, source) in values.items():
+        table, *rest = key.split(".")
+        if table == "pacs" and len(rest) == 2:
+            target, name = several.setdefault(rest[0], {"name": rest[0]}), rest[1]
+        else:
+            target, name = parts.get(table, {}), ".".join(rest)
+        target[name] = _value(table, name, value, source)
+    pacs = _all_pacs(parts.pop("pacs"), several)
+    tables = {table: TABLES[table](**content) for table, content in parts.items()}
+    settings = Settings(
+        **tables, pacs=pacs, sources={key: source for key, (_, source) in values.items()}
+    )
+    _check(settings)
+    return settings
+
+
+def _all_pacs(
+    single: dict[str, Any], several: dict[str, dict[str, Any]]
+) -> tuple[PacsSettings, ...]:
+    tables = ([single] if single.get("host") else []) + list(several.values())
+    return tuple(PacsSettings(**table) for table in tables)
+
+
+def _value(table: str, name: str, value: Any, source: str) -> Any:
+    if table not in TABLES:
+        raise BadSettings(f"{source}: there is no table [{table}]; known: {', '.join(TABLES)}")
+    known = {key.name: key.type for key in fields(TABLES[table])}
+    if name not in known:
+        raise BadSettings(f"{source}: [{table}] has no key '{name}'; known: {', '.join(known)}")
+    return _convert(value, known[name], f"{source}: {table}.{name}")
+
+
+def _convert(value: Any, kind: Any, where: str) -> Any:
+    try:
+        if kind is bool:
+            return _boolean(value)
+        if kind is Path:
+            return Path(str(value)).expanduser()
+        if isinstance(value, bool) or (isinstance(value, float) and kind is int):
+            raise ValueError
+        return kind(value)
+    except (TypeError, ValueError) as exc:
+        name = "true or false" if kind is bool else f"of type {kind.__name__}"
+        raise BadSettings(f"{where} must be {name}, not {value!r}") from exc
+
+
+def _boolean(value: Any) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    word = str(value).lower()
+    if word not in words:
+        raise ValueError(word)
+    return words[word]
+
+
+def _check(settings: Settings) -> None:
+    _check_ae_title(settings.dicom.ae_title, "dicom.ae_title")
+    _check_port(settings.dicom.port, "dicom.port")
+    _check_port(settings.web.port, "web.port")
+    for pacs in settings.pacs:
+        _check_ae_title(pacs.ae_title, f"pacs.{pacs.name}.ae_title")
+        _check_port(pacs.port, f"pacs.{pacs.name}.port")
+        if pacs.proof not in _PROOFS:
+            raise BadSettings(f"pacs.proof must be one of {', '.join(_PROOFS)}")
+    for name in ("retry_min_s", "retry_max_s", "probe_interval_s"):
+        if getattr(settings.sync, name) <= 0:
+            raise BadSettings(f"sync.{name} must be more than 0 seconds")
+
+
+def _check_ae_title(title: str, where: str) -> None:
+    if not title.strip() or len(title) > 16 or "\\" in title or not title.isprintable():
+        raise BadSettings(f"{where} must have 1 to 16 characters and no backslash")
+
+
+def _check_port(port: int, where: str) -> None:
+    if not 0 <= port <= 65535:
+        raise BadSettings(f"{where} must be between 0 and 65535, not {port}")

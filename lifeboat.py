@@ -1,0 +1,327 @@
+"""The front door of Lifeboat: its command line.
+
+Every command imports the rooms it needs when it runs, so that `--help` is quick and the small
+processes stay small.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from dicom_node.settings import Settings
+
+EXIT_FAILED = 1
+EXIT_BAD_SETTINGS = 2
+_READY_TIMEOUT_S = 1.0
+_STOP_MARGIN_S = 5.0
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def main() -> None:
+    """Run the command line; every error of ours is one clear line."""
+    from dicom_node.errors import NodeError
+
+    try:
+        cli(standalone_mode=False)
+    except NodeError as error:
+        _fail(str(error), EXIT_BAD_SETTINGS)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("stopped", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"lifeboat: {message}", err=True)
+    sys.exit(code)
+
+
+def settings_options(command: _F) -> _F:
+    """Add the options that choose the settings to a command."""
+    options = (
+        click.option("--config", type=click.Path(path_type=Path), help="A TOML file of settings."),
+        click.option("--data", type=click.Path(path_type=Path), help="The data folder."),
+        click.option(
+            "--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="One setting."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _settings(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> Settings:
+    from dicom_node.log import configure_logging
+    from dicom_node.settings import load_settings
+
+    configure_logging()
+    return load_settings(config, data=data, overrides=overrides)
+
+
+def _arguments(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> list[str]:
+    arguments = [f"--config={config}"] if config else []
+    arguments += [f"--data={data}"] if data else []
+    return arguments + [f"--set={override}" for override in overrides]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lifeboat")
+def cli() -> None:
+    """Receive, keep, show and return DICOM images when the PACS is out of reach.
+
+    \b
+    Try it:      lifeboat demo
+    Run a node:  lifeboat run --data /srv/lifeboat \\
+                   --set pacs.host=10.0.0.5 --set pacs.ae_title=PACS
+    """
+
+
+@cli.command()
+@settings_options
+def run(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> None:
+    """Run the node: receive, web and sync, each restarted when it dies.
+
+    \b
+    Example: lifeboat run --config /etc/lifeboat.toml
+    Ctrl-C or SIGTERM stops it; running transfers are finished first.
+    """
+    from dicom_node.supervisor import Supervisor
+
+    settings = _settings(config, data, overrides)
+    arguments = _arguments(config, data, overrides)
+    commands = {
+        name: [sys.executable, "-m", "lifeboat", name, *arguments]
+        for name in ("receive", "web", "sync-worker")
+    }
+    drain_s = settings.dicom.drain_timeout_s + _STOP_MARGIN_S
+    supervisor = Supervisor(commands, drain_timeout_s=drain_s)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: supervisor.stop())
+    sys.exit(supervisor.run(lambda: _is_up(settings), lambda: _announce(settings)))
+
+
+def _is_up(settings: Settings) -> bool:
+    from dicom_node.checks import is_listening
+
+    return is_listening(settings.dicom.host, settings.dicom.port) and is_listening(
+        settings.web.host, settings.web.port
+    )
+
+
+def _announce(settings: Settings) -> None:
+    dicom = settings.dicom
+    click.echo(f"Lifeboat is up. Data in {settings.node.data.resolve()}")
+    click.echo(f"  Scanners send to   {dicom.ae_title} at {dicom.host} port {dicom.port}")
+    click.echo(f"  Studies board      http://{settings.web.host}:{settings.web.port}/")
+    for pacs in settings.pacs:
+        click.echo(f"  Returns images to  {pacs.ae_title} at {pacs.host} port {pacs.port}")
+    if not settings.pacs:
+        click.echo("  Returns images to  nobody yet: set pacs.host, pacs.port, pacs.ae_title")
+
+
+@cli.command()
+@settings_options
+def receive(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> None:
+    """Run the receiving process alone: DICOM port and inbox.
+
+    \b
+    Example: lifeboat receive --data /srv/lifeboat
+    """
+    from dicom_node.process import run_until_stopped
+    from dicom_node.receiver import Receiver
+
+    receiver = Receiver(_settings(config, data, overrides))
+    run_until_stopped(receiver.start, receiver.stop)
+
+
+@cli.command()
+@settings_options
+def web(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> None:
+    """Run the web process alone: pages and DICOMweb.
+
+    \b
+    Example: lifeboat web --data /srv/lifeboat --set web.port=8081
+    """
+    from dicom_node.process import stop_with_supervisor
+    from web.server import serve
+
+    settings = _settings(config, data, overrides)
+    stop_with_supervisor()
+    serve(settings)
+
+
+@cli.command("sync-worker")
+@settings_options
+def sync_worker(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> None:
+    """Run the delivering process alone.
+
+    \b
+    Example: lifeboat sync-worker --data /srv/lifeboat --set pacs.host=10.0.0.5
+    """
+    from dicom_node.process import run_until_stopped
+    from dicom_node.sync import SyncService
+
+    service = SyncService(_settings(config, data, overrides))
+    run_until_stopped(service.start, service.stop)
+
+
+@cli.command()
+@click.option("--once", is_flag=True, help="Play the story without a screen, verify it, end.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=Path("lifeboat-demo"),
+    show_default=True,
+    help="Where the demonstration keeps its things; emptied first.",
+)
+@click.option("--slices", default=120, show_default=True, help="Slices of the phantom head CT.")
+def demo(once: bool, data: Path, slices: int) -> None:
+    """Play an outage with a practice scanner and a practice PACS.
+
+    \b
+    Example: lifeboat demo          plays, then stays up so that you can look
+             lifeboat demo --once   plays, verifies every step, exits 0 or 1
+    """
+    from sample_data.demo import play
+
+    sys.exit(play(data, slices=slices, stay=not once))
+
+
+@cli.command()
+@settings_options
+def check(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> None:
+    """Check settings, disk, ports and PACS; exit 1 when something would not work.
+
+    \b
+    Example: lifeboat check --config /etc/lifeboat.toml
+    """
+    from dicom_node.checks import run_checks
+
+    results = run_checks(_settings(config, data, overrides))
+    marks = {"ok": ("ok  ", "green"), "warning": ("note", "yellow"), "failed": ("FAIL", "red")}
+    for result in results:
+        mark, colour = marks[result.outcome]
+        click.echo(f"{click.style(mark, fg=colour)}  {result.name}: {result.words}")
+    sys.exit(EXIT_FAILED if any(result.outcome == "failed" for result in results) else 0)
+
+
+@cli.command()
+@settings_options
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def status(
+    config: Path | None, data: Path | None, overrides: tuple[str, ...], as_json: bool
+) -> None:
+    """Show what the node holds and whether it runs; exit 1 when it does not.
+
+    \b
+    Example: lifeboat status --json
+    """
+    from dicom_node.checks import node_status
+
+    found = node_status(_settings(config, data, overrides))
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        for name, value in found.items():
+            click.echo(f"{name.replace('_', ' '):24} {value}")
+    sys.exit(0 if found["is_receiving"] and found["is_serving"] else EXIT_FAILED)
+
+
+@cli.command()
+@settings_options
+def reindex(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> None:
+    """Build the index anew from the stored files; the node must be stopped.
+
+    \b
+    Example: lifeboat reindex --data /srv/lifeboat
+    """
+    from dicom_node.receiver import reindex as build_index
+    from dicom_node.report import progress_of
+
+    settings = _settings(config, data, overrides)
+    with progress_of("Reading stored instances") as progress:
+        total = build_index(settings, progress)
+    click.echo(f"{total} instances indexed")
+
+
+@cli.command()
+@settings_options
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--to", "to", required=True, metavar="HOST:PORT", help="Where to send.")
+@click.option("--aet", required=True, help="AE title of the receiver.")
+def send(
+    config: Path | None,
+    data: Path | None,
+    overrides: tuple[str, ...],
+    paths: tuple[Path, ...],
+    to: str,
+    aet: str,
+) -> None:
+    """Send DICOM files or folders of them by C-STORE, as they are.
+
+    \b
+    Example: lifeboat send ./case-12 --to 10.0.0.5:104 --aet PACS
+    """
+    from dicom_node.report import progress_of
+    from dicom_node.sender import parse_peer, send_files
+
+    settings = _settings(config, data, overrides)
+    peer = parse_peer(to, aet)
+    with progress_of("Sending") as progress:
+        report = send_files(paths, peer, settings.dicom.ae_title, progress)
+    for line in report.problems:
+        click.echo(line, err=True)
+    click.echo(f"{report.stored} of {report.total} instances stored by {aet}")
+    sys.exit(0 if report.total and report.stored == report.total else EXIT_FAILED)
+
+
+@cli.group()
+def sync() -> None:
+    """Look at the return of instances to the PACS."""
+
+
+@sync.command("status")
+@settings_options
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def sync_status(
+    config: Path | None, data: Path | None, overrides: tuple[str, ...], as_json: bool
+) -> None:
+    """Show how far each study has come at each PACS; exit 1 while something is unproven.
+
+    \b
+    Example: lifeboat sync status
+    """
+    from dicom_node.clock import stamp, utc_now
+    from dicom_node.ledger import FILE, LedgerReader
+    from dicom_node.report import print_sync_status
+
+    settings = _settings(config, data, overrides)
+    ledger = LedgerReader(settings.node.data / FILE)
+    destinations, studies = ledger.destinations(), ledger.studies()
+    if as_json:
+        found = {
+            "destinations": [asdict(item) for item in destinations],
+            "studies": [asdict(item) for item in studies],
+        }
+        click.echo(json.dumps(found, indent=1))
+    else:
+        print_sync_status(destinations, studies, today=stamp(utc_now())[:10])
+    waiting = sum(
+        n for item in destinations for state, n in item.counts.items() if state != "proven"
+    )
+    sys.exit(EXIT_FAILED if waiting else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Phantom patients made by code, a practice scanner and a practice PACS."""

@@ -1,0 +1,321 @@
+"""Real peers and real processes for every test: Orthanc, DCMTK, and the node itself."""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CORPUS = REPOSITORY.parent / "shared" / "corpus"
+
+
+def wait_until(condition: Callable[[], Any], timeout_s: float = 30.0, what: str = "") -> Any:
+    """Poll until a condition is truthy and return it; fail after a deadline."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    pytest.fail(f"not within {timeout_s} s: {what or condition}")
+
+
+def require_program(name: str) -> str:
+    """Find a program the test needs; only a developer's machine may lack it."""
+    path = shutil.which(name)
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{name} is not installed; `make test` installs it")
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+def is_open(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+class Node:
+    """A Lifeboat in processes of its own, on free ports, in a folder of its own."""
+
+    def __init__(self, folder: Path, ports: Sequence[int], *settings: str) -> None:
+        self.data = folder / "data"
+        self.dicom_port, self.web_port = ports
+        self.log = folder / "node.log"
+        self.settings = [
+            f"--set=dicom.port={self.dicom_port}",
+            f"--set=web.port={self.web_port}",
+            "--set=storage.reserve_bytes=1000000",
+            "--set=sync.probe_interval_s=0.5",
+            "--set=sync.retry_min_s=0.5",
+            "--set=sync.retry_max_s=2",
+            "--set=inbox.sweep_s=0.2",
+            "--set=inbox.settle_s=0.5",
+            *(f"--set={setting}" for setting in settings),
+        ]
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def command(self, name: str, *arguments: str) -> list[str]:
+        options = [f"--data={self.data}", *self.settings]
+        return [sys.executable, "-m", "lifeboat", *name.split(), *options, *arguments]
+
+    def start(self, *names: str) -> "Node":
+        for name in names:
+            with self.log.open("ab") as log:
+                self.processes[name] = subprocess.Popen(
+                    self.command(name), stdout=log, stderr=log, cwd=REPOSITORY
+                )
+        if {"receive", "run"} & set(names):
+            self.wait_for_port(self.dicom_port)
+        if {"web", "run"} & set(names):
+            self.wait_for_port(self.web_port)
+        return self
+
+    def wait_for_port(self, port: int) -> None:
+        def is_ready() -> bool:
+            ended = [p for p in self.processes.values() if p.poll() is not None]
+            assert not ended, self.log.read_text()
+            return is_open(port)
+
+        wait_until(is_ready, what=f"port {port} opens")
+
+    def kill(self, name: str) -> None:
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes.values():
+            process.wait(30)
+        self.processes.clear()
+
+    def run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(name, *arguments),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=REPOSITORY,
+        )
+
+    def get(self, path: str, **headers: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.web_port, timeout=30)
+        try:
+            connection.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def get_json(self, path: str) -> Any:
+        status, body = self.get(path)
+        assert status == 200, (status, body)
+        return json.loads(body)
+
+
+class Orthanc:
+    """An Orthanc that can be switched off and on and keeps what it holds."""
+
+    def __init__(self, folder: Path, ports: Sequence[int], node_ae_title: str, node_port: int) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.dicom_port, self.http_port = ports
+        self.ae_title = "ORTHANC"
+        configuration = {
+            "Name": "Test PACS",
+            "StorageDirectory": str(folder / "db"),
+            "IndexDirectory": str(folder / "db"),
+            "DicomAet": self.ae_title,
+            "DicomPort": self.dicom_port,
+            "DicomCheckCalledAet": True,
+            "DicomAlwaysAllowStore": True,
+            "DicomAlwaysAllowFind": True,
+            "HttpPort": self.http_port,
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": False,
+            "Plugins": [],
+            "UnknownSopClassAccepted": True,
+            "DicomModalities": {"lifeboat": [node_ae_title, "127.0.0.1", node_port]},
+        }
+        (folder / "orthanc.json").write_text(json.dumps(configuration))
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "Orthanc":
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [require_program("Orthanc"), "--verbose", str(self.folder / "orthanc.json")],
+                stdout=log,
+                stderr=log,
+            )
+        wait_until(lambda: is_open(self.dicom_port) and is_open(self.http_port))
+        return self
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(30)
+            self.process = None
+
+    def get(self, path: str) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=30)
+        try:
+            connection.request("GET", path)
+            return json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+
+    def number_of_instances(self) -> int:
+        return int(self.get("/statistics")["CountInstances"])
+
+    def stores_received(self) -> int:
+        """Count the C-STORE requests in its own log."""
+        return (self.folder / "log").read_text(errors="replace").count("Incoming Store")
+
+
+@pytest.fixture
+def wait() -> Callable[..., Any]:
+    return wait_until
+
+
+@pytest.fixture
+def free_ports() -> Iterator[Callable[[int], list[int]]]:
+    """Ports nobody listens on; held until the test asks for them so that they differ."""
+
+    def reserve(count: int) -> list[int]:
+        sockets = [socket.socket() for _ in range(count)]
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        ports = [item.getsockname()[1] for item in sockets]
+        for item in sockets:
+            item.close()
+        return ports
+
+    return reserve
+
+
+@pytest.fixture
+def make_node(
+    tmp_path: Path, free_ports: Callable[[int], list[int]]
+) -> Iterator[Callable[..., Node]]:
+    nodes: list[Node] = []
+
+    def make(*settings: str) -> Node:
+        folder = tmp_path / f"node{len(nodes)}"
+        folder.mkdir()
+        nodes.append(Node(folder, free_ports(2), *settings))
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.stop()
+
+
+@pytest.fixture
+def make_orthanc(
+    tmp_path: Path, free_ports: Callable[[int], list[int]]
+) -> Iterator[Callable[..., Orthanc]]:
+    peers: list[Orthanc] = []
+
+    def make(node_port: int, ports: Sequence[int] | None = None) -> Orthanc:
+        peers.append(Orthanc(tmp_path / f"orthanc{len(peers)}", ports or free_ports(2), "LIFEBOAT", node_port))
+        return peers[-1]
+
+    yield make
+    for peer in peers:
+        peer.stop()
+
+
+def make_ct(number: int = 1, **changes: Any) -> FileDataset:
+    """Make a small CT instance with plainly invented identity."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds.SOPClassUID = CTImageStorage
+    ds.SOPInstanceUID = generate_uid()
+    ds.StudyInstanceUID = changes.pop("StudyInstanceUID", None) or generate_uid()
+    ds.SeriesInstanceUID = changes.pop("SeriesInstanceUID", None) or generate_uid()
+    ds.StudyDate, ds.StudyTime, ds.AccessionNumber = "20260102", "030405", "ACC1"
+    ds.Modality, ds.SeriesNumber, ds.InstanceNumber = "CT", 1, number
+    ds.PatientName, ds.PatientID = "PHANTOM^TEST", "PH-TEST"
+    ds.PatientBirthDate, ds.PatientSex = "19700101", "O"
+    ds.ImagePositionPatient, ds.ImageOrientationPatient = [0, 0, number], [1, 0, 0, 0, 1, 0]
+    ds.PixelSpacing, ds.SliceThickness = [1, 1], 1
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.Rows = ds.Columns = 64
+    ds.BitsAllocated = ds.BitsStored = 16
+    ds.HighBit, ds.PixelRepresentation = 15, 1
+    ds.RescaleIntercept, ds.RescaleSlope = 0, 1
+    ds.WindowCenter, ds.WindowWidth = 40, 400
+    pixels = np.random.default_rng(number).integers(-1000, 1000, (64, 64), dtype=np.int16)
+    ds.PixelData = pixels.tobytes()
+    ds["PixelData"].VR = "OW"
+    for keyword, value in changes.items():
+        setattr(ds, keyword, value)
+    meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    return ds
+
+
+@pytest.fixture
+def make_instance() -> Callable[..., FileDataset]:
+    return make_ct
+
+
+@pytest.fixture
+def make_series(tmp_path: Path) -> Callable[..., list[Path]]:
+    """Write a series of small CT instances to files."""
+
+    def make(count: int, folder: str = "series", **changes: Any) -> list[Path]:
+        target = tmp_path / folder
+        target.mkdir(exist_ok=True)
+        uids = {
+            "StudyInstanceUID": changes.pop("StudyInstanceUID", None) or generate_uid(),
+            "SeriesInstanceUID": changes.pop("SeriesInstanceUID", None) or generate_uid(),
+        }
+        paths = []
+        for number in range(1, count + 1):
+            path = target / f"{uids['SeriesInstanceUID'][-8:]}-{number:04}.dcm"
+            make_ct(number, **uids, **changes).save_as(path, enforce_file_format=True)
+            paths.append(path)
+        return paths
+
+    return make
+
+
+@pytest.fixture
+def storescu() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Send files with DCMTK's storescu."""
+    program = require_program("storescu")
+
+    def send(port: int, paths: Sequence[Path], *options: str) -> subprocess.CompletedProcess[str]:
+        command = [program, "-aec", "LIFEBOAT", *options, "127.0.0.1", str(port), *map(str, paths)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    return send
+
+
+def dataset_bytes(path: Path) -> bytes:
+    """Return the data set of a Part 10 file as it lies there."""
+    content = path.read_bytes()
+    meta = pydicom.filereader.read_file_meta_info(path)
+    offset = 132 + 12 + int(meta.FileMetaInformationGroupLength)
+    return content[offset:]

@@ -1,0 +1,1 @@
+"""The web room: pages, DICOMweb and the JSON API."""
