@@ -119,7 +119,9 @@ class Node:
     def get(self, path: str, **headers: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.web_port, timeout=30)
         try:
-            connection.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+            connection.request(
+                "GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()}
+            )
             response = connection.getresponse()
             return response.status, response.read()
         finally:
@@ -134,7 +136,9 @@ class Node:
 class Orthanc:
     """An Orthanc that can be switched off and on and keeps what it holds."""
 
-    def __init__(self, folder: Path, ports: Sequence[int], node_ae_title: str, node_port: int) -> None:
+    def __init__(
+        self, folder: Path, ports: Sequence[int], node_ae_title: str, node_port: int
+    ) -> None:
         self.folder = folder
         folder.mkdir()
         self.dicom_port, self.http_port = ports
@@ -235,7 +239,11 @@ def make_orthanc(
     peers: list[Orthanc] = []
 
     def make(node_port: int, ports: Sequence[int] | None = None) -> Orthanc:
-        peers.append(Orthanc(tmp_path / f"orthanc{len(peers)}", ports or free_ports(2), "LIFEBOAT", node_port))
+        peers.append(
+            Orthanc(
+                tmp_path / f"orthanc{len(peers)}", ports or free_ports(2), "LIFEBOAT", node_port
+            )
+        )
         return peers[-1]
 
     yield make

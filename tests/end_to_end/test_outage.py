@@ -10,9 +10,7 @@ def test_every_instance_of_an_outage_is_returned_once_and_proven(
     make_node, make_orthanc, make_series, free_ports, storescu, wait
 ):
     pacs_ports = free_ports(2)
-    node = make_node(
-        "pacs.host=127.0.0.1", f"pacs.port={pacs_ports[0]}", "pacs.ae_title=ORTHANC"
-    )
+    node = make_node("pacs.host=127.0.0.1", f"pacs.port={pacs_ports[0]}", "pacs.ae_title=ORTHANC")
     orthanc = make_orthanc(node.dicom_port, pacs_ports)
     node.start("receive", "sync-worker", "web")
     paths = [path for n in range(4) for path in make_series(50, folder=f"series{n}")]

@@ -1,0 +1,73 @@
+"""A store, an index and an ingest in this process, on real files."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import FileDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+
+from dicom_node.index import IndexReader
+from dicom_node.index_queue import IndexQueue
+from dicom_node.index_writer import Index
+from dicom_node.ingest import Ingest, Origin
+from dicom_node.quarantine import Quarantine
+from dicom_node.storage import InstanceStore
+
+
+def encode(ds: FileDataset) -> bytes:
+    """Encode a data set without file meta information."""
+    syntax = ds.file_meta.TransferSyntaxUID
+    buffer = DicomBytesIO()
+    buffer.is_little_endian = syntax.is_little_endian
+    buffer.is_implicit_VR = syntax.is_implicit_VR
+    write_dataset(buffer, ds)
+    return buffer.getvalue()
+
+
+class Room:
+    """The receiving half without a network."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.store = InstanceStore(data)
+        self.index = Index(data / "index.sqlite")
+        self.queue = IndexQueue(self.index.add, self.store.forget)
+        self.queue.start()
+        self.quarantine = Quarantine(data / "quarantine")
+        self.ingest = Ingest(
+            self.store,
+            self.quarantine,
+            self.queue,
+            lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        )
+        self.reader = IndexReader(data / "index.sqlite")
+
+    def accept(self, ds: FileDataset, **origin: str):
+        facts = {"door": "c-store", "calling_ae_title": "CT1"} | origin
+        return self.ingest.accept(encode(ds), str(ds.file_meta.TransferSyntaxUID), Origin(**facts))
+
+    def settle(self) -> None:
+        """Wait until everything stored is indexed."""
+        self.queue.stop()
+
+    def close(self) -> None:
+        if self.queue._thread.is_alive():
+            self.queue.stop()
+        self.reader.close()
+        self.index.close()
+        self.store.close()
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    room = Room(tmp_path / "data")
+    yield room
+    room.close()
+
+
+@pytest.fixture
+def encode_dataset() -> Callable[[FileDataset], bytes]:
+    return encode

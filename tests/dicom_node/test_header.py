@@ -1,0 +1,206 @@
+import contextlib
+import csv
+import struct
+import zlib
+from pathlib import Path
+
+import pydicom
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from dicom_node.errors import BadDataset, UnsafeUid
+from dicom_node.header import MAXIMUM_DEPTH, check_uid, is_valid_uid, read_header
+from dicom_node.part10 import read_head
+
+CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
+
+EXPLICIT, IMPLICIT = str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)
+FILES = [
+    "CT_small.dcm",
+    "MR_small.dcm",
+    "MR_small_implicit.dcm",
+    "MR_small_bigendian.dcm",
+    "JPEG2000.dcm",
+    "SC_rgb_rle_2frame.dcm",
+    "examples_overlay.dcm",
+    "image_dfl.dcm",
+    "reportsi.dcm",
+]
+
+
+def elements_of(content: bytes):
+    head = read_head(content)
+    return read_header(memoryview(content)[head.dataset_offset :], head.transfer_syntax_uid)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_it_reads_the_same_as_pydicom(name):
+    path = get_testdata_file(name)
+    with open(path, "rb") as file:
+        header = elements_of(file.read())
+    expected = pydicom.dcmread(path, stop_before_pixels=True)
+    for keyword, attribute in (
+        ("sop_instance_uid", "SOPInstanceUID"),
+        ("study_instance_uid", "StudyInstanceUID"),
+        ("series_instance_uid", "SeriesInstanceUID"),
+        ("patient_name", "PatientName"),
+        ("patient_id", "PatientID"),
+        ("modality", "Modality"),
+        ("study_date", "StudyDate"),
+    ):
+        assert header.text(keyword) == str(expected.get(attribute, "")), keyword
+    assert header.integer("rows") == expected.get("Rows")
+    assert header.integer("columns") == expected.get("Columns")
+
+
+def test_names_in_their_character_set(make_instance, encode_dataset):
+    for charset, name in (
+        ("ISO_IR 100", "Müller^Jörg"),
+        ("ISO_IR 192", "Ωμέγα^Ψ"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎"),
+        ("GB18030", "王^小东"),
+    ):
+        ds = make_instance(SpecificCharacterSet=charset, PatientName=name)
+        assert read_header(encode_dataset(ds), EXPLICIT).text("patient_name") == name
+
+
+def test_an_unknown_character_set_still_gives_a_name(make_instance, encode_dataset):
+    data = encode_dataset(make_instance(SpecificCharacterSet="ISO_IR 100", PatientName="Bärbel^A"))
+    data = data.replace(b"ISO_IR 100", b"ISO_IR 999")
+    assert "rbel^A" in read_header(data, EXPLICIT).text("patient_name")
+
+
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.9, 0.999])
+def test_a_cut_data_set_is_never_taken_for_whole(make_instance, encode_dataset, part):
+    data = encode_dataset(make_instance())
+    with pytest.raises(BadDataset):
+        read_header(data[: int(len(data) * part)], EXPLICIT)
+
+
+def test_a_cut_compressed_data_set_is_never_taken_for_whole():
+    with open(get_testdata_file("JPEG2000.dcm"), "rb") as file:
+        content = file.read()
+    with pytest.raises(BadDataset):
+        elements_of(content[:-200])
+
+
+def test_trailing_zeros_and_what_follows_the_pixels_do_no_harm(make_instance, encode_dataset):
+    data = encode_dataset(make_instance())
+    assert read_header(data + bytes(3), EXPLICIT).text("modality") == "CT"
+    assert read_header(data + b"\x01garbage", EXPLICIT).text("modality") == "CT"
+
+
+@pytest.mark.parametrize("undefined", [True, False])
+def test_nested_sequences_are_skipped(make_instance, encode_dataset, undefined):
+    ds = make_instance()
+    inner = Dataset()
+    inner.PatientName = "WRONG^NESTED"
+    for _ in range(5):
+        outer = Dataset()
+        outer.ReferencedStudySequence = Sequence([inner])
+        outer["ReferencedStudySequence"].is_undefined_length = undefined
+        outer.is_undefined_length_sequence_item = undefined
+        inner = outer
+    ds.ReferencedStudySequence = Sequence([inner])
+    ds["ReferencedStudySequence"].is_undefined_length = undefined
+    header = read_header(encode_dataset(ds), EXPLICIT)
+    assert header.text("patient_name") == "PHANTOM^TEST"
+
+
+def test_an_endless_nest_of_sequences_is_refused(make_instance, encode_dataset):
+    nest = struct.pack("<HH2sHL", 0x0008, 0x1110, b"SQ", 0, 0xFFFFFFFF) + struct.pack(
+        "<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF
+    )
+    data = encode_dataset(make_instance())
+    for depth in (MAXIMUM_DEPTH + 10, 100_000):
+        with pytest.raises(BadDataset, match=r"deep|ends inside"):
+            read_header(nest * depth + data, EXPLICIT)
+
+
+def test_an_unclosed_sequence_is_refused(make_instance, encode_dataset):
+    start = struct.pack("<HH2sHL", 0x0008, 0x1110, b"SQ", 0, 0xFFFFFFFF)
+    with pytest.raises(BadDataset):
+        read_header(start + encode_dataset(make_instance()), EXPLICIT)
+
+
+def deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packer.compress(data) + packer.flush()
+
+
+def test_a_deflated_data_set_is_read(make_instance, encode_dataset):
+    data = deflate(encode_dataset(make_instance()))
+    assert read_header(data, str(DeflatedExplicitVRLittleEndian)).text("modality") == "CT"
+
+
+def test_a_cut_deflated_data_set_is_refused(make_instance, encode_dataset):
+    data = deflate(encode_dataset(make_instance()))
+    with pytest.raises(BadDataset):
+        read_header(data[:-50], str(DeflatedExplicitVRLittleEndian))
+
+
+def test_a_deflate_bomb_is_refused_without_filling_memory():
+    bomb = deflate(bytes(600 * 1024**2))
+    assert len(bomb) < 1_000_000
+    with pytest.raises(BadDataset, match="inflates"):
+        read_header(bomb, str(DeflatedExplicitVRLittleEndian))
+
+
+@pytest.mark.parametrize(
+    "uid",
+    ["", "../../../etc/passwd", "1.2/3", "1..2", ".1", "1.", "1.2\0", "1" * 65, "1.2\\3", "x"],
+)
+def test_an_unsafe_uid_is_refused_without_naming_it(uid):
+    assert not is_valid_uid(uid)
+    with pytest.raises(UnsafeUid) as caught:
+        check_uid(uid, "SOP Instance UID")
+    assert not uid or uid not in str(caught.value).replace("SOP Instance UID", "")
+
+
+@given(st.from_regex(r"[0-9]{1,9}(\.[0-9]{1,9}){0,4}", fullmatch=True))
+def test_every_uid_of_digits_and_dots_is_taken(uid):
+    assert is_valid_uid(uid)
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=400), st.sampled_from([EXPLICIT, IMPLICIT, "1.2.840.10008.1.2.2"]))
+def test_garbage_is_a_bad_dataset_and_nothing_else(data, syntax):
+    with contextlib.suppress(BadDataset):
+        read_header(data, syntax)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_a_damaged_data_set_is_read_or_refused_and_nothing_else(data):
+    with open(get_testdata_file("CT_small.dcm"), "rb") as file:
+        content = bytearray(file.read())
+    for _ in range(data.draw(st.integers(1, 8))):
+        at = data.draw(st.integers(132, 2000))
+        content[at] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(BadDataset):
+        elements_of(bytes(content))
+
+
+def test_corpus_identities_are_read_or_refused():
+    if not CORPUS.exists():
+        return
+    with (CORPUS / "MANIFEST.csv").open() as manifest:
+        rows = list(csv.DictReader(manifest))
+    read = 0
+    for row in rows:
+        try:
+            header = elements_of((CORPUS / row["file"]).read_bytes())
+        except BadDataset:
+            continue
+        assert header.text("sop_instance_uid") == row["sop_instance_uid"], row["file"]
+        read += 1
+    assert read > 370

@@ -1,0 +1,144 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicom_node.index import IndexReader, StudyQuery
+from dicom_node.index_tables import fold_text
+
+
+@pytest.fixture
+def filled(room, make_instance):
+    """Three studies of three patients."""
+    for name, patient_id, accession, date, modality in (
+        ("MÜLLER^JÖRG", "PH-1", "A100", "20260101", "CT"),
+        ("MILLER^ANNE", "PH-2", "A200", "20260102", "MR"),
+        ("O'NEIL^100%_REAL", "PH-3", "B300", "20260103", "US"),
+    ):
+        room.accept(
+            make_instance(
+                PatientName=name,
+                PatientID=patient_id,
+                AccessionNumber=accession,
+                StudyDate=date,
+                Modality=modality,
+            )
+        )
+    room.settle()
+    return room.reader
+
+
+def ids(reader: IndexReader, **query: str) -> list[str]:
+    return [study.patient_id for study in reader.search_studies(StudyQuery(**query))]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, ["PH-3", "PH-2", "PH-1"]),
+        ({"text": "muller"}, ["PH-1"]),
+        ({"text": "jorg muller"}, ["PH-1"]),
+        ({"text": "a1"}, ["PH-1"]),
+        ({"text": "ph-2"}, ["PH-2"]),
+        ({"text": "%"}, ["PH-3"]),
+        ({"text": "_"}, ["PH-3"]),
+        ({"text": "' OR 1=1--"}, []),
+        ({"patient_name": "M*"}, ["PH-2", "PH-1"]),
+        ({"patient_name": "m?ller^*"}, ["PH-2", "PH-1"]),
+        ({"patient_name": "MILLER^ANNE"}, ["PH-2"]),
+        ({"patient_name": "MILLER"}, []),
+        ({"patient_id": "PH-2"}, ["PH-2"]),
+        ({"patient_id": "PH-?"}, ["PH-3", "PH-2", "PH-1"]),
+        ({"patient_id": "%"}, []),
+        ({"accession_number": "A*"}, ["PH-2", "PH-1"]),
+        ({"study_date": "20260102"}, ["PH-2"]),
+        ({"study_date": "20260102-"}, ["PH-3", "PH-2"]),
+        ({"study_date": "-20260102"}, ["PH-2", "PH-1"]),
+        ({"study_date": "20260103-20260101"}, []),
+        ({"modality": "mr"}, ["PH-2"]),
+        ({"modality": "M"}, []),
+    ],
+)
+def test_studies_are_found_newest_first(filled, query, found):
+    assert ids(filled, **query) == found
+
+
+def test_paging(filled):
+    pages = [filled.search_studies(StudyQuery(limit=1, offset=n)) for n in range(4)]
+    assert [len(page) for page in pages] == [1, 1, 1, 0]
+
+
+def test_counts_and_records(room, make_instance):
+    first = make_instance(1)
+    for number in (3, 2):
+        ds = make_instance(
+            number,
+            StudyInstanceUID=first.StudyInstanceUID,
+            SeriesInstanceUID=first.SeriesInstanceUID,
+        )
+        room.accept(ds)
+    room.accept(first)
+    room.settle()
+    (study,) = room.reader.search_studies(StudyQuery())
+    assert study.number_of_study_related_instances == 3
+    assert study.number_of_study_related_series == 1
+    assert study.modalities_in_study == ("CT",)
+    assert study.last_received_at == "2026-01-02T03:04:05.000+00:00"
+    (series,) = room.reader.series(study.study_instance_uid)
+    assert series.number_of_series_related_instances == 3
+    instances = room.reader.instances(study.study_instance_uid)
+    assert [item.instance_number for item in instances] == [1, 2, 3]
+    assert instances[0].image_position_patient == (0.0, 0.0, 1.0)
+    assert instances[0].path.exists()
+    assert room.reader.counts() == {"studies": 1, "series": 1, "instances": 3, "conflicts": 0}
+
+
+def test_same_uid_with_other_bytes_is_flagged_wherever_it_lies(room, make_instance):
+    first = make_instance(1)
+    room.accept(first)
+    first.PatientName = "OTHER^PERSON"
+    room.accept(first)
+    first.SeriesInstanceUID = "1.2.3"
+    room.accept(first)
+    room.settle()
+    instances = room.reader.instances(first.StudyInstanceUID)
+    assert [item.is_conflict for item in instances] == [True, True, True]
+    assert room.reader.conflicting() == {first.SOPInstanceUID}
+    study = room.reader.study(first.StudyInstanceUID)
+    assert study is not None
+    assert study.number_of_conflicts == 3
+
+
+def test_two_patients_in_one_study_are_flagged(room, make_instance):
+    first = make_instance(1)
+    room.accept(first)
+    room.accept(
+        make_instance(2, StudyInstanceUID=first.StudyInstanceUID, PatientID="SOMEBODY-ELSE")
+    )
+    room.settle()
+    study = room.reader.study(first.StudyInstanceUID)
+    assert study is not None
+    assert study.has_patient_conflict
+
+
+def test_one_patient_in_one_study_is_not_flagged(filled):
+    assert not any(study.has_patient_conflict for study in filled.search_studies(StudyQuery()))
+
+
+def test_an_absent_index_is_an_empty_one(tmp_path):
+    reader = IndexReader(tmp_path / "index.sqlite")
+    assert reader.search_studies(StudyQuery()) == []
+    assert reader.counts()["instances"] == 0
+    assert not (tmp_path / "index.sqlite").exists()
+
+
+def test_the_revision_changes_with_every_arrival(room, make_instance):
+    before = room.reader.revision()
+    room.accept(make_instance())
+    room.settle()
+    assert room.reader.revision() != before
+
+
+@given(st.text())
+def test_any_text_can_be_searched_for(text):
+    folded = fold_text(text)
+    assert folded == fold_text(folded)

@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+
+from dicom_node.errors import BadSettings
+from dicom_node.settings import load_settings, table_keys
+
+
+def load(*overrides: str, file: Path | None = None, environment: dict[str, str] | None = None):
+    return load_settings(file, environment=environment or {}, overrides=overrides)
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "lifeboat.toml"
+    path.write_text(text)
+    return path
+
+
+def test_defaults_listen_only_on_this_machine():
+    settings = load()
+    assert settings.dicom.host == settings.web.host == "127.0.0.1"
+    assert settings.dicom.ae_title == "LIFEBOAT"
+    assert (settings.dicom.port, settings.web.port) == (11112, 8080)
+    assert settings.pacs == ()
+
+
+def test_command_line_beats_environment_beats_file(tmp_path):
+    file = write(tmp_path, "[dicom]\nport = 1\nae_title = 'FILE'\n[web]\nport = 3\n")
+    environment = {"LIFEBOAT_DICOM__PORT": "2", "LIFEBOAT_WEB__PORT": "4"}
+    settings = load("web.port=5", file=file, environment=environment)
+    assert (settings.dicom.ae_title, settings.dicom.port, settings.web.port) == ("FILE", 2, 5)
+
+
+def test_each_value_knows_where_it_came_from(tmp_path):
+    file = write(tmp_path, "[dicom]\nport = 1\n")
+    settings = load("web.port=5", file=file, environment={"LIFEBOAT_NODE__NAME": "x"})
+    assert settings.sources == {
+        "dicom.port": str(file),
+        "node.name": "LIFEBOAT_NODE__NAME",
+        "web.port": "--set web.port",
+    }
+
+
+def test_one_pacs_the_short_way_and_several_by_name(tmp_path):
+    assert [p.name for p in load("pacs.host=10.0.0.5").pacs] == ["pacs"]
+    file = write(tmp_path, "[pacs.main]\nhost='a'\n[pacs.second]\nhost='b'\nport=4242\n")
+    several = load(file=file).pacs
+    assert [(p.name, p.host, p.port) for p in several] == [
+        ("main", "a", 104),
+        ("second", "b", 4242),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("web.prt=1", "[web] has no key 'prt'"),
+        ("wbe.port=1", "no table [wbe]"),
+        ("web.port=many", "web.port must be of type int"),
+        ("web.port=99999", "between 0 and 65535"),
+        ("storage.sync_writes=perhaps", "true or false"),
+        ("dicom.ae_title=MUCH-TOO-LONG-TITLE", "1 to 16 characters"),
+        ("pacs.proof=hope", "unknown"),
+        ("sync.retry_min_s=0", "more than 0"),
+        ("nonsense", "table.key=value"),
+    ],
+)
+def test_a_bad_setting_is_named_in_one_line(override, words):
+    overrides = [override, "pacs.host=h"] if override.startswith("pacs") else [override]
+    with pytest.raises(BadSettings) as caught:
+        load(*overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert words in message or override.split("=")[0] in message
+
+
+def test_a_broken_file_is_named(tmp_path):
+    with pytest.raises(BadSettings, match="not valid TOML"):
+        load(file=write(tmp_path, "[dicom\n"))
+    with pytest.raises(BadSettings, match="cannot read"):
+        load(file=tmp_path / "absent.toml")
+
+
+def test_every_key_is_documented():
+    page = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
+    text = page.read_text()
+    missing = [key for key in table_keys() if f"`{key}`" not in text and key != "pacs.name"]
+    assert missing == []

@@ -1,0 +1,342 @@
+"""Delivery against practice PACSs that are really there, really gone, or really frozen."""
+
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicom_node.courier import Courier
+from dicom_node.errors import PeerUnreachable
+from dicom_node.index import CommitmentReport
+from dicom_node.ledger import LedgerReader, State
+from dicom_node.ledger_writer import Ledger
+from dicom_node.pacs import Pacs
+from dicom_node.server import DicomServer
+from dicom_node.settings import DicomSettings, SyncSettings, load_settings
+from dicom_node.sync import Adopter, Destination, record_reports, retry_delay_s
+from sample_data.pacs import PracticePacs
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+class Desk:
+    """The sending half of a node: its ledger, its destination, and the time."""
+
+    def __init__(self, room, pacs_port: int, *settings: str) -> None:
+        overrides = [
+            "pacs.host=127.0.0.1",
+            f"pacs.port={pacs_port}",
+            "pacs.ae_title=PRACTICE-PACS",
+            "pacs.answer_timeout_s=2",
+            "pacs.connect_timeout_s=1",
+            *settings,
+        ]
+        self.settings = load_settings(environment={}, data=room.data, overrides=overrides)
+        self.room = room
+        self.now = START
+        self.open()
+
+    def open(self) -> None:
+        path = self.room.data / "ledger.sqlite"
+        self.ledger = Ledger(path)
+        self.ledger.record_destinations(self.settings.pacs)
+        self.ledger.requeue_unknown()
+        self.reader = LedgerReader(path)
+        self.adopter = Adopter(self.settings, self.ledger, self.room.reader)
+        (pacs,) = self.settings.pacs
+        # the same conversations as in the child process, without the time to start one
+        self.pacs = Pacs(pacs, "LIFEBOAT")
+        self.destination = Destination(
+            pacs, self.settings, self.ledger, self.pacs, jitter=lambda: 0.5
+        )
+
+    def step(self, seconds: float = 0.0) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.adopter.step(self.now)
+        self.destination.step(self.now)
+        self.adopter.step(self.now)
+
+    def counts(self) -> dict[str, int]:
+        (state,) = self.reader.destinations()
+        return {name: n for name, n in state.counts.items() if n}
+
+    def close(self) -> None:
+        self.reader.close()
+        self.ledger.close()
+
+
+@pytest.fixture
+def node_port(room):
+    server = DicomServer(
+        DicomSettings(port=0), room.ingest, room.index.add_commitment_reports, lambda: START
+    )
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture
+def make_pacs(tmp_path, node_port):
+    started = []
+
+    def make(**options) -> PracticePacs:
+        pacs = PracticePacs(
+            tmp_path / f"pacs{len(started)}",
+            port=options.pop("port", 0),
+            return_addresses={"LIFEBOAT": ("127.0.0.1", node_port)},
+            **options,
+        )
+        started.append(pacs)
+        return pacs
+
+    yield make
+    for pacs in started:
+        pacs.stop()
+
+
+@pytest.fixture
+def make_desk(room):
+    desks = []
+
+    def make(port: int, *settings: str) -> Desk:
+        desks.append(Desk(room, port, *settings))
+        return desks[-1]
+
+    yield make
+    for desk in desks:
+        desk.close()
+
+
+def fill(room, make_instance, count: int = 3) -> list[str]:
+    first = make_instance(1)
+    uids = {
+        "StudyInstanceUID": first.StudyInstanceUID,
+        "SeriesInstanceUID": first.SeriesInstanceUID,
+    }
+    instances = [make_instance(number + 1, **uids) for number in range(count)]
+    for ds in instances:
+        room.accept(ds)
+    room.settle()
+    return [str(ds.SOPInstanceUID) for ds in instances]
+
+
+def test_sent_once_and_proven_by_commitment(room, make_pacs, make_desk, make_instance, wait):
+    uids = fill(room, make_instance)
+    pacs = make_pacs()
+    pacs.start()
+    desk = make_desk(pacs.port)
+    desk.step()
+    wait(lambda: desk.step(1) or desk.counts() == {"proven": 3})
+    assert dict(pacs.received) == dict.fromkeys(uids, 1)
+    (study,) = desk.reader.studies()
+    assert study.proofs == ("commitment",)
+    assert study.queued_at <= study.stored_at <= study.proven_at
+    for uid in uids:
+        stored = next(path for path in room.store.walk() if Path(path).stem == uid)
+        assert pacs.held[uid].read_bytes()[-8192:] == (room.data / stored).read_bytes()[-8192:]
+
+
+def test_without_commitment_a_query_is_the_proof(room, make_pacs, make_desk, make_instance):
+    fill(room, make_instance)
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port)
+    desk.step()
+    assert desk.counts() == {"proven": 3}
+    assert desk.reader.studies()[0].proofs == ("c-find",)
+
+
+def test_commitment_demanded_but_not_offered_is_never_called_proven(
+    room, make_pacs, make_desk, make_instance
+):
+    fill(room, make_instance)
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port, "pacs.proof=commitment")
+    for _ in range(5):
+        desk.step(20)
+    assert desk.counts() == {"stored": 3}
+
+
+def test_a_pacs_that_is_down_gets_everything_when_it_is_back(
+    room, make_pacs, make_desk, make_instance, wait
+):
+    pacs = make_pacs()
+    pacs.start()
+    pacs.stop()
+    desk = make_desk(pacs.port)
+    fill(room, make_instance)
+    for _ in range(3):
+        desk.step(20)
+    assert desk.counts() == {"queued": 3}
+    (state,) = desk.reader.destinations()
+    assert state.is_reachable is False
+    assert state.detail
+    pacs.start()
+    wait(lambda: desk.step(20) or desk.counts() == {"proven": 3})
+    assert set(pacs.received.values()) == {1}
+    assert [event.kind for event in desk.reader.events()] == ["reachable", "unreachable"]
+
+
+def test_the_outbox_survives_a_restart_and_asks_before_it_sends_again(
+    room, make_pacs, make_desk, make_instance, wait
+):
+    uids = fill(room, make_instance)
+    pacs = make_pacs()
+    pacs.start()
+    desk = make_desk(pacs.port)
+    desk.step()
+    # as if killed between the answer of the PACS and the ledger: the outcome is unknown
+    ids = [
+        item.delivery_id
+        for item in desk.reader.deliveries(desk.reader.studies()[0].study_instance_uid)
+    ]
+    desk.ledger.update(ids, state=State.SENDING, transaction_uid="", proven_at="")
+    desk.close()
+    desk.open()
+    wait(lambda: desk.step(1) or desk.counts() == {"proven": 3})
+    assert dict(pacs.received) == dict.fromkeys(uids, 1)
+
+
+def test_a_rebuilt_index_owes_nothing_twice(room, make_pacs, make_desk, make_instance, wait):
+    fill(room, make_instance)
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port)
+    desk.step()
+    desk.ledger.set_mark("generation", "another index")
+    desk.step(1)
+    assert desk.counts() == {"proven": 3}
+    assert set(pacs.received.values()) == {1}
+
+
+def test_what_arrived_before_a_pacs_was_configured_is_owed_to_it(
+    room, make_pacs, make_desk, make_instance
+):
+    fill(room, make_instance)
+    lonely = load_settings(environment={}, data=room.data)
+    ledger = Ledger(room.data / "ledger.sqlite")
+    Adopter(lonely, ledger, room.reader).step(START)
+    ledger.close()
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port)
+    desk.step()
+    assert desk.counts() == {"proven": 3}
+
+
+def test_conflicting_versions_are_held_for_a_person(room, make_pacs, make_desk, make_instance):
+    ds = make_instance()
+    room.accept(ds)
+    ds.PatientName = "OTHER^PERSON"
+    room.accept(ds)
+    room.settle()
+    pacs = make_pacs()
+    pacs.start()
+    desk = make_desk(pacs.port)
+    desk.step()
+    assert desk.counts() == {"held": 2}
+    assert not pacs.received
+
+
+def test_a_lost_instance_is_sent_again(room, make_pacs, make_desk, make_instance, wait):
+    uids = fill(room, make_instance)
+    pacs = make_pacs()
+    pacs.start()
+    desk = make_desk(pacs.port)
+    desk.step()
+    delivery = desk.reader.deliveries(desk.reader.studies()[0].study_instance_uid)[0]
+    desk.ledger.update([delivery.delivery_id], state=State.STORED, transaction_uid="1.2.3")
+    report = CommitmentReport(0, "1.2.3", delivery.sop_instance_uid, 0x0112, "")
+    record_reports(desk.ledger, [report], desk.now)
+    changed = desk.reader.deliveries(delivery.study_instance_uid)[0]
+    assert (changed.state, changed.transaction_uid) == ("queued", "")
+    assert "0112" in changed.last_error
+    wait(lambda: desk.step(1) or desk.counts() == {"proven": len(uids)})
+
+
+@pytest.mark.parametrize(
+    ("reason", "state"), [(0x0213, "stored"), (0x0119, "attention"), (0x0122, "attention")]
+)
+def test_other_refusals_to_commit_are_asked_again_or_need_a_person(
+    room, make_desk, make_instance, free_ports, reason, state
+):
+    fill(room, make_instance, count=1)
+    desk = make_desk(free_ports(1)[0])
+    desk.adopter.step(START)
+    desk.ledger.update([1], state=State.STORED, transaction_uid="1.2.3")
+    uid = desk.ledger._deliveries(True, 1)[0].sop_instance_uid  # type: ignore[arg-type]
+    record_reports(desk.ledger, [CommitmentReport(0, "1.2.3", uid, reason, "")], START)
+    assert desk.counts() == {state: 1}
+
+
+def test_an_unanswered_commitment_is_followed_by_a_query(room, make_pacs, make_desk, make_instance):
+    fill(room, make_instance)
+    pacs = make_pacs(retry_pauses_s=())
+    pacs._return_addresses["LIFEBOAT"] = ("127.0.0.1", 9)  # nobody listens there
+    pacs.start()
+    desk = make_desk(pacs.port, "pacs.commitment_wait_s=100")
+    desk.step()
+    assert desk.counts() == {"stored": 3}
+    desk.step(50)
+    assert desk.counts() == {"stored": 3}
+    desk.step(60)
+    assert desk.counts() == {"proven": 3}
+    assert desk.reader.studies()[0].proofs == ("c-find",)
+
+
+@pytest.fixture
+def silent_peer():
+    """A port that accepts connections and never says a word."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    held = []
+
+    def accept() -> None:
+        while True:
+            try:
+                held.append(listener.accept()[0])
+            except OSError:
+                return
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    yield listener.getsockname()[1]
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+    for connection in held:
+        connection.close()
+
+
+def test_a_frozen_pacs_costs_one_child_and_nothing_is_lost(silent_peer, make_desk, room):
+    settings = make_desk(silent_peer).settings.pacs[0]
+    courier = Courier(settings, "LIFEBOAT")
+    with pytest.raises(PeerUnreachable):
+        courier.probe()
+    courier.stop()
+    assert courier._process is None
+
+
+def test_the_courier_talks_to_a_real_pacs(make_pacs, make_desk, room, make_instance):
+    pacs = make_pacs()
+    pacs.start()
+    desk = make_desk(pacs.port)
+    courier = Courier(desk.settings.pacs[0], "LIFEBOAT")
+    courier.probe()
+    assert courier.held_instances("1.2", "1.3") == set()
+    courier.stop()
+
+
+def test_the_wait_doubles_up_to_the_longest():
+    sync = SyncSettings(retry_min_s=15, retry_max_s=300)
+    waits = [retry_delay_s(failures, sync, 0.5) for failures in range(7)]
+    assert waits == [15, 30, 60, 120, 240, 300, 300]
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
+def test_the_wait_never_leaves_its_bounds(failures, jitter):
+    wait_s = retry_delay_s(failures, SyncSettings(), jitter)
+    assert 0.8 * 15 <= wait_s <= 1.2 * 300
