@@ -96,9 +96,11 @@ def run(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> N
     Example: lifeboat run --config /etc/lifeboat.toml
     Ctrl-C or SIGTERM stops it; running transfers are finished first.
     """
+    settings = _settings(config, data, overrides)
+    from dicom_node.checks import require_startable
     from dicom_node.supervisor import Supervisor
 
-    settings = _settings(config, data, overrides)
+    require_startable(settings)
     arguments = _arguments(config, data, overrides)
     commands = {
         name: [sys.executable, "-m", "lifeboat", name, *arguments]
@@ -138,10 +140,11 @@ def receive(config: Path | None, data: Path | None, overrides: tuple[str, ...]) 
     \b
     Example: lifeboat receive --data /srv/lifeboat
     """
+    settings = _settings(config, data, overrides)
     from dicom_node.process import run_until_stopped
     from dicom_node.receiver import Receiver
 
-    receiver = Receiver(_settings(config, data, overrides))
+    receiver = Receiver(settings)
     run_until_stopped(receiver.start, receiver.stop)
 
 
@@ -153,10 +156,10 @@ def web(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> N
     \b
     Example: lifeboat web --data /srv/lifeboat --set web.port=8081
     """
+    settings = _settings(config, data, overrides)
     from dicom_node.process import stop_with_supervisor
     from web.server import serve
 
-    settings = _settings(config, data, overrides)
     stop_with_supervisor()
     serve(settings)
 
@@ -169,10 +172,11 @@ def sync_worker(config: Path | None, data: Path | None, overrides: tuple[str, ..
     \b
     Example: lifeboat sync-worker --data /srv/lifeboat --set pacs.host=10.0.0.5
     """
+    settings = _settings(config, data, overrides)
     from dicom_node.process import run_until_stopped
     from dicom_node.sync import SyncService
 
-    service = SyncService(_settings(config, data, overrides))
+    service = SyncService(settings)
     run_until_stopped(service.start, service.stop)
 
 
@@ -206,9 +210,10 @@ def check(config: Path | None, data: Path | None, overrides: tuple[str, ...]) ->
     \b
     Example: lifeboat check --config /etc/lifeboat.toml
     """
+    settings = _settings(config, data, overrides)
     from dicom_node.checks import run_checks
 
-    results = run_checks(_settings(config, data, overrides))
+    results = run_checks(settings)
     marks = {"ok": ("ok  ", "green"), "warning": ("note", "yellow"), "failed": ("FAIL", "red")}
     for result in results:
         mark, colour = marks[result.outcome]
@@ -227,9 +232,10 @@ def status(
     \b
     Example: lifeboat status --json
     """
+    settings = _settings(config, data, overrides)
     from dicom_node.checks import node_status
 
-    found = node_status(_settings(config, data, overrides))
+    found = node_status(settings)
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
@@ -246,10 +252,10 @@ def reindex(config: Path | None, data: Path | None, overrides: tuple[str, ...]) 
     \b
     Example: lifeboat reindex --data /srv/lifeboat
     """
+    settings = _settings(config, data, overrides)
     from dicom_node.receiver import reindex as build_index
     from dicom_node.report import progress_of
 
-    settings = _settings(config, data, overrides)
     with progress_of("Reading stored instances") as progress:
         total = build_index(settings, progress)
     click.echo(f"{total} instances indexed")
@@ -273,10 +279,10 @@ def send(
     \b
     Example: lifeboat send ./case-12 --to 10.0.0.5:104 --aet PACS
     """
+    settings = _settings(config, data, overrides)
     from dicom_node.report import progress_of
     from dicom_node.sender import parse_peer, send_files
 
-    settings = _settings(config, data, overrides)
     peer = parse_peer(to, aet)
     with progress_of("Sending") as progress:
         report = send_files(paths, peer, settings.dicom.ae_title, progress)
@@ -302,11 +308,11 @@ def sync_status(
     \b
     Example: lifeboat sync status
     """
+    settings = _settings(config, data, overrides)
     from dicom_node.clock import stamp, utc_now
     from dicom_node.ledger import FILE, LedgerReader
     from dicom_node.report import print_sync_status
 
-    settings = _settings(config, data, overrides)
     ledger = LedgerReader(settings.node.data / FILE)
     destinations, studies = ledger.destinations(), ledger.studies()
     if as_json:

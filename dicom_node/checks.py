@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from dicom_node.errors import NodeError
+from dicom_node.errors import BadSettings, NodeError
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
@@ -17,6 +17,7 @@ from dicom_node.pacs import Pacs
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import list_quarantine
 from dicom_node.settings import PacsSettings, Settings
+from dicom_node.storage import make_data_folder
 
 _LOOPBACK: Final = ("127.", "::1", "localhost")
 _CONNECT_TIMEOUT_S: Final = 1.0
@@ -46,6 +47,28 @@ def run_checks(settings: Settings) -> list[CheckResult]:
         words = "none is configured: nothing will be returned; set pacs.host, port and ae_title"
         results.append(CheckResult("PACS", "warning", words))
     return results
+
+
+def require_startable(settings: Settings) -> None:
+    """Check what would keep the processes from starting.
+
+    Raises
+    ------
+    StorageFailed
+        The data folder cannot be written.
+    BadSettings
+        A port cannot be listened on.
+    """
+    make_data_folder(settings.node.data)
+    for name, host, port in (
+        ("dicom", settings.dicom.host, settings.dicom.port),
+        ("web", settings.web.host, settings.web.port),
+    ):
+        failure = _bind_failure(host, port)
+        if failure:
+            raise BadSettings(
+                f"cannot listen on {host} port {port}: {failure}; set {name}.host and {name}.port"
+            )
 
 
 def node_status(settings: Settings) -> dict[str, Any]:

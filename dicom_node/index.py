@@ -152,6 +152,7 @@ class IndexReader:
                 studies.c.study_date.desc(),
                 studies.c.study_time.desc(),
                 studies.c.last_received_at.desc(),
+                studies.c.study_instance_uid,  # a total order, so that pages never overlap
             )
             .limit(query.limit)
             .offset(query.offset)

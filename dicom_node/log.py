@@ -22,7 +22,7 @@ FIELDS: Final = (
     "state",
     "error_code",
     "error_id",
-    "process",
+    "child",
     "exit_code",
     "port",
 )
@@ -45,16 +45,11 @@ class JsonLines(logging.Formatter):
             "event": record.getMessage() if is_ours else "library_message",
             "logger": record.name,
         }
-        line |= {name: getattr(record, name) for name in FIELDS if _is_fact(record, name)}
+        line |= {name: getattr(record, name) for name in FIELDS if name in record.__dict__}
         if record.exc_info and record.exc_info[0] is not None:
             line["error_type"] = record.exc_info[0].__name__
             line["error_at"] = _origin(record.exc_info[2])
         return json.dumps(line)
-
-
-def _is_fact(record: logging.LogRecord, name: str) -> bool:
-    # `process` is also a standard attribute, the process id
-    return name in record.__dict__ and not (name == "process" and isinstance(record.process, int))
 
 
 def _origin(trace: object) -> str:

@@ -277,6 +277,23 @@ class InstanceStore:
                 self._durable_folders.add(str(child))
 
 
+def make_data_folder(folder: Path) -> Path:
+    """Make a folder where it is missing, and return it.
+
+    Raises
+    ------
+    StorageFailed
+        It cannot be made, or this user may not write there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise StorageFailed(f"the data folder {folder} cannot be made: {exc.strerror}") from exc
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StorageFailed(f"the data folder {folder} cannot be written by this user")
+    return folder
+
+
 def read_file_head(path: Path) -> FileHead:
     """Read the head of one stored file.
 

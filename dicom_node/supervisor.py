@@ -170,7 +170,7 @@ class Supervisor:
         code = child.exit_code()
         if code is not None:
             delay_s = child.plan_restart()
-            facts = {"process": child.name, "exit_code": code, "ms": int(delay_s * 1000)}
+            facts = {"child": child.name, "exit_code": code, "ms": int(delay_s * 1000)}
             _log.error("process_died", extra=facts)
         child.restart_if_due()
 

@@ -19,6 +19,7 @@ from dicom_node.ledger import Delivery, State
 from dicom_node.ledger_writer import CONFLICT_REASON, Ledger
 from dicom_node.pacs import Outcome, Receipt, Shipment
 from dicom_node.settings import PacsSettings, Settings, SyncSettings
+from dicom_node.storage import make_data_folder
 
 _log = logging.getLogger(__name__)
 
@@ -328,8 +329,7 @@ class SyncService:
     """
 
     def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
-        data = settings.node.data
-        data.mkdir(parents=True, exist_ok=True)
+        data = make_data_folder(settings.node.data)
         self._clock = clock
         self._ledger = Ledger(data / LEDGER_FILE)
         self._index = IndexReader(data / INDEX_FILE)

@@ -21,11 +21,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import imagecodecs
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom.encaps import get_frame
 from pydicom.pixels.utils import pixel_array
+from pydicom.uid import JPEGLSLossless
 from rich.console import Console
 from rich.table import Table
 
@@ -244,10 +247,17 @@ def _expected_grey(ds: pydicom.Dataset) -> NDArray[np.int_]:
     """Apply PS3.3 C.11.1 and C.11.2.1.2.1 plainly: display values 0-255."""
     center, width = (float(_first(ds[name].value)) for name in ("WindowCenter", "WindowWidth"))
     slope, intercept = float(ds.get("RescaleSlope", 1)), float(ds.get("RescaleIntercept", 0))
-    x = ds.pixel_array.astype(np.float64) * slope + intercept
+    x = _stored_values(ds).astype(np.float64) * slope + intercept
     y = ((x - (center - 0.5)) / (width - 1) + 0.5) * 255
     grey: NDArray[np.int_] = np.floor(np.clip(y, 0, 255) + 0.5).astype(int)
     return 255 - grey if ds.PhotometricInterpretation == "MONOCHROME1" else grey
+
+
+def _stored_values(ds: pydicom.Dataset) -> NDArray[Any]:
+    if ds.file_meta.TransferSyntaxUID == JPEGLSLossless:
+        values: NDArray[Any] = imagecodecs.jpegls_decode(get_frame(ds.PixelData, 0))
+        return values
+    return ds.pixel_array
 
 
 def _expected_colour(ds: pydicom.Dataset) -> NDArray[np.int_]:

@@ -321,9 +321,134 @@ def storescu() -> Callable[..., subprocess.CompletedProcess[str]]:
     return send
 
 
-def dataset_bytes(path: Path) -> bytes:
-    """Return the data set of a Part 10 file as it lies there."""
-    content = path.read_bytes()
-    meta = pydicom.filereader.read_file_meta_info(path)
-    offset = 132 + 12 + int(meta.FileMetaInformationGroupLength)
-    return content[offset:]
+@pytest.fixture
+def acknowledged() -> Callable[[str], list[Path]]:
+    return acknowledged_files
+
+
+@pytest.fixture
+def storescu_process(tmp_path: Path) -> Iterator[Callable[..., tuple[Any, Path]]]:
+    """Start DCMTK's storescu with a log that can be read while it sends."""
+    program = require_program("storescu")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(port: int, paths: Sequence[Path]) -> tuple[subprocess.Popen[bytes], Path]:
+        log = tmp_path / f"storescu{len(started)}.log"
+        command = [program, "-v", "-aec", "LIFEBOAT", "127.0.0.1", str(port), *map(str, paths)]
+        with log.open("wb") as file:
+            started.append(subprocess.Popen(command, stdout=file, stderr=file))
+        return started[-1], log
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+class BitPreservingReceiver:
+    """DCMTK's storescp, told to write data sets exactly as they come."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.port = port
+        folder.mkdir()
+        command = [require_program("storescp"), "+B", "+xa", "-aet", "LIFEBOAT", "--fork"]
+        self.process = subprocess.Popen(
+            [*command, "-od", str(folder), str(port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(lambda: is_open(port))
+
+    def received(self) -> dict[str, Path]:
+        """Return what it wrote by SOP Instance UID; its file names are `XX.<uid>`."""
+        return {path.name.partition(".")[2]: path for path in self.folder.iterdir()}
+
+
+@pytest.fixture
+def bit_preserving_receiver(
+    tmp_path: Path, free_ports: Callable[[int], list[int]]
+) -> Iterator[BitPreservingReceiver]:
+    receiver = BitPreservingReceiver(tmp_path / "storescp", free_ports(1)[0])
+    yield receiver
+    receiver.process.terminate()
+    receiver.process.wait(10)
+
+
+@pytest.fixture
+def dcmtk_send(tmp_path: Path) -> Callable[..., list[Path]]:
+    """Send files one by one or together with DCMTK; return those that were acknowledged."""
+
+    def send(tool: str, port: int, paths: Sequence[Path]) -> list[Path]:
+        program = require_program(tool)
+        return (_by_dcmsend if tool == "dcmsend" else _by_storescu)(program, port, paths, tmp_path)
+
+    return send
+
+
+def _by_dcmsend(program: str, port: int, paths: Sequence[Path], folder: Path) -> list[Path]:
+    report = folder / "report.txt"
+    options = ["-nuc", "-dn", "-nh", "-aec", "LIFEBOAT", "+crf", str(report)]
+    subprocess.run(
+        [program, *options, "127.0.0.1", str(port), *map(str, paths)],
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    stored, current = [], Path()
+    for line in report.read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.startswith("Filename"):
+            current = Path(value.strip())
+        elif name.startswith("DIMSE Status") and "Success" in value:
+            stored.append(current)
+    return stored
+
+
+def _by_storescu(program: str, port: int, paths: Sequence[Path], folder: Path) -> list[Path]:
+    """Send the files of each transfer syntax together: storescu proposes only what it is told."""
+    groups: dict[str, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(_transfer_syntax(path), []).append(path)
+    stored = []
+    for transfer_syntax_uid, group in groups.items():
+        options = ["-v", "-nh", "-R", *_PROPOSALS.get(transfer_syntax_uid, [])]
+        result = subprocess.run(
+            [program, *options, "-aec", "LIFEBOAT", "127.0.0.1", str(port), *map(str, group)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=120,
+            check=False,
+        )
+        stored += acknowledged_files(result.stdout + result.stderr)
+    return stored
+
+
+def acknowledged_files(log: str) -> list[Path]:
+    """Return the files that storescu's own log names as stored."""
+    stored, current = [], Path()
+    for line in log.splitlines():
+        if line.startswith("I: Sending file: "):
+            current = Path(line.removeprefix("I: Sending file: ").strip())
+        elif "Received Store Response (Success)" in line:
+            stored.append(current)
+    return stored
+
+
+def _transfer_syntax(path: Path) -> str:
+    return str(pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID", ""))
+
+
+_PROPOSALS = {
+    "1.2.840.10008.1.2.1.99": ["-xd"],
+    "1.2.840.10008.1.2.4.50": ["-xy"],
+    "1.2.840.10008.1.2.4.51": ["-xx"],
+    "1.2.840.10008.1.2.4.70": ["-xs"],
+    "1.2.840.10008.1.2.4.80": ["-xt"],
+    "1.2.840.10008.1.2.4.81": ["-xu"],
+    "1.2.840.10008.1.2.4.90": ["-xv"],
+    "1.2.840.10008.1.2.4.91": ["-xw"],
+    "1.2.840.10008.1.2.5": ["-xr"],
+}
+"""How storescu is told to propose a compressed transfer syntax."""

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from dicom_node.errors import BadSettings
-from dicom_node.settings import load_settings, table_keys
+from dicom_node.settings import load_settings
 
 
 def load(*overrides: str, file: Path | None = None, environment: dict[str, str] | None = None):
@@ -79,10 +79,3 @@ def test_a_broken_file_is_named(tmp_path):
         load(file=write(tmp_path, "[dicom\n"))
     with pytest.raises(BadSettings, match="cannot read"):
         load(file=tmp_path / "absent.toml")
-
-
-def test_every_key_is_documented():
-    page = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
-    text = page.read_text()
-    missing = [key for key in table_keys() if f"`{key}`" not in text and key != "pacs.name"]
-    assert missing == []

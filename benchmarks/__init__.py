@@ -1,0 +1,1 @@
+"""Side-by-side measurements against real peers; see README.md. Never part of the test suite."""

@@ -1,0 +1,83 @@
+"""Ways to a picture without a server: Lifeboat's viewer, pydicom, DCMTK's dcmj2pnm."""
+
+import subprocess
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom import Dataset, dcmread
+from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+
+from benchmarks.processes import BenchmarkError
+from viewer.decode import open_instance
+from viewer.grey_transforms import grey_transforms_of
+from viewer.render import render_frame
+from viewer.windowing import Window, window_to_uint8
+
+JPEG_QUALITY: Final = 90
+_TIMEOUT_S: Final = 60
+
+
+def lifeboat_jpeg(path: Path, center: float, width: float) -> bytes:
+    """Render a file with Lifeboat's viewer."""
+    window = Window(center, width, "LINEAR", None)
+    return render_frame(open_instance(path), 1, window=window, quality=JPEG_QUALITY)
+
+
+def lifeboat_window(path: Path) -> Callable[[float, float], NDArray[np.uint8]]:
+    """Return what maps the file's stored values, decoded beforehand, to display values."""
+    instance = open_instance(path)
+    stored = instance.stored_frame(1)
+    transforms = grey_transforms_of(instance.header, 0, instance.frame_format(1))
+
+    def apply(center: float, width: float) -> NDArray[np.uint8]:
+        window = Window(center, width, "LINEAR", None)
+        return window_to_uint8(stored, transforms.modality, window)
+
+    return apply
+
+
+def pydicom_jpeg(path: Path, center: float, width: float) -> bytes:
+    """Render a file the way pydicom's documentation does."""
+    ds = dcmread(path)
+    encoded = BytesIO()
+    grey = _pydicom_grey(ds, ds.pixel_array, center, width)
+    Image.fromarray(grey).save(encoded, "JPEG", quality=JPEG_QUALITY)
+    return encoded.getvalue()
+
+
+def pydicom_window(path: Path) -> Callable[[float, float], NDArray[np.uint8]]:
+    """Return what maps the file's stored values, decoded beforehand, to display values."""
+    ds = dcmread(path)
+    stored = ds.pixel_array
+    return lambda center, width: _pydicom_grey(ds, stored, center, width)
+
+
+def _pydicom_grey(
+    ds: Dataset, stored: NDArray[Any], center: float, width: float
+) -> NDArray[np.uint8]:
+    ds.WindowCenter, ds.WindowWidth = center, width
+    values = apply_voi_lut(apply_modality_lut(stored, ds), ds)
+    lowest, highest = values.min(), values.max()
+    scaled: NDArray[np.uint8] = ((values - lowest) / (highest - lowest) * 255).astype(np.uint8)
+    return scaled
+
+
+def dcmj2pnm_jpeg(program: str, path: Path, center: float, width: float) -> bytes:
+    """Render a file with DCMTK, a process for each picture.
+
+    Raises
+    ------
+    BenchmarkError
+        It failed.
+    """
+    window = ["+Ww", str(center), str(width)]
+    command = [program, "+oj", "+Jq", str(JPEG_QUALITY), *window, str(path)]
+    done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
+    if done.returncode:
+        raise BenchmarkError(f"dcmj2pnm ended with {done.returncode}")
+    return done.stdout

@@ -1,0 +1,100 @@
+"""Lifeboat's web process and Orthanc, each holding the instances to be rendered."""
+
+import contextlib
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.data import InstanceFile
+from benchmarks.peers import (
+    LIFEBOAT_AE_TITLE,
+    REPOSITORY,
+    KeepAliveClient,
+    lifeboat_command,
+    lifeboat_receive,
+    lifeboat_web,
+    orthanc,
+)
+from benchmarks.processes import LOOPBACK, BenchmarkError
+
+JPEG: Final = "image/jpeg"
+_OCTETS: Final = 'multipart/related; type="application/octet-stream"'
+_SEND_TIMEOUT_S: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class LifeboatView:
+    """A running Lifeboat that holds files, and a browser's connection to it."""
+
+    client: KeepAliveClient
+
+    def rendered(self, file: InstanceFile, center: float, width: float) -> bytes:
+        """Return the first frame as a JPEG."""
+        return self.client.get(f"{_frame(file)}/rendered?window={center},{width}", JPEG)
+
+    def frame(self, file: InstanceFile) -> bytes:
+        """Return the first frame's pixels as stored, in a multipart answer."""
+        return self.client.get(_frame(file), _OCTETS)
+
+
+@dataclass(frozen=True, slots=True)
+class OrthancView:
+    """A running Orthanc that holds files, and a browser's connection to it."""
+
+    client: KeepAliveClient
+    ids: Mapping[Path, str]
+    """Its own identifier of each file."""
+
+    def rendered(self, file: InstanceFile, center: float, width: float) -> bytes:
+        """Return the first frame as a JPEG."""
+        window = f"window-center={center}&window-width={width}"
+        return self.client.get(f"/instances/{self.ids[file.path]}/rendered?{window}", JPEG)
+
+    def frame(self, file: InstanceFile) -> bytes:
+        """Return the first frame's pixels as stored."""
+        return self.client.get(f"/instances/{self.ids[file.path]}/frames/0/raw")
+
+
+@contextlib.contextmanager
+def lifeboat_holding(folder: Path, files: list[InstanceFile]) -> Iterator[LifeboatView]:
+    """Fill a data folder through the DICOM port, then serve it.
+
+    Raises
+    ------
+    BenchmarkError
+        It cannot be started, or did not take the files.
+    """
+    folder.mkdir()
+    with lifeboat_receive(folder) as port:
+        command = lifeboat_command("send", folder / "sender", ())
+        command += ["--to", f"{LOOPBACK}:{port}", "--aet", LIFEBOAT_AE_TITLE]
+        command += [str(file.path) for file in files]
+        sent = subprocess.run(
+            command, capture_output=True, timeout=_SEND_TIMEOUT_S, cwd=REPOSITORY, check=False
+        )
+    if sent.returncode:
+        raise BenchmarkError(f"`lifeboat send` ended with {sent.returncode}")
+    with lifeboat_web(folder) as port, contextlib.closing(KeepAliveClient(port)) as client:
+        yield LifeboatView(client)
+
+
+@contextlib.contextmanager
+def orthanc_holding(folder: Path, files: list[InstanceFile]) -> Iterator[OrthancView]:
+    """Run Orthanc and put the files into it over HTTP.
+
+    Raises
+    ------
+    BenchmarkError
+        It is not installed, or cannot be started.
+    """
+    folder.mkdir()
+    with orthanc(folder) as peer, contextlib.closing(KeepAliveClient(peer.http_port)) as client:
+        ids = {file.path: client.post("/instances", file.path.read_bytes())["ID"] for file in files}
+        yield OrthancView(client, ids)
+
+
+def _frame(file: InstanceFile) -> str:
+    study, series, instance = file.uids.values()
+    return f"/dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/1"

@@ -1,0 +1,108 @@
+"""The results as tables for a terminal."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from benchmarks.comparison import Comparison, Timing
+from benchmarks.figures import middle, middle_ratio, percentile, present
+from benchmarks.ingest import CaseResult, Row
+from benchmarks.receivers import ORTHANC, STORESCP
+from benchmarks.render import PEERS
+
+_INGEST_COLUMNS: Final = ("inst/s", "MB/s", "x Orthanc", "x storescp", "lowest..highest")
+_NAME_WIDTH: Final = 32
+_FIGURE_WIDTH: Final = 6
+
+
+def print_machine(console: Console, machine: Mapping[str, str]) -> None:
+    """Print what was measured on."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in machine.items():
+        table.add_row(name, escape(value))
+    _print(console, table)
+
+
+def print_ingest(console: Console, results: Sequence[CaseResult]) -> None:
+    """Print what each receiver took in."""
+    console.rule("Ingest: C-STORE by DCMTK dcmsend", align="left")
+    for result in results:
+        table = _table(result.title, "receiver", _INGEST_COLUMNS, "safe when acknowledged?")
+        rates = {row.name: row.rates for row in result.rows}
+        for row in result.rows:
+            table.add_row(*_ingest_cells(row, result.instance_bytes, rates))
+        _print(console, table)
+        console.print(f"  The sender needs {result.sender_start_s:.2f} s to start; it counts.")
+
+
+def print_render(console: Console, results: Sequence[Comparison]) -> None:
+    """Print what each way to a picture took."""
+    console.rule("Render: milliseconds each", align="left")
+    for result in results:
+        peers = [timing for timing in result.timings if timing.name in PEERS]
+        columns = ("median", "95 %", *(f"x {PEERS[peer.name]}" for peer in peers), "differs by")
+        table = _table(result.title, "way", columns, "note")
+        for timing in result.timings:
+            table.add_row(*_render_cells(timing, peers))
+        _print(console, table)
+
+
+def _print(console: Console, table: Table) -> None:
+    """Print a table without the blanks that fill its lines."""
+    with console.capture() as captured:
+        console.print(table)
+    lines = captured.get().rstrip().splitlines()
+    console.file.write("\n".join(line.rstrip() for line in lines) + "\n")
+
+
+def _table(title: str, first: str, figures: Sequence[str], last: str) -> Table:
+    table = Table(title=f"\n{title}", box=SIMPLE_HEAD, title_justify="left", title_style="bold")
+    table.add_column(first, min_width=_NAME_WIDTH)
+    for name in figures:
+        table.add_column(name, justify="right", no_wrap=True, min_width=_FIGURE_WIDTH)
+    table.add_column(last)
+    return table
+
+
+def _ingest_cells(
+    row: Row, instance_bytes: int, rates: Mapping[str, Sequence[float | None]]
+) -> list[str]:
+    known = present(row.rates)
+    if not known:
+        return [row.name, *("-" for _ in _INGEST_COLUMNS), escape(row.failure)]
+    rate = middle(row.rates)
+    return [
+        row.name,
+        _figure(rate),
+        _figure(rate * instance_bytes / 1e6),
+        *(_ratio(row.rates, rates[peer.name]) for peer in (ORTHANC, STORESCP)),
+        f"{_figure(min(known))}..{_figure(max(known))}",
+        row.durable + (f" [red]A ROUND FAILED: {escape(row.failure)}[/]" if row.failure else ""),
+    ]
+
+
+def _render_cells(timing: Timing, peers: Sequence[Timing]) -> list[str]:
+    if not timing.times_ms:
+        return [timing.name, "-", "-", *("-" for _ in peers), "-", escape(timing.failure)]
+    return [
+        timing.name,
+        f"{middle(timing.times_ms):.2f}",
+        f"{percentile(timing.times_ms, 95):.2f}",
+        *(_ratio(peer.times_ms, timing.times_ms) for peer in peers),
+        f"{timing.difference:.2f}",
+        timing.note,
+    ]
+
+
+def _ratio(numerators: Sequence[float | None], denominators: Sequence[float | None]) -> str:
+    ratio = middle_ratio(numerators, denominators)
+    return "-" if math.isnan(ratio) else f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { ahead, openingIndex, sameSlice, slicesOf } from "../../web/static/js/stack.js";
+
+const series = (modality, ...frames) => ({
+  series_instance_uid: "1.2",
+  modality,
+  instances: frames.map((number_of_frames, at) => ({ sop_instance_uid: `1.2.${at}`, number_of_frames, digest: `d${at}` })),
+});
+
+test("every frame of every instance is a slice, in order", () => {
+  const slices = slicesOf("1", series("US", 1, 3));
+  assert.deepEqual(slices.map((slice) => slice.key), ["1.2.0#1", "1.2.1#1", "1.2.1#2", "1.2.1#3"]);
+  assert.equal(slices[3].url, "/api/v1/studies/1/series/1.2/instances/1.2.1/frames/3");
+});
+
+test("stacks open in the middle, everything else at the start", () => {
+  assert.equal(openingIndex(series("CT", 1, 1, 1, 1), 4), 2);
+  assert.equal(openingIndex(series("CR", 1, 1, 1, 1), 4), 0);
+  assert.equal(openingIndex(series("US", 30), 30), 0);
+});
+
+test("loading ahead goes in the direction of motion and stays inside", () => {
+  assert.deepEqual(ahead(0, 3, 1), [1, 2]);
+  assert.deepEqual(ahead(5, 100, -1).slice(0, 4), [4, 6, 3, 7]);
+});
+
+test("the viewed slice is found again when others join before it", () => {
+  const before = slicesOf("1", series("CT", 1, 1));
+  const after = [{ ...before[0], key: "new#1" }, ...before];
+  assert.equal(sameSlice(after, before[1].key, 1), 2);
+  assert.equal(sameSlice([], "gone#1", 5), 0);
+});

@@ -1,0 +1,113 @@
+"""Runs the tests of the front end's modules that need no page, with node."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from viewer.windowing import ModalityLut, VoiLut, Window, window_to_uint8
+
+FOLDER = Path(__file__).parent
+
+
+def vector(
+    name: str,
+    dtype: str,
+    modality: ModalityLut,
+    voi: Window | VoiLut,
+    *,
+    invert: bool = False,
+    by_user: bool = False,
+    padding: tuple[int, int] | None = None,
+) -> dict[str, Any]:
+    """Return one case with the grey level the node gives every stored value."""
+    limits = np.iinfo(np.dtype(dtype))
+    stored = np.arange(limits.min, limits.max + 1, dtype=np.int64).astype(dtype).reshape(256, -1)
+    levels = window_to_uint8(stored, modality, voi, invert=invert != by_user, padding=padding)
+    is_table = isinstance(voi, VoiLut)
+    return {
+        "name": name,
+        "info": {
+            "pixels": {"dtype": dtype, "min": int(limits.min), "max": int(limits.max)},
+            "modality": {
+                "rescale_slope": modality.slope,
+                "rescale_intercept": modality.intercept,
+                "lut": modality.values and {"first": modality.first, "values": modality.values},
+            },
+            "voi_luts": [{"first": voi.first, "bits": voi.bits, "values": voi.values}]
+            if is_table
+            else [],
+            "invert": invert,
+            "pixel_padding": padding,
+        },
+        "voi": {"kind": "voi_lut", "index": 0}
+        if is_table
+        else {"kind": "window", "center": voi.center, "width": voi.width, "function": voi.function},
+        "inverted": by_user,
+        "levels": base64.b64encode(levels.tobytes()).decode(),
+    }
+
+
+def vectors() -> list[dict[str, Any]]:
+    """Return cases over the functions, signs, slopes and widths of PS3.3 C.11."""
+    hounsfield = ModalityLut(1.0, -1024.0, "HU")
+    table = ModalityLut(first=-5, values=tuple(range(0, 4000, 7)))
+    curve = VoiLut(
+        first=100, bits=12, values=tuple(int(4095 * (n / 999) ** 2) for n in range(1000))
+    )
+    cases = [
+        vector(
+            f"{function} {center}/{width} {dtype}",
+            dtype,
+            hounsfield,
+            Window(center, width, function),
+        )
+        for function in ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+        for center, width in ((40, 400), (40.5, 1), (-600, 1500), (0, 0.3), (12.3, 80.7))
+        for dtype in ("int16", "uint16")
+    ]
+    return [
+        *cases,
+        vector("odd slope", "int16", ModalityLut(0.37, 11.5), Window(30, 77)),
+        vector("falling slope", "int16", ModalityLut(-2.0, 3.0), Window(0, 900)),
+        vector("modality table", "int16", table, Window(1000, 2000)),
+        vector("voi table", "uint16", ModalityLut(), curve),
+        vector("voi table inverted", "uint16", ModalityLut(), curve, invert=True),
+        vector("eight bits", "uint8", ModalityLut(), Window(128, 256)),
+        vector(
+            "padding inverted",
+            "int16",
+            hounsfield,
+            Window(40, 400),
+            invert=True,
+            padding=(-2000, 5),
+        ),
+        vector("inverted twice", "int16", hounsfield, Window(40, 80), invert=True, by_user=True),
+    ]
+
+
+def test_the_modules_of_the_front_end(tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        if os.environ.get("CI"):
+            pytest.fail("node is not installed; `make test` installs it")
+        pytest.skip("node is not installed: the front end's modules are tested in the browser only")
+    file = tmp_path / "vectors.json"
+    file.write_text(json.dumps(vectors()))
+    tests = sorted(str(path) for path in FOLDER.glob("*.test.mjs"))
+    result = subprocess.run(
+        [node, "--test", *tests],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=os.environ | {"LIFEBOAT_VECTORS": str(file)},
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "# skipped 0" in result.stdout

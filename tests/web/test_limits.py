@@ -1,0 +1,61 @@
+import threading
+from io import BytesIO
+from typing import Any
+
+import pytest
+
+from web.limits import LARGEST_BODY_BYTES, BoundedWork, is_too_large
+
+
+def request(method: str = "POST", body: bytes = b"{}", **more: str) -> dict[str, Any]:
+    return {"REQUEST_METHOD": method, "wsgi.input": BytesIO(body), **more}
+
+
+def test_no_more_requests_are_worked_on_than_there_are_places() -> None:
+    running, most, lock = 0, 0, threading.Lock()
+    full = threading.Barrier(3)
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        full.wait(10)  # three must be inside together
+        with lock:
+            running -= 1
+        return []
+
+    bounded = BoundedWork(app, 3)
+    threads = [threading.Thread(target=bounded, args=(request(), None)) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert most == 3
+
+
+def test_a_slow_body_takes_no_place() -> None:
+    class Slow(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            arrived.wait(10)
+            return b"{}"
+
+    arrived = threading.Event()
+    answered: list[str] = []
+    bounded = BoundedWork(lambda environ, _: answered.append(environ["name"]) or [], 1)
+    slow = threading.Thread(
+        target=bounded, args=(request(name="slow") | {"wsgi.input": Slow()}, None)
+    )
+    slow.start()
+    bounded(request("GET", name="quick"), None)
+    arrived.set()
+    slow.join(10)
+    assert answered == ["quick", "slow"]
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [("", False), ("abc", False), ("5", False), (str(LARGEST_BODY_BYTES + 1), True)],
+)
+def test_what_will_be_refused_is_not_read(length: str, expected: bool) -> None:
+    assert is_too_large(request(CONTENT_LENGTH=length)) is expected

@@ -1,0 +1,252 @@
+"""All that a browser needs to draw one frame itself, and to say whose and where it is."""
+
+from dataclasses import asdict
+from typing import Any, Final
+
+import numpy as np
+from pydicom import uid
+
+from viewer.decode import Instance, StoredFrame
+from viewer.errors import NoSuchFrame, ViewerError
+from viewer.geometry import (
+    image_orientation_patient,
+    image_position_patient,
+    orientation_letters,
+    patient_orientation,
+    pixel_aspect_ratio,
+    pixel_spacing,
+    slice_position,
+    slice_thickness,
+)
+from viewer.grey_transforms import (
+    GreyTransforms,
+    InitialVoi,
+    grey_transforms_of,
+    initial_voi,
+)
+from viewer.header import functional_group, integer, number, numbers, text, texts
+from viewer.pixel_format import PixelFormat
+from viewer.windowing import VoiLut, Window
+
+_ALWAYS_LOSSY: Final = frozenset((uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit))
+_NOT_GREY: Final[dict[str, Any]] = {
+    "invert": False,
+    "modality": None,
+    "windows": [],
+    "voi_luts": [],
+    "initial": None,
+    "pixel_padding": None,
+}
+
+
+def frame_info(
+    instance: Instance, frame_number: int, *, stored: StoredFrame | None = None
+) -> dict[str, Any]:
+    """Describe one frame in JSON-able values.
+
+    Nothing is decoded unless the first window must be computed from the pixels; damage inside a
+    codestream is found only then, or when the frame is asked for.
+
+    Parameters
+    ----------
+    instance : Instance
+        From `viewer.decode.open_instance`.
+    frame_number : int
+        1-based.
+    stored : numpy.ndarray, optional
+        What `instance.stored_frame` returned, when the caller has it already.
+
+    Returns
+    -------
+    dict
+        Keys are DICOM keywords in snake case, or named below. Text is '' and numbers are None
+        when absent.
+
+    Raises
+    ------
+    NoSuchFrame
+        The number is outside 1 to the number of frames.
+
+    Notes
+    -----
+    `kind` is `grey`, `colour` or `none`; for `none`, `reason` has the `code` and `message` of the
+    error. `pixels` is the type and range of `Instance.stored_frame` (little endian, row by row);
+    `rgb8` is three bytes a pixel, ready to draw. `smallest_image_pixel_value` and
+    `largest_image_pixel_value` (padding left out) are None unless the frame was decoded.
+
+    A grey frame is drawn by computing, in double precision and in this order of operations, for
+    each stored value ``s`` (a table over `pixels.min` to `pixels.max` will do):
+
+    1. Modality: ``x = s * rescale_slope + rescale_intercept``; or, when `modality.lut` is given,
+       ``x = values[clamp(s - first, 0, values.length - 1)]``.
+    2. VOI, giving ``y``:
+
+       - LINEAR, width >= 1: ``m = center - 0.5``, ``h = (width - 1) / 2``; ``y = 0`` if
+         ``x <= m - h``; ``y = 255`` if ``x > m + h``; else
+         ``y = (x - m) * 255 / (width - 1) + 127.5``.
+       - LINEAR_EXACT, and LINEAR with width < 1: ``h = width / 2``; ``y = 0`` if
+         ``x <= center - h``; ``y = 255`` if ``x > center + h``; else
+         ``y = (x - center) * 255 / width + 127.5``.
+       - SIGMOID: ``y = 255 / (1 + exp(-4 * (x - center) / width))``.
+       - VOI LUT: ``y = values[clamp(floor(x + 0.5) - first, 0, values.length - 1)] * 255
+         / (2**bits - 1)``.
+    3. Rounding: ``v = floor(y + 0.5)``.
+    4. Polarity: ``v = 255 - v`` if `invert` differs from the user's own inversion.
+    5. Padding: ``v = 0`` if ``pixel_padding[0] <= s <= pixel_padding[1]``, inverted or not.
+
+    This gives exactly what `viewer.render.grey_frame` gives; SIGMOID may differ by one level
+    where two machines' ``exp`` differ in the last bit.
+    """
+    index = frame_number - 1
+    info = _identity(instance, frame_number) | _geometry(instance, index) | _texts(instance, index)
+    try:
+        pixel_format = instance.frame_format(frame_number)
+        return info | _picture(instance, frame_number, pixel_format, stored)
+    except NoSuchFrame:
+        raise
+    except ViewerError as error:
+        reason = {"code": error.code, "message": str(error)}
+        return info | _NOT_GREY | {"kind": "none", "reason": reason, "pixels": None}
+
+
+def _identity(instance: Instance, frame_number: int) -> dict[str, Any]:
+    header = instance.header
+    return {
+        "sop_instance_uid": text(header, "SOPInstanceUID"),
+        "series_instance_uid": text(header, "SeriesInstanceUID"),
+        "study_instance_uid": text(header, "StudyInstanceUID"),
+        "sop_class_uid": text(header, "SOPClassUID"),
+        "transfer_syntax_uid": instance.transfer_syntax_uid,
+        "frame_number": frame_number,
+        "number_of_frames": instance.number_of_frames,
+        "instance_number": integer(header, "InstanceNumber"),
+        "rows": integer(header, "Rows"),
+        "columns": integer(header, "Columns"),
+        "photometric_interpretation": text(header, "PhotometricInterpretation"),
+        "lossy": _lossy(instance),
+    }
+
+
+def _lossy(instance: Instance) -> dict[str, Any]:
+    header = instance.header
+    ratios = numbers(header, "LossyImageCompressionRatio")
+    is_marked = text(header, "LossyImageCompression") == "01"
+    return {
+        "is_lossy": is_marked or instance.transfer_syntax_uid in _ALWAYS_LOSSY,
+        "ratio": ratios[-1] if ratios else None,
+        "method": (texts(header, "LossyImageCompressionMethod") or ("",))[-1],
+    }
+
+
+def _geometry(instance: Instance, index: int) -> dict[str, Any]:
+    header = instance.header
+    orientation = image_orientation_patient(header, index)
+    position = image_position_patient(header, index)
+    letters = orientation_letters(orientation, patient_orientation(header))
+    return {
+        "pixel_spacing": asdict(pixel_spacing(header, index)),
+        "pixel_aspect_ratio": list(pixel_aspect_ratio(header, index)),
+        "orientation_letters": None if letters is None else asdict(letters),
+        "image_position_patient": list(position) or None,
+        "image_orientation_patient": list(orientation) or None,
+        "slice_location": number(header, "SliceLocation"),
+        "slice_thickness": slice_thickness(header, index),
+        "slice_position": slice_position(orientation, position),
+    }
+
+
+def _texts(instance: Instance, index: int) -> dict[str, Any]:
+    header = instance.header
+    anatomy = functional_group(header, index, "FrameAnatomySequence")
+    laterality = text(header, "ImageLaterality") or text(header, "Laterality")
+    if anatomy is not None:
+        laterality = text(anatomy, "FrameLaterality") or laterality
+    return {
+        "patient": {
+            "patient_name": text(header, "PatientName"),
+            "patient_id": text(header, "PatientID"),
+            "patient_birth_date": text(header, "PatientBirthDate"),
+            "patient_sex": text(header, "PatientSex"),
+        },
+        "study": {
+            "study_date": text(header, "StudyDate"),
+            "study_time": text(header, "StudyTime"),
+            "study_description": text(header, "StudyDescription"),
+            "accession_number": text(header, "AccessionNumber"),
+        },
+        "series": {
+            "modality": text(header, "Modality"),
+            "series_number": integer(header, "SeriesNumber"),
+            "series_description": text(header, "SeriesDescription"),
+            "body_part_examined": text(header, "BodyPartExamined"),
+            "laterality": laterality,
+        },
+    }
+
+
+def _picture(
+    instance: Instance, frame_number: int, pixel_format: PixelFormat, stored: StoredFrame | None
+) -> dict[str, Any]:
+    if not pixel_format.is_grey:
+        pixels = {"dtype": "rgb8", "min": 0, "max": 255} | _extremes(None, None)
+        return _NOT_GREY | {"kind": "colour", "reason": None, "pixels": pixels}
+    decoded = [] if stored is None else [stored]
+
+    def read_stored() -> StoredFrame:
+        if not decoded:
+            decoded.append(instance.stored_frame(frame_number))
+        return decoded[0]
+
+    transforms = grey_transforms_of(instance.header, frame_number - 1, pixel_format)
+    initial = initial_voi(transforms, pixel_format, read_stored)
+    lowest, highest = pixel_format.stored_domain
+    pixels = {"dtype": pixel_format.stored_dtype.name, "min": lowest, "max": highest}
+    values = decoded[0] if decoded else None
+    return {
+        "kind": "grey",
+        "reason": None,
+        "pixels": pixels | _extremes(values, transforms.pixel_padding),
+    } | _grey(transforms, initial)
+
+
+def _extremes(stored: StoredFrame | None, padding: tuple[int, int] | None) -> dict[str, Any]:
+    values = np.empty(0) if stored is None else stored
+    if padding is not None:
+        values = values[(values < padding[0]) | (values > padding[1])]
+    return {
+        "smallest_image_pixel_value": int(values.min()) if values.size else None,
+        "largest_image_pixel_value": int(values.max()) if values.size else None,
+    }
+
+
+def _grey(transforms: GreyTransforms, initial: InitialVoi) -> dict[str, Any]:
+    modality = transforms.modality
+    lut = {"first": modality.first, "values": list(modality.values)} if modality.values else None
+    return {
+        "invert": transforms.is_inverted,
+        "modality": {
+            "rescale_slope": modality.slope,
+            "rescale_intercept": modality.intercept,
+            "rescale_type": modality.rescale_type,
+            "lut": lut,
+        },
+        "windows": [asdict(window) for window in transforms.windows],
+        "voi_luts": [_voi_lut(voi_lut) for voi_lut in transforms.voi_luts],
+        "initial": _initial(initial),
+        "pixel_padding": transforms.pixel_padding and list(transforms.pixel_padding),
+    }
+
+
+def _voi_lut(voi_lut: VoiLut) -> dict[str, Any]:
+    return {
+        "explanation": voi_lut.explanation,
+        "first": voi_lut.first,
+        "bits": voi_lut.bits,
+        "values": list(voi_lut.values),
+    }
+
+
+def _initial(initial: InitialVoi) -> dict[str, Any]:
+    if isinstance(initial.voi, Window):
+        return {"kind": "window", "index": initial.index} | asdict(initial.voi)
+    return {"kind": "voi_lut", "index": initial.index}

@@ -1,0 +1,149 @@
+"""What every request of the web room works with: settings, readers, clock, caches."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import numpy as np
+from flask import current_app
+
+from dicom_node.clock import Clock, stamp
+from dicom_node.index import FILE as INDEX_FILE
+from dicom_node.index import IndexReader, InstanceRecord
+from dicom_node.ledger import FILE as LEDGER_FILE
+from dicom_node.ledger import LedgerReader
+from dicom_node.settings import Settings
+from viewer.cache import ByteBoundedCache
+from viewer.decode import Instance, open_instance
+from viewer.errors import UnreadableFile
+from web.errors import NotFound
+
+EXTENSION: Final = "lifeboat"
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class WebContext:
+    """Settings, readers of what other processes write, the clock and the caches of one process.
+
+    `headers` keeps opened instances, `bodies` ready answers and decoded frames; both are bounded.
+    """
+
+    settings: Settings
+    clock: Clock
+    index: IndexReader
+    ledger: LedgerReader
+    headers: ByteBoundedCache[str, Instance]
+    bodies: ByteBoundedCache[Hashable, Any]
+
+    @property
+    def index_file(self) -> Path:
+        """The index's file; only the receiving process writes it."""
+        return self.settings.node.data / INDEX_FILE
+
+    @property
+    def ledger_file(self) -> Path:
+        """The ledger's file; only the delivery process writes it."""
+        return self.settings.node.data / LEDGER_FILE
+
+    def now_text(self) -> str:
+        """Return the time now as ISO 8601 in UTC."""
+        return stamp(self.clock())
+
+    def record(self, study: str, series: str, instance: str) -> InstanceRecord:
+        """Return one instance of the index.
+
+        Parameters
+        ----------
+        study, series, instance : str
+            Its UIDs; all three must fit together.
+
+        Returns
+        -------
+        InstanceRecord
+
+        Raises
+        ------
+        NotFound
+            This node does not hold it there.
+        """
+        record = self.index.instance(study, series, instance)
+        if record is None:
+            raise NotFound("This node does not hold that instance.")
+        return record
+
+    def open(self, record: InstanceRecord) -> Instance:
+        """Return an instance with its header read.
+
+        Parameters
+        ----------
+        record : InstanceRecord
+            Its row in the index.
+
+        Returns
+        -------
+        Instance
+
+        Raises
+        ------
+        viewer.errors.UnreadableFile
+            The file is damaged, away, or holds another instance than the index says.
+        """
+        instance = self.headers.get_or_compute(record.digest, lambda: open_instance(record.path))
+        found = str(instance.header.get("SOPInstanceUID", "")).strip()
+        if found != record.sop_instance_uid:
+            raise UnreadableFile(
+                "The stored file holds another instance than the index says. Tell the IT team."
+            )
+        return instance
+
+    def kept(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
+        """Return what was made before for a key, or make it once and keep it a while.
+
+        Parameters
+        ----------
+        key : hashable
+            Holds the digest of the instance, so that other bytes never answer for it.
+        make : callable
+            Makes the value.
+
+        Returns
+        -------
+        object
+            What `make` returned.
+        """
+        return cast(_Value, self.bodies.get_or_compute(key, make))
+
+    def pixel_bytes(self, record: InstanceRecord, frame_number: int) -> bytes:
+        """Return a frame's stored values, little-endian, row by row; RGB bytes for colour.
+
+        Parameters
+        ----------
+        record : InstanceRecord
+            The instance.
+        frame_number : int
+            1-based.
+
+        Returns
+        -------
+        bytes
+
+        Raises
+        ------
+        viewer.errors.ViewerError
+            The frame does not exist or cannot be decoded.
+        """
+        frame = self.open(record).stored_frame(frame_number)
+        return np.ascontiguousarray(frame, dtype=frame.dtype.newbyteorder("<")).tobytes()
+
+
+def current() -> WebContext:
+    """Return the context of the application that answers now.
+
+    Returns
+    -------
+    WebContext
+    """
+    context: Any = current_app.extensions[EXTENSION]
+    return cast(WebContext, context)

@@ -1,0 +1,148 @@
+"""What the viewer says about a frame, in words made from the same object as its pixels."""
+
+from datetime import date
+from typing import Any, Final
+
+from viewer.decode import Instance
+from viewer.frame_info import frame_info
+from web import words
+
+PRESETS: Final[tuple[dict[str, Any], ...]] = tuple(
+    {"name": name, "width": width, "center": center, "key": key}
+    for name, width, center, key in (
+        ("Brain", 80, 40, "1"),
+        ("Subdural", 200, 75, "2"),
+        ("Stroke", 40, 40, "3"),
+        ("Bone", 1800, 400, "4"),
+        ("Lung", 1500, -600, "5"),
+        ("Mediastinum", 350, 50, "6"),
+        ("Abdomen", 400, 50, "7"),
+        ("Liver", 150, 30, "8"),
+        ("Angio", 600, 300, "9"),
+        ("Temporal bone", 2800, 600, ""),
+        ("Head-neck soft", 375, 40, ""),
+        ("Spine soft", 250, 50, ""),
+        ("Spine bone", 1800, 400, ""),
+    )
+)
+"""CT windows in HU with their keys; offered only where modality values are HU."""
+
+
+def frame_answer(instance: Instance, frame_number: int, today: date) -> dict[str, Any]:
+    """Return a frame's info with `display`: the words around its picture.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance.
+    frame_number : int
+        1-based.
+    today : date
+        The day ages are counted on.
+
+    Returns
+    -------
+    dict
+        As `viewer.frame_info.frame_info`, with `display` added.
+
+    Raises
+    ------
+    viewer.errors.NoSuchFrame
+        The instance has no such frame.
+    """
+    info = frame_info(instance, frame_number)
+    return info | {"display": frame_words(info, today)}
+
+
+def frame_words(info: dict[str, Any], today: date) -> dict[str, str]:
+    """Return the texts of banner and corners.
+
+    Parameters
+    ----------
+    info : dict
+        As `viewer.frame_info.frame_info` returns it.
+    today : date
+        The day ages are counted on.
+
+    Returns
+    -------
+    dict
+    """
+    patient, study = info["patient"], info["study"]
+    label, number = words.patient_number(patient["patient_id"])
+    when = (words.calendar_date(study["study_date"]), words.clock_time(study["study_time"]))
+    return {
+        "name": words.person_name(patient["patient_name"]),
+        "born": words.born(patient["patient_birth_date"], today),
+        "sex": words.sex(patient["patient_sex"]),
+        "patient_id_label": label,
+        "patient_id": number,
+        "study_description": study["study_description"].strip() or "No description",
+        "study_when": " ".join(filter(None, when)),
+        "accession": study["accession_number"].strip() or words.NOT_KNOWN,
+        "series": series_words(info["series"]),
+        "place": place_words(info),
+        "fidelity": fidelity_words(info["lossy"]),
+    }
+
+
+def series_words(series: dict[str, Any]) -> str:
+    """Return "Series 3 · CT · Head axial · Left".
+
+    Parameters
+    ----------
+    series : dict
+        The series part of a frame's info.
+
+    Returns
+    -------
+    str
+    """
+    number = series["series_number"]
+    side = {"L": "Left", "R": "Right", "B": "Both sides"}.get(series["laterality"], "")
+    parts = (
+        "" if number is None else f"Series {number}",
+        series["modality"],
+        series["series_description"].strip(),
+        side,
+    )
+    return " · ".join(filter(None, parts))
+
+
+def place_words(info: dict[str, Any]) -> str:
+    """Return slice thickness and place, as far as they are known.
+
+    Parameters
+    ----------
+    info : dict
+        As `viewer.frame_info.frame_info` returns it.
+
+    Returns
+    -------
+    str
+    """
+    parts = []
+    if info["slice_thickness"] is not None:
+        parts.append(f"Slice {round(info['slice_thickness'], 2):g} mm")
+    if info["slice_position"] is not None:
+        parts.append(f"at {info['slice_position']:.1f} mm")
+    return " ".join(parts)
+
+
+def fidelity_words(lossy: dict[str, Any]) -> str:
+    """Say whether the source was compressed with loss; what is drawn is never compressed again.
+
+    Parameters
+    ----------
+    lossy : dict
+        The lossy part of a frame's info.
+
+    Returns
+    -------
+    str
+    """
+    if not lossy["is_lossy"]:
+        return "Values as received"
+    ratio = f" {lossy['ratio']:g}:1" if lossy["ratio"] else ""
+    method = f" {lossy['method']}" if lossy["method"] else ""
+    return f"Source was lossy{ratio}{method}"

@@ -1,0 +1,156 @@
+"""The pages: studies board, viewer, return to the PACS. Light HTML that works without scripts."""
+
+from typing import Any, Final
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+
+from dicom_node.index import StudyQuery, StudyRecord
+from web import api
+from web.context import WebContext, current
+from web.display import PRESETS
+from web.errors import NotFound
+from web.security import LOCAL_HOSTS
+from web.series import series_answers
+from web.sync import STATES, blank_rows, sync_answer
+from web.words import counted
+
+blueprint = Blueprint("pages", __name__)
+
+FIRST_PAGE: Final = 100
+TEXTS: Final = (
+    "patient_name",
+    "patient_id",
+    "issuer_of_patient_id",
+    "patient_birth_date",
+    "patient_sex",
+    "accession_number",
+    "study_id",
+    "study_date",
+    "study_time",
+    "study_description",
+    "referring_physician_name",
+    "first_received_at",
+    "last_received_at",
+)
+MODALITIES: Final = ("CR", "CT", "DX", "MG", "MR", "NM", "OT", "PT", "RF", "US", "XA")
+
+
+@blueprint.get("/")
+def board() -> str:
+    """Show the studies, newest first."""
+    context = current()
+    found = context.index.search_studies(StudyQuery(limit=FIRST_PAGE))
+    held = context.index.counts()
+    return render_template(
+        "board.html",
+        page="board",
+        studies=api.study_list(context, found),
+        blank=blank_row(context),
+        held=held["instances"],
+        tally=(
+            f"This node holds {counted(held['studies'], 'study')}, "
+            f"{counted(held['instances'], 'image')}."
+        ),
+        destinations=api.destination_list(context),
+        modalities=MODALITIES,
+        **shared(context),
+    )
+
+
+@blueprint.get("/studies/<uid:study>")
+def viewer(study: str) -> ResponseReturnValue:
+    """Show the viewer of one study; without scripts, one picture of each series."""
+    context = current()
+    record = context.index.study(study)
+    if record is None:
+        raise NotFound("This node does not hold that study. The PACS may.")
+    [answer] = api.study_list(context, [record])
+    return render_template(
+        "viewer.html",
+        page="viewer",
+        study=answer,
+        series=series_answers(context.index.series(study), context.index.instances(study)),
+        presets=PRESETS,
+        **shared(context),
+    )
+
+
+@blueprint.get("/sync")
+def sync() -> str:
+    """Show how far the return to the PACS has come."""
+    context = current()
+    return render_template(
+        "sync.html",
+        page="sync",
+        sync=sync_answer(context),
+        states=STATES,
+        blank=blank_rows(),
+        **shared(context),
+    )
+
+
+def shared(context: WebContext) -> dict[str, Any]:
+    """Return what every page is given.
+
+    Parameters
+    ----------
+    context : WebContext
+        Settings and readers.
+
+    Returns
+    -------
+    dict
+    """
+    settings = context.settings
+    return {
+        "node_name": settings.node.name,
+        "now": context.now_text(),
+        "quiet_after_s": settings.web.quiet_after_s,
+        "ae_title": settings.dicom.ae_title,
+        "dicom_host": settings.dicom.host,
+        "dicom_port": settings.dicom.port,
+        "dicom_is_local": settings.dicom.host in LOCAL_HOSTS,
+    }
+
+
+def blank_row(context: WebContext) -> dict[str, Any]:
+    """Return an empty study; the script fills copies of its row.
+
+    Parameters
+    ----------
+    context : WebContext
+        Settings and readers.
+
+    Returns
+    -------
+    dict
+    """
+    empty = StudyRecord(
+        study_instance_uid="",
+        modalities_in_study=(),
+        number_of_study_related_series=0,
+        number_of_study_related_instances=0,
+        number_of_conflicts=0,
+        has_patient_conflict=False,
+        **dict.fromkeys(TEXTS, ""),
+    )
+    [row] = api.study_list(context, [empty])
+    return row
+
+
+def render_error(error: dict[str, str]) -> str:
+    """Return the page that tells what went wrong.
+
+    Parameters
+    ----------
+    error : dict
+        `code`, `message` and, for a fault of ours, `id`.
+
+    Returns
+    -------
+    str
+    """
+    return render_template(
+        "error.html", page="error", error=error, node_name=current().settings.node.name
+    )

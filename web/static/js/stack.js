@@ -1,0 +1,78 @@
+/** The frames of a study in the order they are scrolled through. Pure functions, no page. */
+
+/**
+ * @typedef {{sop_instance_uid: string, instance_number: number | null, number_of_frames: number,
+ *   digest: string, is_conflict: boolean}} Instance
+ * @typedef {{series_instance_uid: string, modality: string, series_number: number | null,
+ *   title: string, instances: Instance[], warnings: string[]}} Series
+ * @typedef {{key: string, url: string, digest: string, series_instance_uid: string,
+ *   study_instance_uid: string, sop_instance_uid: string, frame_number: number,
+ *   is_conflict: boolean}} Slice one frame; `key` names it in every answer
+ */
+
+/**
+ * Return the slices of a series: every frame of every instance, in display order.
+ * @param {string} studyUid
+ * @param {Series} series
+ * @returns {Slice[]}
+ */
+export function slicesOf(studyUid, series) {
+  return series.instances.flatMap((instance) =>
+    Array.from({ length: Math.max(1, instance.number_of_frames) }, (_, index) => ({
+      key: `${instance.sop_instance_uid}#${index + 1}`,
+      url:
+        `/api/v1/studies/${studyUid}/series/${series.series_instance_uid}` +
+        `/instances/${instance.sop_instance_uid}/frames/${index + 1}`,
+      digest: instance.digest,
+      study_instance_uid: studyUid,
+      series_instance_uid: series.series_instance_uid,
+      sop_instance_uid: instance.sop_instance_uid,
+      frame_number: index + 1,
+      is_conflict: instance.is_conflict,
+    })),
+  );
+}
+
+/**
+ * Return whether a series has instances of several frames.
+ * @param {Series | undefined} series
+ * @returns {boolean}
+ */
+export function hasFrames(series) {
+  return Boolean(series && series.instances.some((instance) => instance.number_of_frames > 1));
+}
+
+/**
+ * Return where a series is opened: stacks of CT and MR in the middle, everything else at the start.
+ * @param {Series} series
+ * @param {number} length number of slices
+ * @returns {number}
+ */
+export function openingIndex(series, length) {
+  const isStack = ["CT", "MR", "PT"].includes(series.modality) && series.instances.length > 2;
+  return isStack ? Math.floor(length / 2) : 0;
+}
+
+/**
+ * Return which slices to load ahead: two on each side, then further in the direction of motion.
+ * @param {number} index
+ * @param {number} length
+ * @param {number} direction 1 or -1
+ * @returns {number[]} most wanted first
+ */
+export function ahead(index, length, direction) {
+  const steps = [1, -1, 2, -2, 3, 4, 5, 6, 7, 8, 9, 10];
+  return steps.map((step) => index + step * direction).filter((at) => at >= 0 && at < length);
+}
+
+/**
+ * Return where the slice that is being viewed is in a list that has grown.
+ * @param {Slice[]} slices
+ * @param {string} key of the viewed slice
+ * @param {number} index it had before
+ * @returns {number}
+ */
+export function sameSlice(slices, key, index) {
+  const found = slices.findIndex((slice) => slice.key === key);
+  return found >= 0 ? found : Math.min(index, Math.max(0, slices.length - 1));
+}

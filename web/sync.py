@@ -1,0 +1,223 @@
+"""What the page of the return to the PACS says: values of the ledger, and the same in words."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+from dicom_node.ledger import DestinationState, LedgerEvent, StudyDelivery
+from dicom_node.quarantine import FOLDER, QuarantineEntry, list_quarantine
+from web import words
+from web.context import WebContext
+from web.studies import delivery_of_counts, destination_chip
+
+MOST_STUDIES: Final = 200
+STATES: Final = {
+    "queued": "Waiting",
+    "sending": "Sending",
+    "stored": "Stored",
+    "proven": "Proven",
+    "held": "Held",
+    "attention": "Attention",
+}
+"""States of the ledger in the words of the page, in the order they are shown."""
+_PROOFS: Final = {"commitment": "storage commitment", "c-find": "query (C-FIND)"}
+_DOORS: Final = {"c-store": "sent", "inbox": "inbox"}
+
+
+def sync_answer(context: WebContext) -> dict[str, Any]:
+    """Return destinations, studies, events and quarantine, as values and as words.
+
+    Parameters
+    ----------
+    context : WebContext
+        Settings and readers.
+
+    Returns
+    -------
+    dict
+        Each row has a `key` that names it.
+    """
+    now = context.clock()
+    destinations = context.ledger.destinations()
+    return {
+        "summary": summary(destinations, now),
+        "destinations": [destination_row(place, now) for place in destinations],
+        "studies": [study_row(context, one) for one in context.ledger.studies(limit=MOST_STUDIES)],
+        "events": [event_row(event) for event in context.ledger.events(limit=100)],
+        "quarantine": [
+            quarantine_row(entry) for entry in list_quarantine(context.settings.node.data / FOLDER)
+        ],
+        "now": context.now_text(),
+    }
+
+
+def summary(destinations: list[DestinationState], now: datetime) -> str:
+    """Return in one line how much is still to be returned.
+
+    Parameters
+    ----------
+    destinations : list of DestinationState
+        All of them.
+    now : datetime
+        The time now, UTC.
+
+    Returns
+    -------
+    str
+    """
+    total = sum(sum(place.counts.values()) for place in destinations)
+    proven = sum(place.counts.get("proven", 0) for place in destinations)
+    if not total:
+        return "Nothing to return yet."
+    if proven == total:
+        return f"All {words.counted(total, 'image')} returned and proven."
+    oldest = min(filter(None, (place.oldest_unproven_at for place in destinations)), default="")
+    waits = f" The oldest has waited {words.elapsed(seconds_since(oldest, now))}." if oldest else ""
+    return f"{proven} of {words.counted(total, 'image')} returned and proven.{waits}"
+
+
+def destination_row(place: DestinationState, now: datetime) -> dict[str, Any]:
+    """Return one destination.
+
+    Parameters
+    ----------
+    place : DestinationState
+        The destination.
+    now : datetime
+        The time now, UTC.
+
+    Returns
+    -------
+    dict
+    """
+    chip = destination_chip(place)
+    return asdict(place) | {
+        "key": place.name,
+        "state": chip.state,
+        "words": {"reachable": "Reachable", "unreachable": "Unreachable"}.get(
+            chip.state, "Not tried yet"
+        ),
+        "address": f"{place.ae_title} at {place.host}:{place.port}",
+        "since": _since(place, now),
+    }
+
+
+def _since(place: DestinationState, now: datetime) -> str:
+    parts = []
+    if place.changed_at:
+        parts.append(
+            f"Since {words.moment(place.changed_at)}, "
+            f"{words.elapsed(seconds_since(place.changed_at, now))} now"
+        )
+    if place.detail:
+        parts.append(place.detail[:1].upper() + place.detail[1:])
+    return ". ".join(parts)
+
+
+def study_row(context: WebContext, one: StudyDelivery) -> dict[str, Any]:
+    """Return how far one study is at one destination.
+
+    Parameters
+    ----------
+    context : WebContext
+        Knows the study's own values.
+    one : StudyDelivery
+        The delivery.
+
+    Returns
+    -------
+    dict
+    """
+    study = context.index.study(one.study_instance_uid)
+    chip = delivery_of_counts(one.counts, 0)
+    return asdict(one) | {
+        "key": f"{one.study_instance_uid} {one.destination}",
+        "name": words.person_name(study.patient_name) if study else words.NOT_KNOWN,
+        "what": _what(study) if study else "",
+        "state": chip.state,
+        "words": chip.words,
+        "queued": words.moment(one.queued_at),
+        "stored": words.moment(one.stored_at),
+        "proven": words.moment(one.proven_at),
+        "proof": ", ".join(_PROOFS.get(proof, proof) for proof in one.proofs),
+    }
+
+
+def _what(study: Any) -> str:
+    kinds = " ".join(study.modalities_in_study)
+    return " · ".join(filter(None, (kinds, study.study_description.strip())))
+
+
+def event_row(event: LedgerEvent) -> dict[str, Any]:
+    """Return one event.
+
+    Parameters
+    ----------
+    event : LedgerEvent
+        The event.
+
+    Returns
+    -------
+    dict
+    """
+    return asdict(event) | {
+        "key": str(event.event_id),
+        "when": words.moment(event.at),
+        "kind_words": event.kind.replace("_", " ").replace("-", " ").capitalize(),
+    }
+
+
+def quarantine_row(entry: QuarantineEntry) -> dict[str, Any]:
+    """Return one thing that could not be stored.
+
+    Parameters
+    ----------
+    entry : QuarantineEntry
+        The entry.
+
+    Returns
+    -------
+    dict
+    """
+    door = _DOORS.get(entry.door, entry.door)
+    return asdict(entry) | {
+        "key": entry.name,
+        "when": words.moment(entry.received_at),
+        "source": " by ".join(filter(None, (door, entry.calling_ae_title))),
+        "size": words.size(entry.size_bytes),
+    }
+
+
+def blank_rows() -> dict[str, dict[str, Any]]:
+    """Return empty rows; the script fills copies of them.
+
+    Returns
+    -------
+    dict
+    """
+    empty_destination = DestinationState("", "", "", 0, None, "", "", "", {}, "")
+    nothing = {"key": "", "name": "", "state": "waiting", "words": ""}
+    return {
+        "destination": asdict(empty_destination) | nothing,
+        "study": nothing,
+        "event": nothing,
+        "quarantine": nothing,
+    }
+
+
+def seconds_since(moment: str, now: datetime) -> float:
+    """Return how long ago a moment was.
+
+    Parameters
+    ----------
+    moment : str
+        ISO 8601.
+    now : datetime
+        The time now, UTC.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
+    return (now - datetime.fromisoformat(moment)).total_seconds()
