@@ -1,7 +1,7 @@
 """SQLite as we use it: WAL, one writer connection per file, readers that cannot write."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -57,6 +57,53 @@ def reader_engine(path: Path) -> sa.Engine:
         return connection
 
     return _engine(connect, pool_size=16)
+
+
+def text_column(name: str, **options: Any) -> sa.Column[str]:
+    """Return a text column that is '' when absent, never NULL."""
+    return sa.Column(name, sa.Text, nullable=False, server_default="", **options)
+
+
+class ReadOnlyDatabase:
+    """A database file another process writes; a missing one is empty.
+
+    Parameters
+    ----------
+    path : Path
+        The SQLite file.
+    last_table : str
+        The table its writer makes last: before it exists, there is nothing to read.
+    """
+
+    def __init__(self, path: Path, last_table: str) -> None:
+        self.path = path
+        self._last_table = last_table
+        self._opened: sa.Engine | None = None
+
+    def close(self) -> None:
+        """Close the file; the next `rows` opens it again."""
+        if self._opened is not None:
+            self._opened.dispose()
+            self._opened = None
+
+    def rows(self, statement: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+        """Return the rows of a query, none while the file is missing."""
+        engine = self._engine()
+        if engine is None:
+            return []
+        with engine.connect() as connection:
+            return connection.execute(statement).mappings().all()
+
+    def _engine(self) -> sa.Engine | None:
+        if self._opened is None:
+            if not self.path.exists():
+                return None
+            engine = reader_engine(self.path)
+            if not sa.inspect(engine).has_table(self._last_table):
+                engine.dispose()
+                return None
+            self._opened = engine
+        return self._opened
 
 
 def _engine(connect: Callable[[], Any], pool_size: int) -> sa.Engine:

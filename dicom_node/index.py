@@ -4,14 +4,13 @@ A patient is a set of columns of the study, not a table: a patient ID without it
 identity, and joining two people by it would show one under the other's name.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from dicom_node.database import reader_engine
+from dicom_node.database import ReadOnlyDatabase
 from dicom_node.index_tables import (
     about,
     commitment_reports,
@@ -134,14 +133,12 @@ class IndexReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: sa.Engine | None = None
+        self._database = ReadOnlyDatabase(path, last_table=commitment_reports.name)
+        self._rows = self._database.rows
 
     def close(self) -> None:
         """Close the file."""
-        if self._opened is not None:
-            self._opened.dispose()
-            self._opened = None
+        self._database.close()
 
     def search_studies(self, query: StudyQuery) -> list[StudyRecord]:
         """Find studies, newest first."""
@@ -262,27 +259,10 @@ class IndexReader:
 
     def _instance_record(self, row: sa.RowMapping) -> InstanceRecord:
         values = dict(row)
-        values["path"] = self._path.parent / values["path"]
+        values["path"] = self._database.path.parent / values["path"]
         for name in ("image_position_patient", "image_orientation_patient"):
             values[name] = _decimals(values[name])
         return InstanceRecord(**values)
-
-    def _rows(self, statement: sa.Select[Any]) -> Sequence[sa.RowMapping]:
-        engine = self._engine()
-        if engine is None:
-            return []
-        with engine.connect() as connection:
-            return connection.execute(statement).mappings().all()
-
-    def _engine(self) -> sa.Engine | None:
-        if self._opened is None:
-            if not self._path.exists():
-                return None
-            engine = reader_engine(self._path)
-            if not sa.inspect(engine).has_table("commitment_reports"):
-                return None  # being made by its writer
-            self._opened = engine
-        return self._opened
 
 
 def _conditions(query: StudyQuery) -> list[sa.ColumnElement[bool]]:

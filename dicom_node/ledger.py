@@ -1,6 +1,6 @@
 """What became of each instance at each destination, for everyone to read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from dicom_node.database import reader_engine
+from dicom_node.database import ReadOnlyDatabase
 from dicom_node.ledger_tables import deliveries, destinations, events
 
 FILE: Final = "ledger.sqlite"
@@ -111,14 +111,12 @@ class LedgerReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: sa.Engine | None = None
+        self._database = ReadOnlyDatabase(path, last_table=events.name)
+        self._rows = self._database.rows
 
     def close(self) -> None:
         """Close the file."""
-        if self._opened is not None:
-            self._opened.dispose()
-            self._opened = None
+        self._database.close()
 
     def destinations(self) -> list[DestinationState]:
         """Return every configured destination with its counts."""
@@ -180,23 +178,6 @@ class LedgerReader:
             .group_by(deliveries.c.destination)
         )
         return {row["destination"]: row["at"] for row in self._rows(statement)}
-
-    def _rows(self, statement: sa.Select[Any]) -> Sequence[sa.RowMapping]:
-        engine = self._engine()
-        if engine is None:
-            return []
-        with engine.connect() as connection:
-            return connection.execute(statement).mappings().all()
-
-    def _engine(self) -> sa.Engine | None:
-        if self._opened is None:
-            if not self._path.exists():
-                return None
-            engine = reader_engine(self._path)
-            if not sa.inspect(engine).has_table("events"):
-                return None  # being made by its writer
-            self._opened = engine
-        return self._opened
 
 
 def no_counts() -> dict[str, int]:

@@ -1,16 +1,14 @@
 """The tables of the ledger: what we promised and decided, which no file can tell."""
 
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
+
+from dicom_node.database import text_column
 
 SCHEMA_VERSION: Final = "1"
 
 metadata = sa.MetaData()
-
-
-def _text(name: str, **options: Any) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=False, server_default="", **options)
 
 
 about = sa.Table(
@@ -25,38 +23,38 @@ destinations = sa.Table(
     "destinations",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
-    _text("ae_title"),
-    _text("host"),
+    text_column("ae_title"),
+    text_column("host"),
     sa.Column("port", sa.Integer, nullable=False),
     sa.Column("is_reachable", sa.Boolean),
-    _text("probed_at"),
-    _text("changed_at"),
-    _text("detail"),
+    text_column("probed_at"),
+    text_column("changed_at"),
+    text_column("detail"),
 )
 
 deliveries = sa.Table(
     "deliveries",
     metadata,
     sa.Column("delivery_id", sa.Integer, primary_key=True),
-    _text("destination"),
-    _text("study_instance_uid"),
-    _text("series_instance_uid"),
-    _text("sop_instance_uid"),
-    _text("sop_class_uid"),
-    _text("transfer_syntax_uid"),
-    _text("path"),
-    _text("digest"),
-    _text("state"),
+    text_column("destination"),
+    text_column("study_instance_uid"),
+    text_column("series_instance_uid"),
+    text_column("sop_instance_uid"),
+    text_column("sop_class_uid"),
+    text_column("transfer_syntax_uid"),
+    text_column("path"),
+    text_column("digest"),
+    text_column("state"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
-    _text("queued_at"),
-    _text("sent_at"),
-    _text("stored_at"),
-    _text("proven_at"),
-    _text("proof"),
-    _text("transaction_uid"),
-    _text("next_attempt_at"),
+    text_column("queued_at"),
+    text_column("sent_at"),
+    text_column("stored_at"),
+    text_column("proven_at"),
+    text_column("proof"),
+    text_column("transaction_uid"),
+    text_column("next_attempt_at"),
     sa.Column("last_status", sa.Integer),
-    _text("last_error"),
+    text_column("last_error"),
     sa.UniqueConstraint("destination", "sop_instance_uid", "digest"),
     sa.Index("deliveries_state", "destination", "state"),
     sa.Index("deliveries_study", "study_instance_uid"),
@@ -66,17 +64,17 @@ commitments = sa.Table(
     "commitments",
     metadata,
     sa.Column("transaction_uid", sa.Text, primary_key=True),
-    _text("destination"),
-    _text("requested_at"),
-    _text("answered_at"),
+    text_column("destination"),
+    text_column("requested_at"),
+    text_column("answered_at"),
 )
 
 events = sa.Table(
     "events",
     metadata,
     sa.Column("event_id", sa.Integer, primary_key=True),
-    _text("at"),
-    _text("kind"),
-    _text("destination"),
-    _text("detail"),
+    text_column("at"),
+    text_column("kind"),
+    text_column("destination"),
+    text_column("detail"),
 )

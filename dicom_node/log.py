@@ -62,6 +62,8 @@ def configure_logging(stream: TextIO = sys.stderr, level: int = logging.INFO) ->
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # the libraries log data set contents and peers' texts; our own lines say what happened
+    # the libraries log and warn with data set contents and peers' texts; our own lines say what
+    # happened, and a captured warning leaves only its origin
+    logging.captureWarnings(True)
     for name in ("pynetdicom", "pydicom", "watchdog", "werkzeug"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -17,7 +17,7 @@ from dicom_node.index import CommitmentReport, IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import Delivery, State
 from dicom_node.ledger_writer import CONFLICT_REASON, Ledger
-from dicom_node.pacs import Outcome, Receipt, Shipment
+from dicom_node.pacs import Outcome, Pacs, Receipt, Shipment
 from dicom_node.settings import PacsSettings, Settings, SyncSettings
 from dicom_node.storage import make_data_folder
 
@@ -42,15 +42,19 @@ class Adopter:
     settings : Settings
     ledger : Ledger
     index : IndexReader
+    clock : Clock
     """
 
-    def __init__(self, settings: Settings, ledger: Ledger, index: IndexReader) -> None:
+    def __init__(
+        self, settings: Settings, ledger: Ledger, index: IndexReader, clock: Clock = utc_now
+    ) -> None:
         self._data = settings.node.data
         self._destinations = [pacs.name for pacs in settings.pacs]
         self._ledger = ledger
         self._index = index
+        self._clock = clock
 
-    def step(self, now: datetime) -> bool:
+    def step(self) -> bool:
         """Enter in the ledger whatever is new; return whether there is more."""
         generation = self._index.generation()
         if not generation:
@@ -60,8 +64,8 @@ class Adopter:
         self._restart_if_changed("generation", generation, ("instance_id", "report_id"))
         destinations = " ".join(sorted(self._destinations))
         self._restart_if_changed("destinations", destinations, ("instance_id",))
-        self._adopt_reports(now)
-        return self._adopt_instances(now)
+        self._adopt_reports()
+        return self._adopt_instances()
 
     def _restart_if_changed(self, key: str, value: str, positions: Sequence[str]) -> None:
         if self._ledger.mark(key) != value:
@@ -69,7 +73,7 @@ class Adopter:
                 self._ledger.set_mark(position, "0")
             self._ledger.set_mark(key, value)
 
-    def _adopt_instances(self, now: datetime) -> bool:
+    def _adopt_instances(self) -> bool:
         last = int(self._ledger.mark("instance_id") or 0)
         records = self._index.instances_after(last, READ_LIMIT)
         if not records:
@@ -78,7 +82,7 @@ class Adopter:
             records,
             self._destinations,
             data=self._data,
-            now=stamp(now),
+            now=stamp(self._clock()),
             marks={"instance_id": str(records[-1].instance_id)},
         )
         conflicts = {record.sop_instance_uid for record in records if record.is_conflict}
@@ -86,10 +90,10 @@ class Adopter:
             self._ledger.hold(conflicts, CONFLICT_REASON)
         return len(records) == READ_LIMIT
 
-    def _adopt_reports(self, now: datetime) -> None:
+    def _adopt_reports(self) -> None:
         last = int(self._ledger.mark("report_id") or 0)
         reports = self._index.commitment_reports_after(last)
-        record_reports(self._ledger, reports, now)
+        record_reports(self._ledger, reports, self._clock())
         if reports:
             self._ledger.set_mark("report_id", str(reports[-1].report_id))
 
@@ -135,6 +139,7 @@ class Destination:
     settings : Settings
     ledger : Ledger
     courier : Courier
+    clock : Clock
     jitter : callable
         Returns a number in [0, 1).
     """
@@ -144,7 +149,8 @@ class Destination:
         pacs: PacsSettings,
         settings: Settings,
         ledger: Ledger,
-        courier: Courier,
+        courier: Courier | Pacs,
+        clock: Clock = utc_now,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._pacs = pacs
@@ -152,6 +158,7 @@ class Destination:
         self._data = settings.node.data
         self._ledger = ledger
         self._courier = courier
+        self._clock = clock
         self._jitter = jitter
         self._has_commitment = pacs.proof != "c-find"
         self._is_reachable = False
@@ -159,24 +166,33 @@ class Destination:
         self._probe_at: datetime | None = None
         self._retry_at: datetime | None = None
 
-    def step(self, now: datetime) -> bool:
+    def step(self) -> bool:
         """Probe, send and prove, whatever is due; return whether more is to be done at once."""
         try:
-            self._probe(now)
-            if not self._is_reachable or (self._retry_at is not None and now < self._retry_at):
+            self._probe()
+            if not self._is_reachable or self._is_waiting():
                 return False
-            has_sent = self._deliver(now)
-            self._prove(now)
+            has_sent = self._deliver()
+            self._prove()
             self._failures, self._retry_at = 0, None
         except NodeError as error:
-            self._back_off(str(error), now)
+            self._back_off(str(error))
             return False
         return has_sent
 
-    def _probe(self, now: datetime) -> None:
-        if self._probe_at is not None and now < self._probe_at:
+    def _now(self) -> str:
+        return stamp(self._clock())
+
+    def _after(self, seconds: float) -> datetime:
+        return self._clock() + timedelta(seconds=seconds)
+
+    def _is_waiting(self) -> bool:
+        return self._retry_at is not None and self._clock() < self._retry_at
+
+    def _probe(self) -> None:
+        if self._probe_at is not None and self._clock() < self._probe_at:
             return
-        self._probe_at = now + timedelta(seconds=self._sync.probe_interval_s)
+        self._probe_at = self._after(self._sync.probe_interval_s)
         was_reachable = self._is_reachable
         try:
             self._courier.probe()
@@ -188,33 +204,33 @@ class Destination:
             self._failures, self._retry_at = 0, None
             self._has_commitment = self._pacs.proof != "c-find"
         self._ledger.record_probe(
-            self._pacs.name, is_reachable=self._is_reachable, detail=detail, now=stamp(now)
+            self._pacs.name, is_reachable=self._is_reachable, detail=detail, now=self._now()
         )
 
-    def _back_off(self, detail: str, now: datetime) -> None:
+    def _back_off(self, detail: str) -> None:
         wait_s = retry_delay_s(self._failures, self._sync, self._jitter())
         self._failures += 1
-        self._retry_at = now + timedelta(seconds=wait_s)
-        self._probe_at = now  # whether it is still there is worth knowing at once
-        self._ledger.record_event("delivery_paused", self._pacs.name, detail, stamp(now))
+        self._retry_at = self._after(wait_s)
+        self._probe_at = None  # whether it is still there is worth knowing at once
+        self._ledger.record_event("delivery_paused", self._pacs.name, detail, self._now())
         _log.warning("delivery_paused", extra={"destination": self._pacs.name})
 
-    def _deliver(self, now: datetime) -> bool:
-        batch = self._ledger.due(self._pacs.name, stamp(now), self._sync.batch_size)
-        missing = self._without_held(batch, now)
+    def _deliver(self) -> bool:
+        batch = self._ledger.due(self._pacs.name, self._now(), self._sync.batch_size)
+        missing = self._without_held(batch)
         if not missing:
             return bool(batch)
         self._ledger.update(
-            [item.delivery_id for item in missing], state=State.SENDING, sent_at=stamp(now)
+            [item.delivery_id for item in missing], state=State.SENDING, sent_at=self._now()
         )
         try:
-            self._send(missing, now)
+            self._send(missing)
         finally:
             # whatever has no receipt is asked for before it is sent again
             self._ledger.requeue_unknown(self._pacs.name)
         return True
 
-    def _without_held(self, batch: Sequence[Delivery], now: datetime) -> list[Delivery]:
+    def _without_held(self, batch: Sequence[Delivery]) -> list[Delivery]:
         """Leave out what the PACS holds already."""
         missing: list[Delivery] = []
         for study_uid, series_uid in {
@@ -224,11 +240,11 @@ class Destination:
             held = self._courier.held_instances(study_uid, series_uid) or set()
             there = [item.delivery_id for item in of_series if item.sop_instance_uid in held]
             if there:
-                self._ledger.update(there, state=State.STORED, stored_at=stamp(now), last_error="")
+                self._ledger.update(there, state=State.STORED, stored_at=self._now(), last_error="")
             missing += [item for item in of_series if item.sop_instance_uid not in held]
         return missing
 
-    def _send(self, batch: Sequence[Delivery], now: datetime) -> None:
+    def _send(self, batch: Sequence[Delivery]) -> None:
         shipments = [
             Shipment(
                 item.delivery_id,
@@ -242,12 +258,12 @@ class Destination:
         attempts = {item.delivery_id: item.attempts for item in batch}
         outcomes = set()
         for receipt in self._courier.send(shipments):
-            self._record(receipt, attempts[receipt.delivery_id], now)
+            self._record(receipt, attempts[receipt.delivery_id])
             outcomes.add(receipt.outcome)
         if outcomes <= {Outcome.UNKNOWN, Outcome.NOT_SENT}:
             raise PeerUnreachable("it takes instances but does not answer")
 
-    def _record(self, receipt: Receipt, attempts: int, now: datetime) -> None:
+    def _record(self, receipt: Receipt, attempts: int) -> None:
         if receipt.outcome in (Outcome.NOT_SENT, Outcome.UNKNOWN):
             return
         if receipt.outcome is Outcome.STORED:
@@ -256,7 +272,7 @@ class Destination:
                 state=State.STORED,
                 error="",
                 status=receipt.status,
-                stored_at=stamp(now),
+                stored_at=self._now(),
             )
             return
         is_ours_to_wait = receipt.status is not None and receipt.status >> 8 == 0xA7
@@ -267,11 +283,11 @@ class Destination:
             state=State.ATTENTION if is_final else State.QUEUED,
             error=_refusal(receipt),
             status=receipt.status,
-            next_attempt_at=stamp(now + timedelta(seconds=wait_s)),
+            next_attempt_at=stamp(self._after(wait_s)),
         )
 
-    def _prove(self, now: datetime) -> None:
-        overdue = now - timedelta(seconds=self._pacs.commitment_wait_s)
+    def _prove(self) -> None:
+        overdue = self._after(-self._pacs.commitment_wait_s)
         for transaction_uid in self._ledger.unanswered_commitments(self._pacs.name, stamp(overdue)):
             self._ledger.withdraw_commitment(transaction_uid, "the commitment was not answered")
             self._has_commitment = self._pacs.proof == "commitment"
@@ -279,16 +295,16 @@ class Destination:
         if not batch:
             return
         if self._has_commitment:
-            self._has_commitment = self._request_commitment(batch, now)
+            self._has_commitment = self._request_commitment(batch)
         if not self._has_commitment and self._pacs.proof != "commitment":
-            self._prove_by_query(batch, now)
+            self._prove_by_query(batch)
 
-    def _request_commitment(self, batch: Sequence[Delivery], now: datetime) -> bool:
+    def _request_commitment(self, batch: Sequence[Delivery]) -> bool:
         """Ask for commitment; return whether the PACS offers it."""
         transaction_uid = str(generate_uid(prefix=None))
         ids = [item.delivery_id for item in batch]
         # written down first: the answer may come before the request returns
-        self._ledger.record_commitment_request(transaction_uid, self._pacs.name, ids, stamp(now))
+        self._ledger.record_commitment_request(transaction_uid, self._pacs.name, ids, self._now())
         try:
             answer = self._courier.request_commitment(
                 transaction_uid, [(item.sop_class_uid, item.sop_instance_uid) for item in batch]
@@ -298,10 +314,10 @@ class Destination:
             raise
         if not answer.is_supported:
             self._ledger.withdraw_commitment(transaction_uid, "it offers no storage commitment")
-        record_reports(self._ledger, answer.reports, now)
+        record_reports(self._ledger, answer.reports, self._clock())
         return answer.is_supported
 
-    def _prove_by_query(self, batch: Sequence[Delivery], now: datetime) -> None:
+    def _prove_by_query(self, batch: Sequence[Delivery]) -> None:
         for study_uid, series_uid in {
             (item.study_instance_uid, item.series_instance_uid): None for item in batch
         }:
@@ -312,7 +328,7 @@ class Destination:
             there = [item.delivery_id for item in of_series if item.sop_instance_uid in held]
             gone = [item.delivery_id for item in of_series if item.sop_instance_uid not in held]
             self._ledger.update(
-                there, state=State.PROVEN, proven_at=stamp(now), proof="c-find", last_error=""
+                there, state=State.PROVEN, proven_at=self._now(), proof="c-find", last_error=""
             )
             self._ledger.update(
                 gone, state=State.QUEUED, last_error="the PACS took it but does not list it"
@@ -330,18 +346,17 @@ class SyncService:
 
     def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
         data = make_data_folder(settings.node.data)
-        self._clock = clock
         self._ledger = Ledger(data / LEDGER_FILE)
         self._index = IndexReader(data / INDEX_FILE)
         self._ledger.record_destinations(settings.pacs)
         self._ledger.requeue_unknown()
-        self._adopter = Adopter(settings, self._ledger, self._index)
+        adopter = Adopter(settings, self._ledger, self._index, clock)
         self._couriers = [Courier(pacs, settings.dicom.ae_title) for pacs in settings.pacs]
         destinations = [
-            Destination(pacs, settings, self._ledger, courier)
+            Destination(pacs, settings, self._ledger, courier, clock)
             for pacs, courier in zip(settings.pacs, self._couriers, strict=True)
         ]
-        steps: list[Callable[[datetime], bool]] = [self._adopter.step]
+        steps = [adopter.step]
         if settings.sync.enabled:
             steps += [destination.step for destination in destinations]
         self._stopping = threading.Event()
@@ -364,10 +379,10 @@ class SyncService:
         self._index.close()
         self._ledger.close()
 
-    def _loop(self, step: Callable[[datetime], bool]) -> None:
+    def _loop(self, step: Callable[[], bool]) -> None:
         while not self._stopping.is_set():
             try:
-                has_more = step(self._clock())
+                has_more = step()
             except Exception:  # noqa: BLE001 - the edge of the thread: the next step tries again
                 _log.exception("sync_step_failed")
                 has_more = False

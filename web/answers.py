@@ -11,6 +11,8 @@ from web.errors import BadParameter, NotFound
 
 FOR_EVER: Final = "private, max-age=31536000, immutable"
 ASK_AGAIN: Final = "private, no-cache"
+SHORTEST_DIGEST: Final = 16
+"""Hexadecimal digits of a digest that name one content and no other."""
 _DATE_RANGE: Final = re.compile(r"(\d{8})?(-(\d{8})?)?", re.ASCII)
 
 
@@ -42,7 +44,7 @@ def of_instance(
         The address names another digest than the instance has.
     """
     asked = request.args.get("v", "")
-    if asked and not record.digest.startswith(asked):
+    if asked and not (len(asked) >= SHORTEST_DIGEST and record.digest.startswith(asked)):
         raise NotFound("This node does not hold that version of the instance.")
     answer.headers["Cache-Control"] = FOR_EVER if asked else ASK_AGAIN
     answer.set_etag("-".join(filter(None, (record.digest[:32], variant))))

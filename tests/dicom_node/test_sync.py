@@ -46,19 +46,19 @@ class Desk:
         self.ledger.record_destinations(self.settings.pacs)
         self.ledger.requeue_unknown()
         self.reader = LedgerReader(path)
-        self.adopter = Adopter(self.settings, self.ledger, self.room.reader)
+        self.adopter = Adopter(self.settings, self.ledger, self.room.reader, lambda: self.now)
         (pacs,) = self.settings.pacs
         # the same conversations as in the child process, without the time to start one
         self.pacs = Pacs(pacs, "LIFEBOAT")
         self.destination = Destination(
-            pacs, self.settings, self.ledger, self.pacs, jitter=lambda: 0.5
+            pacs, self.settings, self.ledger, self.pacs, lambda: self.now, jitter=lambda: 0.5
         )
 
     def step(self, seconds: float = 0.0) -> None:
         self.now += timedelta(seconds=seconds)
-        self.adopter.step(self.now)
-        self.destination.step(self.now)
-        self.adopter.step(self.now)
+        self.adopter.step()
+        self.destination.step()
+        self.adopter.step()
 
     def counts(self) -> dict[str, int]:
         (state,) = self.reader.destinations()
@@ -219,7 +219,7 @@ def test_what_arrived_before_a_pacs_was_configured_is_owed_to_it(
     fill(room, make_instance)
     lonely = load_settings(environment={}, data=room.data)
     ledger = Ledger(room.data / "ledger.sqlite")
-    Adopter(lonely, ledger, room.reader).step(START)
+    Adopter(lonely, ledger, room.reader).step()
     ledger.close()
     pacs = make_pacs(commitment=False)
     pacs.start()
@@ -266,7 +266,7 @@ def test_other_refusals_to_commit_are_asked_again_or_need_a_person(
 ):
     fill(room, make_instance, count=1)
     desk = make_desk(free_ports(1)[0])
-    desk.adopter.step(START)
+    desk.adopter.step()
     desk.ledger.update([1], state=State.STORED, transaction_uid="1.2.3")
     uid = desk.ledger._deliveries(True, 1)[0].sop_instance_uid  # type: ignore[arg-type]
     record_reports(desk.ledger, [CommitmentReport(0, "1.2.3", uid, reason, "")], START)

@@ -126,7 +126,8 @@ export class Changes {
       }
       this.found();
     } catch (error) {
-      this.lost();
+      if (error instanceof Refused) this.found();
+      else this.lost();
     }
   }
 

@@ -22,7 +22,9 @@
  */
 
 const SCROLL_PX = 14;
-const WHEEL_PX = 60;
+/** From here on a wheel's turn is a notch of a mouse, below it a touchpad glides. */
+const NOTCH_PX = 50;
+const GLIDE_PX = 24;
 
 /**
  * Let pointers drag on the canvas: left has the chosen tool, middle pans, right zooms.
@@ -127,9 +129,11 @@ export function bindWheel(canvas, actions) {
     (event) => {
       event.preventDefault();
       if (event.ctrlKey) return actions.zoom(1.0015 ** -event.deltaY);
-      rest += event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? event.deltaY : event.deltaY * WHEEL_PX;
-      const steps = Math.trunc(rest / WHEEL_PX);
-      rest -= steps * WHEEL_PX;
+      const isNotch = event.deltaMode !== WheelEvent.DOM_DELTA_PIXEL || Math.abs(event.deltaY) >= NOTCH_PX;
+      rest = isNotch ? 0 : rest + event.deltaY;
+      const notches = Math.sign(event.deltaY) * Math.max(1, Math.round(Math.abs(event.deltaY) / 120));
+      const steps = isNotch ? notches : Math.trunc(rest / GLIDE_PX);
+      rest -= isNotch ? 0 : steps * GLIDE_PX;
       if (steps) actions.scroll(steps);
     },
     { passive: false },
