@@ -33,7 +33,7 @@ bench: .venv/ready-test ## Measure against DCMTK and Orthanc, side by side, in o
 	$(BIN)/python -m benchmarks
 
 screenshots: .venv/ready-test ## Take the pictures in docs/images anew.
-	$(BIN)/python -m benchmarks.screenshots
+	LIFEBOAT_SCREENSHOTS=docs/images $(BIN)/pytest tests/end_to_end/test_browser_story.py
 
 .venv/ready: setup.cfg pyproject.toml
 	@PYTHON=$(PYTHON) .ci/system-packages demo

@@ -56,7 +56,8 @@ class Case:
         lines = "1 association" if self.associations == 1 else f"{self.associations} associations"
         untuned = "" if self.is_prompt else ", sender and peers with Nagle's algorithm on"
         size = f"{kind.rows}x{kind.columns}, {megabytes:.2g} MB"
-        return f"{kind.name} {size}: {self.count} instances, {lines}{untuned}"
+        instances = "1 instance" if self.count == 1 else f"{self.count} instances"
+        return f"{kind.name} {size}: {instances}, {lines}{untuned}"
 
 
 CASES: Final = (
@@ -276,17 +277,19 @@ def _send(
     environment: Mapping[str, str],
 ) -> float:
     groups = [files[first::associations] for first in range(associations)]
+    senders: list[subprocess.Popen[bytes]] = []
     begin = time.perf_counter()
-    senders = [
-        subprocess.Popen(
-            [*command, *(str(file.path) for file in group)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-        )
-        for group in groups
-    ]
     try:
+        for group in groups:
+            arguments = [*command, *(str(file.path) for file in group)]
+            senders.append(
+                subprocess.Popen(
+                    arguments,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env=environment,
+                )
+            )
         codes = [sender.wait(_SEND_TIMEOUT_S) for sender in senders]
     except subprocess.TimeoutExpired as error:
         raise BenchmarkError(f"the sender did not end within {_SEND_TIMEOUT_S} s") from error

@@ -21,6 +21,7 @@ def describe_machine(folder: Path) -> dict[str, str]:
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores for us",
+        "load": f"{os.getloadavg()[0]:.1f} in the last minute, before we began",
         "memory": f"{memory_bytes / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "disk": f"{file_system(folder)} below {folder.parent}",

@@ -79,6 +79,7 @@ class ReadOnlyDatabase:
         self.path = path
         self._last_table = last_table
         self._opened: sa.Engine | None = None
+        self._identity: tuple[int, int] | None = None
 
     def close(self) -> None:
         """Close the file; the next `rows` opens it again."""
@@ -95,15 +96,27 @@ class ReadOnlyDatabase:
             return connection.execute(statement).mappings().all()
 
     def _engine(self) -> sa.Engine | None:
-        if self._opened is None:
-            if not self.path.exists():
-                return None
-            engine = reader_engine(self.path)
-            if not sa.inspect(engine).has_table(self._last_table):
-                engine.dispose()
-                return None
-            self._opened = engine
+        identity = _file_identity(self.path)
+        if identity != self._identity:
+            self.close()  # the file was replaced: what is open is the old one
+        if identity is not None and self._opened is None:
+            self._open(identity)
         return self._opened
+
+    def _open(self, identity: tuple[int, int]) -> None:
+        engine = reader_engine(self.path)
+        if sa.inspect(engine).has_table(self._last_table):
+            self._opened, self._identity = engine, identity
+        else:
+            engine.dispose()
+
+
+def _file_identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _engine(connect: Callable[[], Any], pool_size: int) -> sa.Engine:

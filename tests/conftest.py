@@ -195,24 +195,38 @@ class Orthanc:
 
 
 @pytest.fixture
+def require() -> Callable[[str], str]:
+    return require_program
+
+
+@pytest.fixture
 def wait() -> Callable[..., Any]:
     return wait_until
 
 
-@pytest.fixture
-def free_ports() -> Iterator[Callable[[int], list[int]]]:
-    """Ports nobody listens on; held until the test asks for them so that they differ."""
+class Ports:
+    """Hands out ports nobody listens on, below those the system gives to clients.
 
-    def reserve(count: int) -> list[int]:
-        sockets = [socket.socket() for _ in range(count)]
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        ports = [item.getsockname()[1] for item in sockets]
-        for item in sockets:
-            item.close()
-        return ports
+    Each process of a parallel run has a range of its own, so that no test takes another's.
+    """
 
-    return reserve
+    def __init__(self, worker: str) -> None:
+        number = int(worker.removeprefix("gw") or 0)
+        self._next = 12_000 + number * 2_000 + os.getpid() % 1_000
+
+    def __call__(self, count: int) -> list[int]:
+        found: list[int] = []
+        while len(found) < count:
+            self._next += 1
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", self._next))
+                found.append(self._next)
+        return found
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[int], list[int]]:
+    return Ports(os.environ.get("PYTEST_XDIST_WORKER", ""))
 
 
 @pytest.fixture
