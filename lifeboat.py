@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
-_READY_TIMEOUT_S = 1.0
 _STOP_MARGIN_S = 5.0
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -146,6 +145,7 @@ def receive(config: Path | None, data: Path | None, overrides: tuple[str, ...]) 
 
     receiver = Receiver(settings)
     run_until_stopped(receiver.start, receiver.stop)
+    sys.exit(EXIT_FAILED if receiver.has_failed else 0)
 
 
 @cli.command()
@@ -309,24 +309,27 @@ def sync_status(
     Example: lifeboat sync status
     """
     settings = _settings(config, data, overrides)
+    from dicom_node.checks import not_queued_yet
     from dicom_node.clock import stamp, utc_now
     from dicom_node.ledger import FILE, LedgerReader
     from dicom_node.report import print_sync_status
 
     ledger = LedgerReader(settings.node.data / FILE)
     destinations, studies = ledger.destinations(), ledger.studies()
+    not_queued = not_queued_yet(settings)
     if as_json:
         found = {
             "destinations": [asdict(item) for item in destinations],
             "studies": [asdict(item) for item in studies],
+            "not_queued_yet": not_queued,
         }
         click.echo(json.dumps(found, indent=1))
     else:
-        print_sync_status(destinations, studies, today=stamp(utc_now())[:10])
+        print_sync_status(destinations, studies, not_queued, today=stamp(utc_now())[:10])
     waiting = sum(
         n for item in destinations for state, n in item.counts.items() if state != "proven"
     )
-    sys.exit(EXIT_FAILED if waiting else 0)
+    sys.exit(EXIT_FAILED if waiting or not_queued else 0)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ from benchmarks.tables import print_ingest, print_machine, print_render
 from dicom_node.report import progress_of
 
 ROUNDS: Final = 7
-_NEEDED_BYTES: Final = 12 * 10**9
-_QUICK_NEEDED_BYTES: Final = 10**9
+_BYTES_PER_ROUND: Final = 1_500_000_000
+_QUICK_BYTES_PER_ROUND: Final = 300_000_000
+"""What receivers keep of one round of ingest, with some to spare."""
 _WIDTH: Final = 140
 """What the tables need, characters; a narrower terminal breaks their lines."""
 _SEED: Final = 7
@@ -56,9 +57,12 @@ def main(
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit("stopped"))
     console = Console(width=max(_WIDTH, Console().width))
+    rounds = rounds or (1 if quick else ROUNDS)
+    little = quick or only == "render"
+    needed_bytes = (rounds + 1) * (_QUICK_BYTES_PER_ROUND if little else _BYTES_PER_ROUND)
     try:
-        with _working_folder(folder, _QUICK_NEEDED_BYTES if quick else _NEEDED_BYTES) as work:
-            run = Run(work, quick, rounds or (1 if quick else ROUNDS), console)
+        with _working_folder(folder, needed_bytes) as work:
+            run = Run(work, quick, rounds, console)
             figures = run.measure(only)
     except BenchmarkError as error:
         sys.exit(f"benchmarks: {error}")
@@ -137,7 +141,7 @@ def _working_folder(parent: Path, needed_bytes: int) -> Iterator[Path]:
     free_bytes = shutil.disk_usage(parent).free
     if free_bytes < needed_bytes:
         raise BenchmarkError(
-            f"{parent} has {free_bytes / 1e9:.0f} GB free, {needed_bytes / 1e9:.0f} GB are needed;"
+            f"{parent} has {free_bytes / 1e9:.1f} GB free, {needed_bytes / 1e9:.1f} GB are needed;"
             " name another folder with --folder"
         )
     with tempfile.TemporaryDirectory(prefix="lifeboat-benchmarks-", dir=parent) as name:

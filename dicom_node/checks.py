@@ -1,8 +1,10 @@
 """Does it work here? What an operator asks before an outage, and during one."""
 
+import http.client
+import json
 import os
 import socket
-import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +17,13 @@ from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import LedgerReader
 from dicom_node.pacs import Pacs
 from dicom_node.quarantine import FOLDER as QUARANTINE
-from dicom_node.quarantine import list_quarantine
+from dicom_node.quarantine import count_quarantine
 from dicom_node.settings import PacsSettings, Settings
-from dicom_node.storage import make_data_folder
+from dicom_node.storage import INCOMING, make_data_folder
 
 _LOOPBACK: Final = ("127.", "::1", "localhost")
 _CONNECT_TIMEOUT_S: Final = 1.0
+_INDEX_LATE_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,6 @@ def run_checks(settings: Settings) -> list[CheckResult]:
         _check_room,
         _check_dicom_port,
         _check_web_port,
-        _check_sqlite,
     ]
     results = [check(settings) for check in checks]
     results += [_check_pacs(pacs, settings.dicom.ae_title) for pacs in settings.pacs]
@@ -71,6 +73,15 @@ def require_startable(settings: Settings) -> None:
             )
 
 
+def not_queued_yet(settings: Settings) -> int:
+    """Return how many instances a configured PACS is owed that sync has not looked at."""
+    if not settings.pacs:
+        return 0
+    data = settings.node.data
+    last = LedgerReader(data / LEDGER_FILE).last_instance_id()
+    return IndexReader(data / INDEX_FILE).count_after(last)
+
+
 def node_status(settings: Settings) -> dict[str, Any]:
     """Return what the node holds, what it owes, and which of its ports answer."""
     data = settings.node.data
@@ -82,10 +93,13 @@ def node_status(settings: Settings) -> dict[str, Any]:
     return {
         "name": settings.node.name,
         "data": str(data.resolve()),
-        "is_receiving": is_listening(settings.dicom.host, settings.dicom.port),
-        "is_serving": is_listening(settings.web.host, settings.web.port),
+        "is_receiving": _answers_echo(
+            settings.dicom.host, settings.dicom.port, settings.dicom.ae_title
+        ),
+        "is_serving": _serves(settings),
         **counts,
-        "quarantined": len(list_quarantine(data / QUARANTINE)),
+        "not_indexed": _waiting_for_index(data / INCOMING),
+        "quarantined": count_quarantine(data / QUARANTINE),
         "free_bytes": _free_bytes(data),
         "delivery": owed,
     }
@@ -142,12 +156,6 @@ def _check_web_port(settings: Settings) -> CheckResult:
     return CheckResult("web port", "ok", where)
 
 
-def _check_sqlite(settings: Settings) -> CheckResult:
-    version = sqlite3.sqlite_version
-    words = f"version {version}, one writer for each file"
-    return CheckResult("SQLite", "ok", words)
-
-
 def _check_pacs(pacs: PacsSettings, our_ae_title: str) -> CheckResult:
     where = f"{pacs.ae_title} at {pacs.host} port {pacs.port}"
     try:
@@ -165,6 +173,30 @@ def _answers_echo(host: str, port: int, ae_title: str) -> bool:
     except NodeError:
         return False
     return True
+
+
+def _serves(settings: Settings) -> bool:
+    """Tell whether the web port answers as this node."""
+    connection = http.client.HTTPConnection(
+        settings.web.host, settings.web.port, timeout=_CONNECT_TIMEOUT_S
+    )
+    try:
+        connection.request("GET", "/healthz")
+        return bool(json.load(connection.getresponse()).get("node") == settings.node.name)
+    except (OSError, ValueError, AttributeError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _waiting_for_index(incoming: Path) -> int:
+    """Count what is durable but should long be indexed: the index is stuck or damaged."""
+    try:
+        entries = [entry.stat() for entry in os.scandir(incoming)]
+    except OSError:
+        return 0
+    before = time.time() - _INDEX_LATE_S
+    return sum(1 for entry in entries if entry.st_nlink > 1 and entry.st_mtime < before)
 
 
 def _bind_failure(host: str, port: int) -> str | None:

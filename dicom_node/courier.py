@@ -1,8 +1,11 @@
 """A child process that talks to one PACS, and can be killed when the PACS freezes."""
 
+import contextlib
 import multiprocessing
 import signal
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -12,6 +15,8 @@ from dicom_node.log import configure_logging
 from dicom_node.pacs import CommitmentAnswer, Pacs, Receipt, Shipment
 from dicom_node.settings import PacsSettings
 
+_MOVING = "moving"
+_MOVING_EVERY_S = 1.0
 _START_S = 30.0
 """How much longer a first answer may take, while the child starts, seconds."""
 
@@ -60,8 +65,15 @@ class Courier:
             The PACS froze; what has no receipt has an unknown outcome.
         """
         self._ask("send", shipments)
-        for _ in shipments:
-            yield self._answer()
+        answered = 0
+        try:
+            for _ in shipments:
+                receipt = self._answer()
+                answered += 1
+                yield receipt
+        finally:
+            if answered < len(shipments):
+                self.stop()  # what is still in the pipe answers no later question
 
     def stop(self) -> None:
         """End the child at once."""
@@ -104,6 +116,8 @@ class Courier:
         patience_s = self._settings.answer_timeout_s + 2 * self._settings.connect_timeout_s
         try:
             answer = self._pipe.recv() if self._pipe.poll(patience_s) else None
+            while answer == _MOVING:
+                answer = self._pipe.recv() if self._pipe.poll(patience_s) else None
         except (EOFError, OSError):
             answer = PeerUnreachable("the sending process ended")
         if answer is None:
@@ -119,17 +133,40 @@ def _run(pipe: Connection, settings: PacsSettings, our_ae_title: str) -> None:
     """Serve conversations until the pipe ends; the parent decides when."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     configure_logging()
-    pacs = Pacs(settings, our_ae_title)
+    voice = _Voice(pipe)
+    pacs = Pacs(settings, our_ae_title, voice.say_moving)
     try:
-        pipe.send("ready")
+        voice.send("ready")
         while True:
             method, arguments = pipe.recv()
-            _converse(pipe, pacs, method, arguments)
+            _converse(voice, pacs, method, arguments)
     except (EOFError, OSError):
         return  # the parent is gone
 
 
-def _converse(pipe: Connection, pacs: Pacs, method: str, arguments: Any) -> None:
+class _Voice:
+    """The child's end of the pipe, for the conversation and the thread that moves its bytes."""
+
+    def __init__(self, pipe: Connection, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._pipe = pipe
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._said_at = 0.0
+
+    def send(self, answer: object) -> None:
+        with self._lock:
+            self._pipe.send(answer)
+
+    def say_moving(self) -> None:
+        """Tell the parent, now and then, that bytes move: a long transfer is no frozen one."""
+        now = self._monotonic()
+        if now - self._said_at > _MOVING_EVERY_S:
+            self._said_at = now
+            with contextlib.suppress(OSError):  # the conversation itself will notice
+                self.send(_MOVING)
+
+
+def _converse(pipe: _Voice, pacs: Pacs, method: str, arguments: Any) -> None:
     try:
         if method == "send":
             for receipt in pacs.send(*arguments):

@@ -7,7 +7,10 @@ from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
+import sqlalchemy.exc
 from sqlalchemy.pool import QueuePool
+
+from dicom_node.errors import DatabaseFailed
 
 BUSY_TIMEOUT_S = 10.0
 
@@ -88,12 +91,23 @@ class ReadOnlyDatabase:
             self._opened = None
 
     def rows(self, statement: sa.Select[Any]) -> Sequence[sa.RowMapping]:
-        """Return the rows of a query, none while the file is missing."""
-        engine = self._engine()
-        if engine is None:
-            return []
-        with engine.connect() as connection:
-            return connection.execute(statement).mappings().all()
+        """Return the rows of a query, none while the file is missing.
+
+        Raises
+        ------
+        DatabaseFailed
+            The file is damaged, or the disk failed.
+        """
+        try:
+            engine = self._engine()
+            if engine is None:
+                return []
+            with engine.connect() as connection:
+                return connection.execute(statement).mappings().all()
+        except sa.exc.DBAPIError as exc:
+            raise DatabaseFailed(
+                f"{self.path.name} cannot be read; see docs/errors.md, database-failed"
+            ) from exc
 
     def _engine(self) -> sa.Engine | None:
         identity = _file_identity(self.path)
@@ -121,5 +135,10 @@ def _file_identity(path: Path) -> tuple[int, int] | None:
 
 def _engine(connect: Callable[[], Any], pool_size: int) -> sa.Engine:
     return sa.create_engine(
-        "sqlite://", creator=connect, poolclass=QueuePool, pool_size=pool_size, max_overflow=0
+        "sqlite://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        hide_parameters=True,  # an error must not quote a patient
     )

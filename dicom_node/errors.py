@@ -48,6 +48,12 @@ class StorageFailed(NodeError):
     code = "storage-failed"
 
 
+class DatabaseFailed(NodeError):
+    """The index or the ledger cannot be read or written."""
+
+    code = "database-failed"
+
+
 class StoreInUse(NodeError):
     """Another process already writes this data folder."""
 
@@ -74,6 +80,7 @@ DIMSE_STATUS: Final[dict[type[NodeError], int]] = {
     IdentityMismatch: 0xA900,
     StorageFull: 0xA700,
     StorageFailed: 0xA700,
+    DatabaseFailed: 0xA700,
     StoreInUse: 0xA700,
     PeerUnreachable: 0x0110,
     PeerRefused: 0x0110,

@@ -190,10 +190,10 @@ class _Walker:
         has_pixels, end = False, len(self.data)
         try:
             while end - self.position >= 8:
-                tag, _, length = self._element(self.is_explicit)
+                tag, vr, length = self._element(self.is_explicit)
                 if tag in TEXT_ELEMENTS or tag in NUMBER_ELEMENTS:
                     self._keep(found, tag, length)
-                self._skip_value(length)
+                self._skip_value(length, is_explicit=self.is_explicit and vr != b"UN")
                 has_pixels |= tag in _PIXEL_DATA
             if end != self.position and any(self.data[self.position :]):
                 raise BadDataset("the data set ends inside an element")
@@ -236,18 +236,21 @@ class _Walker:
             raise BadDataset("the data set holds an element whose value representation is unknown")
         return group << 16 | element, vr, length
 
-    def _skip_value(self, length: int) -> None:
+    def _skip_value(self, length: int, *, is_explicit: bool = True) -> None:
         if length == _UNDEFINED:
-            self._skip_sequence()
+            self._skip_sequence(is_explicit)
         elif length > len(self.data) - self.position:
             raise BadDataset("the data set is cut off: an element is longer than what arrived")
         else:
             self.position += length
 
-    def _skip_sequence(self) -> None:
-        """Move behind a sequence of undefined length and all that is nested in it."""
+    def _skip_sequence(self, is_explicit: bool) -> None:
+        """Move behind a sequence of undefined length and all that is nested in it.
+
+        An unknown element (VR UN) of undefined length is encoded implicit (PS3.5 6.2.2).
+        """
         # one entry a level: (inside an item?, are its elements explicit?)
-        levels = [(False, self.is_explicit)]
+        levels = [(False, is_explicit)]
         while levels:
             if len(levels) > 2 * MAXIMUM_DEPTH:
                 raise BadDataset("the data set nests sequences too deeply")
@@ -260,7 +263,6 @@ class _Walker:
             elif tag == _ITEM:
                 levels.append((True, is_explicit))
             elif in_item:
-                # an unknown element of undefined length is encoded implicit (PS3.5 6.2.2)
                 levels.append((False, is_explicit and vr != b"UN"))
             else:
                 raise BadDataset("the data set holds a sequence that is not closed")
@@ -290,4 +292,5 @@ def _text(value: bytes, character_set: str) -> str:
         text = decode_bytes(value, convert_encodings(terms), _DELIMITERS)
     except (LookupError, UnicodeError, ValueError):
         text = value.decode("utf-8", "replace")
-    return text.strip(" \0")
+    # some encodings yield halves of characters, which no database takes
+    return text.encode("utf-8", "replace").decode("utf-8").strip(" \0")

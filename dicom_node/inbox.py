@@ -18,8 +18,9 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from dicom_node.errors import BadDataset, NodeError, StorageFailed, StorageFull
+from dicom_node.header import read_header
 from dicom_node.ingest import Ingest, Origin
-from dicom_node.part10 import read_head
+from dicom_node.part10 import PREAMBLE_LENGTH, read_head
 
 _log = logging.getLogger(__name__)
 
@@ -27,14 +28,23 @@ FOLDER: Final = "inbox"
 _PART_SUFFIXES: Final = (".part", ".tmp", ".crdownload")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Sight:
-    """How a file looked: when it changes, it is still being written."""
+    """How a file looked: when it changes, it is still being written.
+
+    `is_done` marks one that was taken but could not be removed.
+    """
 
     size: int
     modified_ns: int
     inode: int
     since: float
+    is_done: bool = False
+
+    def is_of(self, status: os.stat_result) -> bool:
+        """Tell whether the file still looks so."""
+        looks = (status.st_size, status.st_mtime_ns, status.st_ino)
+        return looks == (self.size, self.modified_ns, self.inode)
 
 
 class Inbox:
@@ -45,8 +55,9 @@ class Inbox:
     folder : Path
         Made when missing.
     ingest : Ingest
-    sweep_s, settle_s : float
-        Time between two looks, and how long a file must stand still, seconds.
+    sweep_s, settle_s, incomplete_wait_s : float
+        Time between two looks, how long a file must stand still, and how long one that looks cut
+        off may wait for its rest, seconds.
     monotonic : callable
         A clock that never jumps, seconds.
     """
@@ -58,18 +69,21 @@ class Inbox:
         *,
         sweep_s: float,
         settle_s: float,
+        incomplete_wait_s: float = 86400.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder = folder
         self._ingest = ingest
         self._sweep_s = sweep_s
         self._settle_s = settle_s
+        self._incomplete_wait_s = incomplete_wait_s
         self._monotonic = monotonic
         self._seen: dict[str, _Sight] = {}
         self._hint = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
         self._observer = Observer()
+        self._unlink: Callable[[str], None] = os.unlink
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(self) -> None:
@@ -97,11 +111,15 @@ class Inbox:
         seen: dict[str, _Sight] = {}
         taken = 0
         for path, status in _regular_files(self.folder):
-            sight = self._look(path, status, now)
-            if now - sight.since >= self._settle_s:
-                taken += self._take(path)
-            else:
-                seen[path] = sight
+            if self._stopping.is_set():
+                break
+            sight = seen[path] = self._look(path, status, now)
+            if now - sight.since >= self._settle_s and not sight.is_done:
+                try:
+                    sight.is_done = self._take(path, sight, now)
+                except Exception:  # noqa: BLE001 - one file must never keep the others waiting
+                    _log.exception("inbox_file_waits")
+                taken += sight.is_done
         self._seen = seen
         return taken
 
@@ -109,7 +127,7 @@ class Inbox:
         while not self._stopping.is_set():
             try:
                 self.sweep()
-            except OSError:
+            except Exception:  # noqa: BLE001 - the edge of the thread: the next look tries again
                 _log.exception("inbox_sweep_failed")
             # a hint only shortens the wait: the file still has to stand still
             if self._hint.wait(self._sweep_s):
@@ -118,22 +136,28 @@ class Inbox:
 
     def _look(self, path: str, status: os.stat_result, now: float) -> _Sight:
         before = self._seen.get(path)
-        looks = (status.st_size, status.st_mtime_ns, status.st_ino)
-        if before and (before.size, before.modified_ns, before.inode) == looks:
+        if before is not None and before.is_of(status):
             return before
-        return _Sight(*looks, since=now)
+        return _Sight(status.st_size, status.st_mtime_ns, status.st_ino, since=now)
 
-    def _take(self, path: str) -> bool:
+    def _take(self, path: str, sight: "_Sight", now: float) -> bool:
         """Take one file; it leaves the inbox once it is durable, or in quarantine."""
+        content = _read_file(path)
+        may_grow = now - sight.since < self._incomplete_wait_s
+        if may_grow and _looks_cut_off(content):
+            return False
         try:
-            content = _read_file(path)
             self._accept(content)
-        except (StorageFull, StorageFailed, OSError):
-            _log.exception("inbox_file_waits")
+        except (StorageFull, StorageFailed):
+            _log.warning("inbox_file_waits")
             return False
         except NodeError as error:
             _log.warning("inbox_file_quarantined", extra={"error_code": error.code})
-        os.unlink(path)
+        if sight.is_of(os.lstat(path)):
+            try:
+                self._unlink(path)
+            except OSError:
+                _log.warning("inbox_file_not_removed")
         return True
 
     def _accept(self, content: bytes) -> None:
@@ -146,6 +170,19 @@ class Inbox:
         origin = Origin(door="inbox", calling_ae_title=head.source_ae_title)
         dataset = memoryview(content)[head.dataset_offset :]
         self._ingest.accept(dataset, head.transfer_syntax_uid, origin)
+
+
+def _looks_cut_off(content: bytes) -> bool:
+    """Tell a DICOM file that is not whole, or perhaps not begun, from one of another kind."""
+    prefix = content[PREAMBLE_LENGTH : PREAMBLE_LENGTH + 4]
+    if prefix != b"DICM":
+        return not content
+    try:
+        head = read_head(content)
+        read_header(memoryview(content)[head.dataset_offset :], head.transfer_syntax_uid)
+    except BadDataset:
+        return True
+    return False
 
 
 class _Hint(FileSystemEventHandler):

@@ -214,10 +214,12 @@ class IndexReader:
         )
         return [self._instance_record(row) for row in self._rows(statement)]
 
-    def conflicting(self) -> set[str]:
-        """Return the SOP Instance UIDs that exist with different bytes."""
-        statement = sa.select(instances.c.sop_instance_uid).where(instances.c.is_conflict)
-        return {row["sop_instance_uid"] for row in self._rows(statement)}
+    def count_after(self, instance_id: int) -> int:
+        """Return how many instances were indexed after a given one."""
+        statement = sa.select(sa.func.count().label("n")).where(
+            instances.c.instance_id > instance_id
+        )
+        return next((row["n"] for row in self._rows(statement)), 0)
 
     def commitment_reports_after(self, report_id: int) -> list[CommitmentReport]:
         """Return answers to storage commitment after a given one, oldest first."""

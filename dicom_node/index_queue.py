@@ -8,6 +8,7 @@ from typing import Final
 
 import sqlalchemy.exc
 
+from dicom_node.errors import StorageFailed
 from dicom_node.index_writer import IndexedInstance
 
 _log = logging.getLogger(__name__)
@@ -16,6 +17,8 @@ BATCH_SIZE: Final = 500
 BATCH_WAIT_S: Final = 0.1
 RETRY_S: Final = 1.0
 CAPACITY: Final = 20_000
+
+PUT_TIMEOUT_S: Final = 10.0
 
 _Entry = tuple[IndexedInstance, str]
 
@@ -29,28 +32,49 @@ class IndexQueue:
         Enters one batch durably, e.g. `Index.add`.
     forget : callable
         Drops the pending names of what is entered, e.g. `InstanceStore.forget`.
+    on_damage : callable
+        Called when the database is damaged, so that no retry can help.
     """
 
     def __init__(
         self,
         add: Callable[[Sequence[IndexedInstance]], None],
         forget: Callable[[Iterable[str]], None],
+        on_damage: Callable[[], None] = lambda: None,
     ) -> None:
         self._add = add
         self._forget = forget
+        self._on_damage = on_damage
         # bounded: a stuck index slows reception down, it does not fill the memory
-        self._entries: queue.Queue[_Entry | None] = queue.Queue(CAPACITY)
+        self._entries: queue.Queue[_Entry | threading.Event | None] = queue.Queue(CAPACITY)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="index", daemon=True)
-        self.failures = 0
 
     def start(self) -> None:
         """Start entering."""
         self._thread.start()
 
     def put(self, instance: IndexedInstance, pending: str) -> None:
-        """Queue one durable instance with its name in `incoming/`."""
-        self._entries.put((instance, pending))
+        """Queue one durable instance with its name in `incoming/`.
+
+        Raises
+        ------
+        StorageFailed
+            The index takes nothing any more.
+        """
+        try:
+            self._entries.put((instance, pending), timeout=PUT_TIMEOUT_S)
+        except queue.Full as exc:
+            raise StorageFailed("the index is stuck, ask IT") from exc
+
+    def flush(self) -> bool:
+        """Wait until what was put before is entered; False when stopped meanwhile."""
+        entered = threading.Event()
+        self._entries.put(entered)
+        while not entered.wait(BATCH_WAIT_S):
+            if self._stopping.is_set():
+                return False
+        return True
 
     def stop(self) -> None:
         """Enter what is queued, then end."""
@@ -61,44 +85,54 @@ class IndexQueue:
     def _run(self) -> None:
         is_last = False
         while not is_last:
-            batch, is_last = self._next_batch()
-            if batch:
+            batch, marker = self._next_batch()
+            try:
                 self._enter(batch)
+            except Exception:  # noqa: BLE001 - the edge of the thread: it must outlive any fault
+                _log.exception("index_write_failed", extra={"count": len(batch)})
+            if isinstance(marker, threading.Event):
+                marker.set()
+            is_last = marker is None
 
-    def _next_batch(self) -> tuple[list[_Entry], bool]:
-        """Wait for an entry, then take what comes within the batch time."""
+    def _next_batch(self) -> tuple[list[_Entry], threading.Event | bool | None]:
+        """Wait for an entry, then take what comes within the batch time.
+
+        Behind the batch comes None at the end, an event that waits for it, or True.
+        """
         batch: list[_Entry] = []
         while len(batch) < BATCH_SIZE:
             try:
                 entry = self._entries.get(timeout=BATCH_WAIT_S if batch else None)
             except queue.Empty:
                 break
-            if entry is None:
-                return batch, True
+            if entry is None or isinstance(entry, threading.Event):
+                return batch, entry
             batch.append(entry)
-        return batch, False
+        return batch, True
 
     def _enter(self, batch: list[_Entry]) -> None:
         """Enter a batch; a database that fails is tried again, a row that cannot be is left out."""
-        while not self._try(batch):
-            # nothing is lost: what is not entered stays in `incoming/` for the next start
+        while batch and not self._try(batch):
+            # nothing is lost: what is not entered keeps its name in `incoming/`
             if self._stopping.wait(RETRY_S):
                 return
 
     def _try(self, batch: list[_Entry]) -> bool:
         try:
             self._add([instance for instance, _ in batch])
-        except sqlalchemy.exc.OperationalError:
-            self._report(batch)
+        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.DataError, ValueError):
+            _log.exception("index_write_failed", extra={"count": len(batch)})
+            return len(batch) == 1 or all(self._try([entry]) for entry in batch)
+        except sqlalchemy.exc.DatabaseError as error:
+            _log.exception("index_write_failed", extra={"count": len(batch)})
+            if not isinstance(error, sqlalchemy.exc.OperationalError):
+                self._on_damage()
             return False
-        except (sqlalchemy.exc.SQLAlchemyError, ValueError):
-            self._report(batch)
-            if len(batch) > 1:
-                return all(self._try([entry]) for entry in batch)
-        else:
-            self._forget(pending for _, pending in batch if pending)
+        self._drop(pending for _, pending in batch if pending)
         return True
 
-    def _report(self, batch: list[_Entry]) -> None:
-        self.failures += 1
-        _log.exception("index_write_failed", extra={"count": len(batch)})
+    def _drop(self, pending: Iterable[str]) -> None:
+        try:
+            self._forget(pending)
+        except OSError:
+            _log.exception("incoming_not_swept")  # the next start looks at it again

@@ -55,6 +55,7 @@ _STUDY_TEXTS: Final = (
     "study_description",
     "referring_physician_name",
 )
+_COMPLETE: Final = "complete"
 _SERIES_VALUES: Final = (
     "modality",
     "series_number",
@@ -90,6 +91,7 @@ class Index:
 
     def __init__(self, path: Path) -> None:
         self._engine = writer_engine(path)
+        _check(self._engine)
         metadata.create_all(self._engine)
         with self._engine.begin() as connection:
             for key, value in (("schema", SCHEMA_VERSION), ("generation", uuid.uuid4().hex)):
@@ -116,6 +118,18 @@ class Index:
             _mark_conflicts(connection, {item.sop_instance_uid for item in batch})
             _count(connection, batch)
 
+    def is_complete(self) -> bool:
+        """Tell whether every stored file was entered once; a new index is not."""
+        statement = sa.select(about.c.value).where(about.c.key == _COMPLETE)
+        with self._engine.connect() as connection:
+            return connection.scalar(statement) is not None
+
+    def mark_complete(self) -> None:
+        """Remember that every stored file was entered."""
+        statement = insert(about).values(key=_COMPLETE, value="yes").on_conflict_do_nothing()
+        with self._engine.begin() as connection:
+            connection.execute(statement)
+
     def add_commitment_reports(self, reports: Iterable[CommitmentReport]) -> None:
         """Enter answers of a PACS to storage commitment."""
         rows = [
@@ -125,6 +139,14 @@ class Index:
         if rows:
             with self._engine.begin() as connection:
                 connection.execute(sa.insert(commitment_reports), rows)
+
+
+def _check(engine: sa.Engine) -> None:
+    """Raise DatabaseError when the file is damaged."""
+    with engine.connect() as connection:
+        result = connection.scalar(sa.text("PRAGMA quick_check(1)"))
+    if result != "ok":
+        raise sa.exc.DatabaseError("PRAGMA quick_check", None, Exception("damaged"))
 
 
 def _add_studies(connection: sa.Connection, batch: Sequence[IndexedInstance]) -> None:

@@ -12,7 +12,7 @@ from dicom_node.index_queue import IndexQueue
 from dicom_node.index_writer import IndexedInstance
 from dicom_node.part10 import build_head
 from dicom_node.quarantine import Quarantine
-from dicom_node.storage import InstanceStore, StoredInstance
+from dicom_node.storage import InstanceStore, StoredInstance, storage_error
 
 _log = logging.getLogger(__name__)
 
@@ -106,15 +106,18 @@ class Ingest:
             There is no room even for that.
         """
         self._store.check_room()
-        self._quarantine.keep(
-            data,
-            now=self._clock(),
-            code=error.code,
-            reason=str(error),
-            calling_ae_title=origin.calling_ae_title,
-            door=origin.door,
-            transfer_syntax_uid=transfer_syntax_uid,
-        )
+        try:
+            self._quarantine.keep(
+                data,
+                now=self._clock(),
+                code=error.code,
+                reason=str(error),
+                calling_ae_title=origin.calling_ae_title,
+                door=origin.door,
+                transfer_syntax_uid=transfer_syntax_uid,
+            )
+        except OSError as exc:
+            raise storage_error(exc) from exc
         facts = {"door": origin.door, "ae_title": origin.calling_ae_title, "bytes": len(data)}
         _log.warning("instance_quarantined", extra=facts | {"error_code": error.code})
 
@@ -135,13 +138,11 @@ class Ingest:
         )
         uids = file_under(header)
         stored = self._store.store(head, (dataset,), **uids)
-        if stored.is_new:
-            self._index_queue.put(
-                index_entry(
-                    header, stored, transfer_syntax_uid, received_at, origin.calling_ae_title
-                ),
-                stored.pending,
-            )
+        # a duplicate too: its first arrival may have failed between store and index
+        entry = index_entry(
+            header, stored, transfer_syntax_uid, received_at, origin.calling_ae_title
+        )
+        self._index_queue.put(entry, stored.pending)
         return stored
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from dicom_node.database import ReadOnlyDatabase
-from dicom_node.ledger_tables import deliveries, destinations, events
+from dicom_node.ledger_tables import about, deliveries, destinations, events
 
 FILE: Final = "ledger.sqlite"
 
@@ -156,6 +156,11 @@ class LedgerReader:
             .order_by(deliveries.c.destination, deliveries.c.delivery_id)
         )
         return [Delivery(**row) for row in self._rows(statement)]
+
+    def last_instance_id(self) -> int:
+        """Return up to where the index was read."""
+        statement = sa.select(about.c.value).where(about.c.key == "instance_id")
+        return next((int(row["value"]) for row in self._rows(statement)), 0)
 
     def events(self, limit: int = 100) -> list[LedgerEvent]:
         """Return what happened, newest first."""

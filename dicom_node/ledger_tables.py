@@ -66,8 +66,16 @@ commitments = sa.Table(
     sa.Column("transaction_uid", sa.Text, primary_key=True),
     text_column("destination"),
     text_column("requested_at"),
-    text_column("answered_at"),
 )
+
+commitment_items = sa.Table(
+    "commitment_items",
+    metadata,
+    sa.Column("transaction_uid", sa.Text, primary_key=True),
+    sa.Column("delivery_id", sa.Integer, primary_key=True),
+    text_column("sop_instance_uid"),
+)
+"""What each request named; kept for answers that come late."""
 
 events = sa.Table(
     "events",

@@ -1,19 +1,22 @@
 """The writing side of the ledger: every step of a delivery, durable before the next is taken."""
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+import sqlalchemy.exc
 from sqlalchemy.dialects.sqlite import insert
 
 from dicom_node.database import writer_engine
-from dicom_node.errors import BadSettings
+from dicom_node.errors import BadSettings, DatabaseFailed
 from dicom_node.index import InstanceRecord
 from dicom_node.ledger import Delivery, State
 from dicom_node.ledger_tables import (
     SCHEMA_VERSION,
     about,
+    commitment_items,
     commitments,
     deliveries,
     destinations,
@@ -37,14 +40,21 @@ class Ledger:
     ------
     BadSettings
         The ledger was written by another version.
+    DatabaseFailed
+        The file is damaged, or the disk failed.
     """
 
     def __init__(self, path: Path) -> None:
         self._engine = writer_engine(path)
-        metadata.create_all(self._engine)
-        with self._engine.begin() as connection:
-            statement = insert(about).values(key="schema", value=SCHEMA_VERSION)
-            connection.execute(statement.on_conflict_do_nothing())
+        try:
+            metadata.create_all(self._engine)
+            with self._engine.begin() as connection:
+                statement = insert(about).values(key="schema", value=SCHEMA_VERSION)
+                connection.execute(statement.on_conflict_do_nothing())
+        except (sa.exc.DBAPIError, sqlite3.DatabaseError) as exc:
+            raise DatabaseFailed(
+                f"{path.name} cannot be opened; see docs/errors.md, database-failed"
+            ) from exc
         if self.mark("schema") != SCHEMA_VERSION:
             raise BadSettings("the ledger was written by another version of Lifeboat")
 
@@ -64,15 +74,19 @@ class Ledger:
             _set_mark(connection, key, value)
 
     def record_destinations(self, configured: Sequence[PacsSettings]) -> None:
-        """Enter the configured destinations; what was owed to a removed one stays."""
+        """Enter the configured destinations.
+
+        What was owed to a removed one stays. Behind a changed address or AE title is perhaps
+        another archive: what the old one held is asked for, and sent where it lacks.
+        """
         with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(destinations)
+                .where(destinations.c.name.not_in([pacs.name for pacs in configured]))
+                .values(is_reachable=None, detail="no longer configured")
+            )
             for pacs in configured:
-                place = {"ae_title": pacs.ae_title, "host": pacs.host, "port": pacs.port}
-                connection.execute(
-                    insert(destinations)
-                    .values(name=pacs.name, **place)
-                    .on_conflict_do_update(index_elements=["name"], set_=place)
-                )
+                _enter_destination(connection, pacs)
 
     def record_probe(self, destination: str, *, is_reachable: bool, detail: str, now: str) -> None:
         """Enter the result of a probe; a change becomes an event."""
@@ -125,7 +139,19 @@ class Ledger:
         ]
         with self._engine.begin() as connection:
             if rows:
-                connection.execute(insert(deliveries).on_conflict_do_nothing(), rows)
+                statement = insert(deliveries)
+                # the same bytes under another path: a good copy beside one that was damaged
+                connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=["destination", "sop_instance_uid", "digest"],
+                        set_={"path": statement.excluded.path},
+                        where=sa.or_(
+                            deliveries.c.state == State.QUEUED,
+                            deliveries.c.state == State.ATTENTION,
+                        ),
+                    ),
+                    rows,
+                )
             for key, value in marks.items():
                 _set_mark(connection, key, value)
 
@@ -141,6 +167,22 @@ class Ledger:
                 .values(state=State.HELD, last_error=reason)
             )
 
+    def take(self, delivery_ids: Sequence[int], now: str) -> set[int]:
+        """Mark queued deliveries as being sent; return those that still were queued."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(deliveries)
+                .where(
+                    deliveries.c.delivery_id.in_(delivery_ids),
+                    deliveries.c.state == State.QUEUED,
+                )
+                .values(state=State.SENDING, sent_at=now)
+            )
+            statement = sa.select(deliveries.c.delivery_id).where(
+                deliveries.c.delivery_id.in_(delivery_ids), deliveries.c.state == State.SENDING
+            )
+            return set(connection.scalars(statement))
+
     def requeue_unknown(self, destination: str | None = None) -> int:
         """Put back what is marked as being sent, when nothing is any more; return how many."""
         condition = deliveries.c.state == State.SENDING
@@ -154,12 +196,25 @@ class Ledger:
             )
         return result.rowcount
 
-    def due(self, destination: str, now: str, limit: int) -> list[Delivery]:
-        """Return what to send next: instances of one study, the last queued study first."""
+    def due(self, destination: str, now: str, latest: str, limit: int) -> list[Delivery]:
+        """Return what to send next: instances of one study, the last queued study first.
+
+        Parameters
+        ----------
+        destination : str
+        now, latest : str
+            ISO 8601 in UTC. No wait ends after `latest`: one that does was set before the clock
+            was put back, and is over.
+        limit : int
+
+        Returns
+        -------
+        list of Delivery
+        """
         is_due = sa.and_(
             deliveries.c.destination == destination,
             deliveries.c.state == State.QUEUED,
-            deliveries.c.next_attempt_at <= now,
+            _is_over(now, latest),
         )
         newest = (
             sa.select(deliveries.c.study_instance_uid)
@@ -170,34 +225,35 @@ class Ledger:
         )
         return self._deliveries(sa.and_(is_due, deliveries.c.study_instance_uid == newest), limit)
 
-    def unproven(self, destination: str, limit: int) -> list[Delivery]:
-        """Return what the PACS has taken and nobody has asked it to prove yet."""
+    def unproven(self, destination: str, now: str, latest: str, limit: int) -> list[Delivery]:
+        """Return what the PACS has taken and is to be asked to prove now; see `due`."""
         return self._deliveries(
             sa.and_(
                 deliveries.c.destination == destination,
                 deliveries.c.state == State.STORED,
                 deliveries.c.transaction_uid == "",
+                _is_over(now, latest),
             ),
             limit,
         )
 
-    def update(self, delivery_ids: Sequence[int], **values: Any) -> None:
-        """Change columns of deliveries, in one transaction."""
+    def update(self, delivery_ids: Sequence[int], *, expected: State, **values: Any) -> None:
+        """Change columns of deliveries that are in the expected state, in one transaction."""
         with self._engine.begin() as connection:
             connection.execute(
                 sa.update(deliveries)
-                .where(deliveries.c.delivery_id.in_(delivery_ids))
+                .where(deliveries.c.delivery_id.in_(delivery_ids), deliveries.c.state == expected)
                 .values(values)
             )
 
     def record_attempt(
         self, delivery_id: int, *, state: State, error: str, status: int | None, **times: str
     ) -> None:
-        """Enter the outcome of one try to send."""
+        """Enter the outcome of one try to send; what a person holds meanwhile stays held."""
         with self._engine.begin() as connection:
             connection.execute(
                 sa.update(deliveries)
-                .where(deliveries.c.delivery_id == delivery_id)
+                .where(deliveries.c.delivery_id == delivery_id, deliveries.c.state == State.SENDING)
                 .values(
                     state=state,
                     attempts=deliveries.c.attempts + 1,
@@ -208,27 +264,33 @@ class Ledger:
             )
 
     def record_commitment_request(
-        self, transaction_uid: str, destination: str, delivery_ids: Sequence[int], now: str
+        self, transaction_uid: str, destination: str, batch: Sequence[Delivery], now: str
     ) -> None:
         """Enter that a PACS is asked to commit, before it is asked."""
+        items = [
+            {
+                "transaction_uid": transaction_uid,
+                "delivery_id": item.delivery_id,
+                "sop_instance_uid": item.sop_instance_uid,
+            }
+            for item in batch
+        ]
         with self._engine.begin() as connection:
             connection.execute(
                 sa.insert(commitments).values(
                     transaction_uid=transaction_uid, destination=destination, requested_at=now
                 )
             )
+            connection.execute(sa.insert(commitment_items), items)
             connection.execute(
                 sa.update(deliveries)
-                .where(deliveries.c.delivery_id.in_(delivery_ids))
+                .where(deliveries.c.delivery_id.in_([item["delivery_id"] for item in items]))
                 .values(transaction_uid=transaction_uid)
             )
 
     def withdraw_commitment(self, transaction_uid: str, reason: str) -> None:
-        """Forget a request that the PACS did not take, so that it is made again."""
+        """Wait no longer for an answer; one that comes late still counts."""
         with self._engine.begin() as connection:
-            connection.execute(
-                sa.delete(commitments).where(commitments.c.transaction_uid == transaction_uid)
-            )
             connection.execute(
                 sa.update(deliveries)
                 .where(
@@ -239,50 +301,44 @@ class Ledger:
             )
 
     def unanswered_commitments(self, destination: str, requested_before: str) -> list[str]:
-        """Return transactions that were asked before a moment and not answered."""
-        statement = sa.select(commitments.c.transaction_uid).where(
-            commitments.c.destination == destination,
-            commitments.c.answered_at == "",
-            commitments.c.requested_at < requested_before,
+        """Return transactions asked before a moment that some instance still waits for."""
+        statement = (
+            sa.select(commitments.c.transaction_uid)
+            .join(deliveries, deliveries.c.transaction_uid == commitments.c.transaction_uid)
+            .where(
+                commitments.c.destination == destination,
+                commitments.c.requested_at < requested_before,
+                deliveries.c.state == State.STORED,
+            )
+            .distinct()
         )
         with self._engine.connect() as connection:
             return list(connection.scalars(statement))
 
     def record_committed(self, transaction_uid: str, sop_instance_uid: str, now: str) -> None:
-        """Enter that a PACS took over responsibility for an instance."""
-        self._record_report(
-            transaction_uid,
-            sop_instance_uid,
-            now,
-            {"state": State.PROVEN, "proven_at": now, "proof": "commitment", "last_error": ""},
+        """Enter that a PACS took over responsibility for an instance, however late it says so."""
+        asked = sa.select(commitment_items.c.delivery_id).where(
+            commitment_items.c.transaction_uid == transaction_uid,
+            commitment_items.c.sop_instance_uid == sop_instance_uid,
         )
-
-    def record_not_committed(
-        self, transaction_uid: str, sop_instance_uid: str, now: str, values: dict[str, Any]
-    ) -> None:
-        """Enter that a PACS would not commit an instance, and what follows."""
-        self._record_report(
-            transaction_uid, sop_instance_uid, now, {"transaction_uid": "", **values}
-        )
-
-    def _record_report(
-        self, transaction_uid: str, sop_instance_uid: str, now: str, values: dict[str, Any]
-    ) -> None:
         with self._engine.begin() as connection:
             connection.execute(
                 sa.update(deliveries)
-                .where(
-                    deliveries.c.transaction_uid == transaction_uid,
-                    deliveries.c.sop_instance_uid == sop_instance_uid,
-                    deliveries.c.state == State.STORED,
-                )
-                .values(values)
+                .where(deliveries.c.delivery_id.in_(asked), deliveries.c.state == State.STORED)
+                .values(state=State.PROVEN, proven_at=now, proof="commitment", last_error="")
             )
-            connection.execute(
-                sa.update(commitments)
-                .where(commitments.c.transaction_uid == transaction_uid)
-                .values(answered_at=now)
-            )
+
+    def awaiting(self, transaction_uid: str, sop_instance_uid: str) -> list[Delivery]:
+        """Return the deliveries that wait for what this transaction says of an instance."""
+        return self._deliveries(
+            sa.and_(
+                deliveries.c.transaction_uid == transaction_uid,
+                deliveries.c.transaction_uid != "",
+                deliveries.c.sop_instance_uid == sop_instance_uid,
+                deliveries.c.state == State.STORED,
+            ),
+            limit=10,
+        )
 
     def _deliveries(self, condition: sa.ColumnElement[bool], limit: int) -> list[Delivery]:
         statement = (
@@ -309,6 +365,40 @@ def _queued(record: InstanceRecord, destination: str, data: Path, now: str) -> d
         "queued_at": now,
         "last_error": CONFLICT_REASON if record.is_conflict else "",
     }
+
+
+def _enter_destination(connection: sa.Connection, pacs: PacsSettings) -> None:
+    place = {"ae_title": pacs.ae_title, "host": pacs.host, "port": pacs.port}
+    before = connection.execute(
+        sa.select(destinations.c.ae_title, destinations.c.host, destinations.c.port).where(
+            destinations.c.name == pacs.name
+        )
+    ).one_or_none()
+    connection.execute(
+        insert(destinations)
+        .values(name=pacs.name, **place)
+        .on_conflict_do_update(index_elements=["name"], set_={**place, "is_reachable": None})
+    )
+    if before is not None and before._asdict() != place:
+        connection.execute(
+            sa.update(deliveries)
+            .where(
+                deliveries.c.destination == pacs.name,
+                deliveries.c.state.in_((State.STORED, State.PROVEN)),
+            )
+            .values(
+                state=State.QUEUED,
+                transaction_uid="",
+                proven_at="",
+                proof="",
+                next_attempt_at="",
+                last_error="the PACS was changed in the settings: asking the new one",
+            )
+        )
+
+
+def _is_over(now: str, latest: str) -> sa.ColumnElement[bool]:
+    return sa.or_(deliveries.c.next_attempt_at <= now, deliveries.c.next_attempt_at > latest)
 
 
 CONFLICT_REASON = "the same SOP Instance UID exists with other bytes; a person must decide"

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import threading
 import traceback
 from datetime import UTC, datetime
 from typing import Final, TextIO
@@ -52,6 +53,12 @@ class JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
+def _log_thread_error(error: threading.ExceptHookArgs) -> None:
+    """Log type and place of what ended a thread, never its words."""
+    information = (error.exc_type, error.exc_value or error.exc_type(), error.exc_traceback)
+    logging.getLogger(__name__).error("thread_died", exc_info=information)
+
+
 def _origin(trace: object) -> str:
     frames = traceback.extract_tb(trace)  # type: ignore[arg-type]  # None is accepted
     return f"{frames[-1].name}:{frames[-1].lineno}" if frames else ""
@@ -65,5 +72,6 @@ def configure_logging(stream: TextIO = sys.stderr, level: int = logging.INFO) ->
     # the libraries log and warn with data set contents and peers' texts; our own lines say what
     # happened, and a captured warning leaves only its origin
     logging.captureWarnings(True)
+    threading.excepthook = _log_thread_error
     for name in ("pynetdicom", "pydicom", "watchdog", "werkzeug"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

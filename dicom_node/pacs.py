@@ -5,7 +5,7 @@ timeout of a socket, so `dicom_node.courier` runs these in a process that can be
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at import time
@@ -27,6 +28,7 @@ from dicom_node.index import CommitmentReport
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.services.commitment import read_reports
 from dicom_node.settings import PacsSettings
+from dicom_node.storage import is_intact
 from dicom_node.transport import acknowledge_at_once
 
 MAXIMUM_CONTEXTS: Final = 128
@@ -56,13 +58,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """One instance to send; `path` is absolute."""
+    """One instance to send; `path` is absolute, `digest` that of its data set, '' if unknown."""
 
     delivery_id: int
     path: Path
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,11 @@ class Receipt:
     outcome: Outcome
     status: int | None = None
     comment: str = ""
+
+    @property
+    def is_out_of_resources(self) -> bool:
+        """Whether the PACS has no room now (A7xx): it is to blame, not the instance."""
+        return self.status is not None and self.status >> 8 == 0xA7
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +103,19 @@ class Pacs:
     settings : PacsSettings
     our_ae_title : str
         How we call ourselves.
+    on_progress : callable
+        Called whenever something moved, however long the whole takes.
     """
 
-    def __init__(self, settings: PacsSettings, our_ae_title: str) -> None:
+    def __init__(
+        self,
+        settings: PacsSettings,
+        our_ae_title: str,
+        on_progress: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings = settings
         self._our_ae_title = our_ae_title
+        self._on_progress = on_progress
 
     def probe(self) -> None:
         """Check with a C-ECHO that it takes associations and answers.
@@ -109,6 +125,8 @@ class Pacs:
         PeerUnreachable, PeerRefused
         """
         with self._association([build_context(Verification)]) as association:
+            if not association.accepted_contexts:
+                raise PeerRefused("it takes associations but not C-ECHO")
             status = association.send_c_echo()
             if "Status" not in status:
                 raise PeerUnreachable("it accepted the association but did not answer C-ECHO")
@@ -138,6 +156,7 @@ class Pacs:
             if not association.accepted_contexts:
                 return None
             for status, match in association.send_c_find(identifier, model):
+                self._on_progress()
                 code = status.get("Status")
                 if code in _PENDING and match is not None:
                     held.add(str(match.get("SOPInstanceUID", "")))
@@ -169,14 +188,17 @@ class Pacs:
                 (str(context.abstract_syntax), str(context.transfer_syntax[0]))
                 for context in association.accepted_contexts
             }
+            has_room = True
             for number, item in enumerate(shipments):
                 pair = (item.sop_class_uid, item.transfer_syntax_uid)
-                if not association.is_established or pair not in proposed:
+                if not (association.is_established and has_room) or pair not in proposed:
                     yield Receipt(item.delivery_id, Outcome.NOT_SENT)
                 elif pair not in accepted:
                     yield Receipt(item.delivery_id, Outcome.NO_CONTEXT)
                 else:
-                    yield _send_one(association, item, number % 0xFFFF + 1)
+                    receipt = _send_one(association, item, number % 0xFFFF + 1)
+                    has_room = not receipt.is_out_of_resources
+                    yield receipt
 
     def request_commitment(
         self, transaction_uid: str, instances: Sequence[tuple[str, str]]
@@ -228,7 +250,11 @@ class Pacs:
             self._settings.port,
             contexts,
             ae_title=self._settings.ae_title,
-            evt_handlers=[(evt.EVT_DATA_SENT, acknowledge_at_once), *(handlers or [])],
+            evt_handlers=[
+                (evt.EVT_DATA_SENT, acknowledge_at_once),
+                (evt.EVT_DATA_SENT, lambda event: self._on_progress()),
+                *(handlers or []),
+            ],
         )
         if association.is_rejected:
             raise PeerRefused(_rejection(association))
@@ -259,9 +285,11 @@ def _entity(settings: PacsSettings, our_ae_title: str) -> AE:
 
 
 def _send_one(association: Association, item: Shipment, message_id: int) -> Receipt:
+    if not is_intact(item.path, item.digest):
+        return Receipt(item.delivery_id, Outcome.UNREADABLE)
     try:
         answer = association.send_c_store(item.path, msg_id=message_id)
-    except (OSError, AttributeError):
+    except (OSError, AttributeError, InvalidDicomError):
         return Receipt(item.delivery_id, Outcome.UNREADABLE)
     except (RuntimeError, ValueError):
         return Receipt(item.delivery_id, Outcome.NOT_SENT)

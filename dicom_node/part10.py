@@ -18,6 +18,7 @@ IMPLEMENTATION_VERSION_NAME: Final = "LIFEBOAT_0_1"
 PRIVATE_INFORMATION_CREATOR_UID: Final = "2.25.187201538240861326590342837914403741215"
 PREAMBLE_LENGTH: Final = 128
 MAXIMUM_HEAD_BYTES: Final = 64 * 1024
+AE_TITLE_LENGTH: Final = 16
 DIGEST_LENGTH: Final = 64
 NO_DIGEST: Final = "0" * DIGEST_LENGTH
 
@@ -80,7 +81,7 @@ def build_head(
         _short(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
     ]
     if source_ae_title:
-        elements.append(_short(0x0016, b"AE", source_ae_title))
+        elements.append(_short(0x0016, b"AE", source_ae_title[:AE_TITLE_LENGTH]))
     elements.append(_short(0x0100, b"UI", PRIVATE_INFORMATION_CREATOR_UID))
     private = f"{received_at} {digest}".encode("ascii")
     # the digest ends the head: odd lengths are padded in front, so that its place is always known

@@ -103,6 +103,11 @@ def list_quarantine(folder: Path, limit: int = 200) -> list[QuarantineEntry]:
     return [entry for note in notes[:limit] if (entry := _read_note(note)) is not None]
 
 
+def count_quarantine(folder: Path) -> int:
+    """Return how many things lie in quarantine."""
+    return sum(1 for _ in folder.glob("*.json"))
+
+
 def _read_note(note: Path) -> QuarantineEntry | None:
     try:
         return QuarantineEntry(**json.loads(note.read_text("utf-8")))

@@ -1,20 +1,23 @@
 """The receiving process: port, inbox and ingest around one store and one index."""
 
 import logging
+import os
+import signal
 import sqlite3
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy.exc
 
 from dicom_node.clock import Clock, stamp, utc_now
-from dicom_node.errors import BadSettings
+from dicom_node.errors import BadSettings, StorageFailed
 from dicom_node.inbox import FOLDER as INBOX
 from dicom_node.inbox import Inbox
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader
 from dicom_node.index_queue import IndexQueue
-from dicom_node.index_writer import Index
+from dicom_node.index_writer import Index, IndexedInstance
 from dicom_node.ingest import Ingest
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import Quarantine
@@ -47,7 +50,7 @@ class Receiver:
         self._settings = settings
         self.store = open_store(settings)
         self.index = open_index(data / INDEX_FILE, clock)
-        self._index_queue = IndexQueue(self.index.add, self.store.forget)
+        self._index_queue = IndexQueue(self.index.add, self.store.forget, self._give_up)
         quarantine = Quarantine(data / QUARANTINE)
         self.ingest = Ingest(self.store, quarantine, self._index_queue, clock)
         self._server = DicomServer(
@@ -58,9 +61,11 @@ class Receiver:
             self.ingest,
             sweep_s=settings.inbox.sweep_s,
             settle_s=settings.inbox.settle_s,
+            incomplete_wait_s=settings.inbox.incomplete_wait_s,
         )
         self._rebuild = threading.Thread(target=self._rebuild_index, name="rebuild", daemon=True)
         self._stopping = threading.Event()
+        self.has_failed = False
 
     def start(self) -> int:
         """Reconcile, then receive; return the DICOM port.
@@ -95,17 +100,25 @@ class Receiver:
         self.index.close()
         self.store.close()
 
+    def _give_up(self) -> None:
+        """End this process, so that the next one sets the damaged index aside and rebuilds it."""
+        if not self.has_failed:
+            self.has_failed = True
+            os.kill(os.getpid(), signal.SIGTERM)
+
     def _rebuild_index(self) -> None:
-        """Fill an empty index from the files, while reception goes on."""
+        """Enter the files a new index lacks, while reception goes on."""
+        if self.index.is_complete():
+            return
         reader = IndexReader(self._settings.node.data / INDEX_FILE)
         known = reader.paths()
         reader.close()
-        if known:
-            return
-        for entry in scan_store(self.store):
+        for entry in scan_store(self.store, known):
             if self._stopping.is_set():
                 return
             self._index_queue.put(entry, "")
+        if self._index_queue.flush():
+            self.index.mark_complete()
 
 
 def open_store(settings: Settings) -> InstanceStore:
@@ -122,7 +135,9 @@ def open_index(path: Path, clock: Clock = utc_now) -> Index:
     """Open the index; a damaged one is set aside and begun anew, as the files are the truth."""
     try:
         return Index(path)
-    except (sqlalchemy.exc.DatabaseError, sqlite3.DatabaseError):
+    except (sqlalchemy.exc.DatabaseError, sqlite3.DatabaseError) as error:
+        if isinstance(error, sqlalchemy.exc.OperationalError | sqlite3.OperationalError):
+            raise StorageFailed("the index cannot be opened; check the disk") from error
         _log.exception("index_damaged")
         moment = stamp(clock()).replace(":", "")
         for suffix in ("", "-wal", "-shm"):
@@ -160,16 +175,28 @@ def reindex(settings: Settings, progress: Progress) -> int:
         for entry in scan_store(store, progress=progress):
             batch.append(entry)
             if len(batch) >= _REBUILD_BATCH:
-                index.add(batch)
-                total, batch = total + len(batch), []
-        if batch:
-            index.add(batch)
+                total, batch = total + _add(index, batch), []
+        total += _add(index, batch)
+        index.mark_complete()
+    except sqlalchemy.exc.OperationalError as exc:
+        raise StorageFailed("the new index cannot be written; is the disk full?") from exc
     finally:
         index.close()
     _remove(path)
     fresh.rename(path)
     store.close()
-    return total + len(batch)
+    return total
+
+
+def _add(index: Index, batch: Sequence[IndexedInstance]) -> int:
+    """Enter a batch; leave out the row that cannot be entered."""
+    try:
+        if batch:
+            index.add(batch)
+    except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.DataError, ValueError):
+        _log.exception("index_write_failed", extra={"count": len(batch)})
+        return sum(_add(index, [item]) for item in batch) if len(batch) > 1 else 0
+    return len(batch)
 
 
 def _remove(path: Path) -> None:

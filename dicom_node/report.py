@@ -60,7 +60,10 @@ class _Lines:
 
 
 def print_sync_status(
-    destinations: Sequence[DestinationState], studies: Sequence[StudyDelivery], today: str
+    destinations: Sequence[DestinationState],
+    studies: Sequence[StudyDelivery],
+    not_queued: int,
+    today: str,
 ) -> None:
     """Print how far each destination and each study has come.
 
@@ -68,12 +71,16 @@ def print_sync_status(
     ----------
     destinations : sequence of DestinationState
     studies : sequence of StudyDelivery
+    not_queued : int
+        Instances held that the delivering process has not looked at yet.
     today : str
         The date in UTC, YYYY-MM-DD: times of today are written without it.
     """
     console = Console()
     if not destinations:
-        console.print("No PACS is configured: set pacs.host, pacs.port and pacs.ae_title.")
+        console.print("Nothing is owed to a PACS yet: set pacs.host, pacs.port and pacs.ae_title.")
+    if not_queued:
+        console.print(f"[yellow]{not_queued} instances are not queued yet; does sync run?[/]")
     for item in destinations:
         console.print(_destination_lines(item, today), highlight=False)
     if studies:

@@ -104,6 +104,8 @@ class InboxSettings:
     """Time between two looks at the whole folder, seconds."""
     settle_s: float = 10.0
     """A file is taken when its size and time stood still this long, seconds."""
+    incomplete_wait_s: float = 86400.0
+    """How long a file that looks cut off waits for its rest before quarantine, seconds."""
 
 
 @dataclass(frozen=True, slots=True)

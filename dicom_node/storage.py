@@ -9,20 +9,24 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import logging
 import os
-import threading
+import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dicom_node.errors import NodeError, StorageFailed, StorageFull, StoreInUse
+from dicom_node.errors import BadDataset, NodeError, StorageFailed, StorageFull, StoreInUse
 from dicom_node.header import check_uid
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES, FileHead, digest_offset, read_head
 
 INCOMING: Final = "incoming"
 INSTANCES: Final = "instances"
 LOCK: Final = "receive.lock"
+
+_log = logging.getLogger(__name__)
+_COMPARE_BYTES: Final = 1 << 20
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 _REMEMBERED_FOLDERS: Final = 10_000
@@ -61,6 +65,7 @@ class Incoming:
         self._hash = hashlib.sha256()
         self._digest_offset = digest_offset(head)
         self.size_bytes = 0
+        self.is_published = False
         self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         self._write_all(head)
 
@@ -79,11 +84,12 @@ class Incoming:
         return digest
 
     def discard(self) -> None:
-        """Remove what was written."""
+        """Remove what was written, unless it is in the store: then its name must stay."""
         with contextlib.suppress(OSError):
             self._close()
-        with contextlib.suppress(OSError):
-            self.path.unlink()
+        if not self.is_published:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
 
     def _write_all(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
@@ -129,17 +135,15 @@ class InstanceStore:
         self._sync_writes = sync_writes
         self._reserve_bytes = reserve_bytes
         self._reserve_inodes = reserve_inodes
-        self._serial = 0
-        self._lock = threading.Lock()
         self._durable_folders: set[str] = set()
-        try:
-            for folder in (data / INCOMING, data / INSTANCES):
-                folder.mkdir(parents=True, exist_ok=True)
-            self._owner = _lock_folder(data)
-        except OSError as exc:
-            raise StorageFailed(
-                f"the data folder {data} cannot be written: {exc.strerror}"
-            ) from exc
+        self._failed_folders: set[str] = set()
+        for folder in (data, data / INCOMING, data / INSTANCES):
+            make_data_folder(folder)
+        self._owner = _lock_folder(data)
+        if sync_writes:
+            _sync_folder(data)
+            with contextlib.suppress(PermissionError):  # whoever made the folder there synced it
+                _sync_folder(data.resolve().parent)
 
     def close(self) -> None:
         """Let go of the data folder."""
@@ -195,6 +199,9 @@ class InstanceStore:
         )
         name = check_uid(sop_instance_uid, "SOP Instance UID")
         self.check_room()
+        if str(folder) in self._failed_folders:
+            # a second sync may succeed without having written what the first one lost
+            raise StorageFailed("the disk failed here before, not saved")
         incoming = None
         try:
             incoming = Incoming(self._incoming_path(), head)
@@ -206,7 +213,7 @@ class InstanceStore:
             if incoming is not None:
                 incoming.discard()
             if isinstance(exc, OSError):
-                raise _storage_error(exc) from exc
+                raise storage_error(exc) from exc
             raise
 
     def forget(self, pending: Iterable[str]) -> None:
@@ -236,9 +243,7 @@ class InstanceStore:
                 yield str(Path(folder, name).relative_to(self.data))
 
     def _incoming_path(self) -> Path:
-        with self._lock:
-            self._serial += 1
-            return self.data / INCOMING / f"{os.getpid()}-{self._serial}"
+        return self.data / INCOMING / secrets.token_hex(12)
 
     def _publish(self, incoming: Incoming, digest: str, folder: Path, name: str) -> StoredInstance:
         """Link the finished file under its name, or under the next version of it."""
@@ -250,16 +255,15 @@ class InstanceStore:
             try:
                 os.link(incoming.path, target)
             except FileExistsError:
-                if read_file_head(target).digest != digest:
+                if not holds_same_data_set(target, incoming.path):
                     version += 1
                     continue
-                is_new = False
             else:
-                is_new = True
+                incoming.is_published = True
             break
         self._sync_folders(folder)
-        if not is_new:
-            incoming.discard()
+        is_new = incoming.is_published
+        incoming.discard()
         path = str(folder / target.name)
         pending = incoming.path.name if is_new else ""
         return StoredInstance(path, version, digest, target.stat().st_size, is_new, pending)
@@ -268,13 +272,18 @@ class InstanceStore:
         """Sync the series folder, and once each parent whose entry for it may be new."""
         if not self._sync_writes:
             return
-        _sync_folder(self.data / folder)
-        for child in (folder, folder.parent):
-            if str(child) not in self._durable_folders:
-                _sync_folder(self.data / child.parent)
-                if len(self._durable_folders) >= _REMEMBERED_FOLDERS:
-                    self._durable_folders.clear()
-                self._durable_folders.add(str(child))
+        try:
+            _sync_folder(self.data / folder)
+            for child in (folder, folder.parent):
+                if str(child) not in self._durable_folders:
+                    _sync_folder(self.data / child.parent)
+                    if len(self._durable_folders) >= _REMEMBERED_FOLDERS:
+                        self._durable_folders.clear()
+                    self._durable_folders.add(str(child))
+        except OSError as exc:
+            if exc.errno == errno.EIO:
+                self._failed_folders.add(str(folder))
+            raise
 
 
 def make_data_folder(folder: Path) -> Path:
@@ -308,6 +317,45 @@ def read_file_head(path: Path) -> FileHead:
         return read_head(file.read(MAXIMUM_HEAD_BYTES))
 
 
+def is_intact(path: Path, digest: str) -> bool:
+    """Tell whether a stored file still has the data set it was stored with.
+
+    Parameters
+    ----------
+    path : Path
+    digest : str
+        SHA-256 of the data set in hex; '' only checks that the file has a readable head.
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(read_head(file.read(MAXIMUM_HEAD_BYTES)).dataset_offset)
+            return not digest or hashlib.file_digest(file, "sha256").hexdigest() == digest
+    except (OSError, BadDataset):
+        _log.exception("stored_file_unreadable")
+        return False
+
+
+def holds_same_data_set(first: Path, second: Path) -> bool:
+    """Compare the data sets of two files byte by byte; an unreadable one is never the same."""
+    try:
+        with first.open("rb") as a, second.open("rb") as b:
+            for file in (a, b):
+                file.seek(read_head(file.read(MAXIMUM_HEAD_BYTES)).dataset_offset)
+            while True:
+                left, right = a.read(_COMPARE_BYTES), b.read(_COMPARE_BYTES)
+                if left != right:
+                    return False
+                if not left:
+                    return True
+    except (OSError, BadDataset):
+        _log.exception("stored_file_unreadable")
+        return False
+
+
 def _sync_folder(folder: Path) -> None:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -326,7 +374,8 @@ def _lock_folder(data: Path) -> int:
     return fd
 
 
-def _storage_error(error: OSError) -> NodeError:
+def storage_error(error: OSError) -> NodeError:
+    """Return our kind of error for what the file system said."""
     if error.errno in _FULL:
         return StorageFull("no disk space, not saved")
     return StorageFailed("the disk refused the write, not saved")

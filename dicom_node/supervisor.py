@@ -41,7 +41,6 @@ class Child:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
-        self.restarts = 0
         self._command = list(command)
         self._log = log
         self._monotonic = monotonic
@@ -74,7 +73,6 @@ class Child:
             self._delay_s = RESTART_MIN_S
         delay_s, self._delay_s = self._delay_s, min(RESTART_MAX_S, 2 * self._delay_s)
         self._restart_at = now + delay_s
-        self.restarts += 1
         return delay_s
 
     def restart_if_due(self) -> None:
@@ -172,7 +170,11 @@ class Supervisor:
             delay_s = child.plan_restart()
             facts = {"child": child.name, "exit_code": code, "ms": int(delay_s * 1000)}
             _log.error("process_died", extra=facts)
-        child.restart_if_due()
+        try:
+            child.restart_if_due()
+        except OSError:
+            _log.exception("process_not_started", extra={"child": child.name})
+            child.plan_restart()
 
     def _drain(self) -> None:
         deadline = time.monotonic() + self._drain_timeout_s

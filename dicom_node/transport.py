@@ -33,6 +33,9 @@ class PromptServer(ThreadedAssociationServer):
         """Accept one connection."""
         accepted, address = super().get_request()
         prompt = PromptSocket(fileno=accepted.detach())
+        # a peer that stops in the middle of a PDU, or whose cable is cut, frees its place
+        prompt.settimeout(self.ae.network_timeout)
+        prompt.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         send_at_once(prompt)
         return prompt, address
 

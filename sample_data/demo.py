@@ -38,6 +38,7 @@ from dicom_node.index import IndexReader, StudyQuery
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import LedgerReader
 from dicom_node.part10 import read_head
+from sample_data.errors import PortUnavailable
 from sample_data.pacs import PracticePacs
 from sample_data.phantoms import write_sample
 from sample_data.scanner import send_files
@@ -271,7 +272,10 @@ def _first(value: Any) -> Any:
 
 
 def _switch_on(pacs: PracticePacs) -> str:
-    pacs.start()
+    try:
+        pacs.start()
+    except PortUnavailable as error:
+        raise DemoFailed(str(error)) from error
     return f"{PACS_AE_TITLE} on port {pacs.port}"
 
 

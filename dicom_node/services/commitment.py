@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import evt
 
 from dicom_node.clock import Clock, stamp
+from dicom_node.errors import BadDataset
 from dicom_node.index import CommitmentReport
 
 _log = logging.getLogger(__name__)
@@ -63,8 +64,15 @@ def read_reports(information: Dataset, received_at: str) -> list[CommitmentRepor
     Returns
     -------
     list of CommitmentReport
+
+    Raises
+    ------
+    BadDataset
+        It has no Transaction UID, so it answers nothing we asked.
     """
     transaction_uid = str(information.get("TransactionUID", ""))
+    if not transaction_uid:
+        raise BadDataset("the commitment report names no transaction")
     succeeded = [
         CommitmentReport(0, transaction_uid, str(item.ReferencedSOPInstanceUID), None, received_at)
         for item in information.get("ReferencedSOPSequence") or ()

@@ -132,6 +132,25 @@ def test_an_unclosed_sequence_is_refused(make_instance, encode_dataset):
         read_header(start + encode_dataset(make_instance()), EXPLICIT)
 
 
+def test_an_unknown_element_of_undefined_length_is_skipped(make_instance, encode_dataset):
+    item = struct.pack("<HHL", 0x0008, 0x0100, 4) + b"CODE"  # implicit, as PS3.5 6.2.2 demands
+    unknown = (
+        struct.pack("<HH2sHL", 0x0007, 0x1001, b"UN", 0, 0xFFFFFFFF)
+        + struct.pack("<HHL", 0xFFFE, 0xE000, len(item))
+        + item
+        + struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
+    )
+    header = read_header(unknown + encode_dataset(make_instance()), EXPLICIT)
+    assert header.text("modality") == "CT"
+
+
+@pytest.mark.parametrize("charset", ["utf-7", "unicode_escape", "ISO_IR 100"])
+def test_every_text_can_be_written_to_a_database(make_instance, encode_dataset, charset):
+    data = encode_dataset(make_instance(PatientName="A+2AA-b", SpecificCharacterSet="ISO_IR 192"))
+    data = data.replace(b"ISO_IR 192", charset.encode().ljust(10)[:10])
+    read_header(data, EXPLICIT).text("patient_name").encode("utf-8")
+
+
 def deflate(data: bytes) -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     return packer.compress(data) + packer.flush()

@@ -72,12 +72,53 @@ def test_a_file_of_another_kind_goes_to_quarantine(inbox, watch, room):
     assert not (inbox.folder / "note.txt").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"DICM", bytes(128) + b"DICM", b"PK\3\4 zip"])
-def test_odd_files_never_stop_the_inbox(inbox, watch, room, make_instance, content):
+@pytest.mark.parametrize("content", [b"DICM", b"PK\3\4 zip", b"<html>" * 100])
+def test_files_of_other_kinds_never_stop_the_inbox(inbox, watch, room, make_instance, content):
     (inbox.folder / "odd").write_bytes(content)
     drop(inbox, make_instance())
     assert settle(inbox, watch) == 2
     assert len(list_quarantine(room.data / "quarantine")) == 1
+
+
+@pytest.mark.parametrize("part", [0, 132, 500, 4000])
+def test_a_copy_that_stalls_is_waited_for_and_in_the_end_put_aside(
+    inbox, watch, room, make_instance, part
+):
+    path = drop(inbox, make_instance())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:part])
+    assert settle(inbox, watch) == 0
+    watch.now += 3600
+    assert inbox.sweep() == 0
+    assert path.exists()
+    watch.now += 86400
+    assert inbox.sweep() == 1
+    assert len(list_quarantine(room.data / "quarantine")) == 1
+
+
+def test_the_rest_of_a_stalled_copy_completes_it(inbox, watch, room, make_instance):
+    path = drop(inbox, make_instance())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4000])
+    assert settle(inbox, watch) == 0
+    path.write_bytes(whole)
+    assert settle(inbox, watch) == 1
+    assert list_quarantine(room.data / "quarantine") == []
+
+
+def test_a_file_that_cannot_be_removed_is_taken_once(inbox, watch, room, make_instance):
+    drop(inbox, make_instance())
+    (inbox.folder / "note.txt").write_text("not a DICOM file")
+
+    def refuse(path: str) -> None:
+        raise PermissionError(path)
+
+    inbox._unlink = refuse
+    for _ in range(5):
+        settle(inbox, watch)
+    assert len(list_quarantine(room.data / "quarantine")) == 1
+    room.settle()
+    assert room.reader.counts()["instances"] == 1
 
 
 def test_links_pipes_and_unfinished_names_are_left_alone(inbox, watch, tmp_path):

@@ -2,7 +2,7 @@ import shutil
 
 from dicom_node.index import FILE, IndexReader, StudyQuery
 from dicom_node.receiver import Receiver, open_index, reindex
-from dicom_node.reconcile import adopt_pending
+from dicom_node.reconcile import adopt_pending, scan_store
 from dicom_node.settings import load_settings
 from dicom_node.storage import InstanceStore
 
@@ -100,3 +100,44 @@ def test_a_deleted_index_is_rebuilt(room, make_instance, wait):
     shutil.rmtree(room.data / "incoming")
     room.store = InstanceStore(room.data)
     room.index = open_index(room.data / FILE)
+
+
+def test_an_interrupted_rebuild_is_taken_up_again(room, make_instance, wait):
+    for number in range(6):
+        room.accept(make_instance(number + 1))
+    room.settle()
+    room.reader.close()
+    room.index.close()
+    room.store.close()
+    for path in room.data.glob(FILE + "*"):
+        path.unlink()
+    # as if ended in the middle: a new index that holds one of the six
+    half = open_index(room.data / FILE)
+    store = InstanceStore(room.data)
+    half.add([next(iter(scan_store(store)))])
+    assert not half.is_complete()
+    half.close()
+    store.close()
+    receiver = Receiver(settings_of(room.data))
+    receiver.start()
+    fresh = IndexReader(room.data / FILE)
+    wait(lambda: fresh.counts()["instances"] == 6)
+    wait(receiver.index.is_complete)
+    fresh.close()
+    receiver.stop()
+    room.store = InstanceStore(room.data)
+    room.index = open_index(room.data / FILE)
+
+
+def test_a_damaged_page_is_noticed_at_the_start(room, make_instance):
+    for number in range(40):
+        room.accept(make_instance(number + 1))
+    room.settle()
+    room.reader.close()
+    room.index.close()
+    path = room.data / FILE
+    content = path.read_bytes()
+    path.write_bytes(content[: 4 * 4096] + b"\xa5" * (len(content) - 4 * 4096))
+    room.index = open_index(path)
+    assert list(room.data.glob("index.sqlite.damaged-*"))
+    assert room.reader.counts()["instances"] == 0

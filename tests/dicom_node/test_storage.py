@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node import storage
 from dicom_node.errors import StorageFailed, StorageFull, StoreInUse, UnsafeUid
 from dicom_node.part10 import build_head
-from dicom_node.storage import InstanceStore, read_file_head
+from dicom_node.storage import InstanceStore, is_intact, read_file_head
 
 UIDS = {
     "study_instance_uid": "1.2.3",
@@ -128,3 +129,54 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path):
     with pytest.raises(StorageFailed) as caught:
         InstanceStore(tmp_path / "file" / "data")
     assert "\n" not in str(caught.value)
+
+
+def test_a_failed_folder_sync_keeps_the_name_for_the_next_start(store, monkeypatch):
+    failures = [OSError(errno.EMFILE, "too many open files")]
+    real = storage._sync_folder
+
+    def fail_once(folder: Path) -> None:
+        if failures:
+            raise failures.pop()
+        real(folder)
+
+    monkeypatch.setattr(storage, "_sync_folder", fail_once)
+    with pytest.raises(StorageFull):
+        store.store(head(), [b"data"], **UIDS)
+    assert len(list((store.data / "incoming").iterdir())) == 1
+    again = store.store(head(), [b"data"], **UIDS)
+    assert not again.is_new
+    assert len(store.sweep()) == 1
+
+
+def test_after_an_io_error_nothing_is_acknowledged_in_that_folder(store, monkeypatch):
+    def fail(folder: Path) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    monkeypatch.setattr(storage, "_sync_folder", fail)
+    with pytest.raises(StorageFailed):
+        store.store(head(), [b"data"], **UIDS)
+    monkeypatch.undo()
+    with pytest.raises(StorageFailed):
+        store.store(head(), [b"data"], **UIDS)
+    elsewhere = {**UIDS, "series_instance_uid": "1.9"}
+    assert store.store(head(), [b"data"], **elsewhere).is_new
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-40], lambda data: b""])
+def test_a_damaged_file_never_swallows_a_good_copy(store, damage):
+    first = store.store(head(), [b"x" * 1000], **UIDS)
+    path = store.data / first.path
+    path.write_bytes(damage(path.read_bytes()))
+    again = store.store(head(), [b"x" * 1000], **UIDS)
+    assert (again.is_new, again.version) == (True, 2)
+    assert (store.data / again.path).read_bytes().endswith(b"x" * 1000)
+
+
+def test_a_stored_file_is_checked_against_its_own_digest(store):
+    stored = store.store(head(), [b"x" * 1000], **UIDS)
+    path = store.data / stored.path
+    assert is_intact(path, stored.digest)
+    path.write_bytes(path.read_bytes()[:-1] + b"y")
+    assert not is_intact(path, stored.digest)
+    assert not is_intact(path.with_name("absent"), stored.digest)

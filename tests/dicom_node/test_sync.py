@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dicom_node.adoption import Adopter, record_reports
 from dicom_node.courier import Courier
 from dicom_node.errors import PeerUnreachable
 from dicom_node.index import CommitmentReport
 from dicom_node.ledger import LedgerReader, State
 from dicom_node.ledger_writer import Ledger
 from dicom_node.pacs import Pacs
+from dicom_node.retry import retry_delay_s
 from dicom_node.server import DicomServer
 from dicom_node.settings import DicomSettings, SyncSettings, load_settings
-from dicom_node.sync import Adopter, Destination, record_reports, retry_delay_s
+from dicom_node.sync import Destination
 from sample_data.pacs import PracticePacs
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -51,7 +53,13 @@ class Desk:
         # the same conversations as in the child process, without the time to start one
         self.pacs = Pacs(pacs, "LIFEBOAT")
         self.destination = Destination(
-            pacs, self.settings, self.ledger, self.pacs, lambda: self.now, jitter=lambda: 0.5
+            pacs,
+            self.settings,
+            self.ledger,
+            self.pacs,
+            clock=lambda: self.now,
+            monotonic=lambda: (self.now - START).total_seconds(),
+            jitter=lambda: 0.5,
         )
 
     def step(self, seconds: float = 0.0) -> None:
@@ -190,11 +198,10 @@ def test_the_outbox_survives_a_restart_and_asks_before_it_sends_again(
     desk = make_desk(pacs.port)
     desk.step()
     # as if killed between the answer of the PACS and the ledger: the outcome is unknown
-    ids = [
-        item.delivery_id
-        for item in desk.reader.deliveries(desk.reader.studies()[0].study_instance_uid)
-    ]
-    desk.ledger.update(ids, state=State.SENDING, transaction_uid="", proven_at="")
+    (study,) = desk.reader.studies()
+    sent = desk.reader.deliveries(study.study_instance_uid)
+    ids, state = [item.delivery_id for item in sent], State(sent[0].state)
+    desk.ledger.update(ids, expected=state, state=State.SENDING, transaction_uid="", proven_at="")
     desk.close()
     desk.open()
     wait(lambda: desk.step(1) or desk.counts() == {"proven": 3})
@@ -248,14 +255,18 @@ def test_a_lost_instance_is_sent_again(room, make_pacs, make_desk, make_instance
     pacs.start()
     desk = make_desk(pacs.port)
     desk.step()
+    wait(lambda: desk.step(1) or desk.counts() == {"proven": len(uids)})
     delivery = desk.reader.deliveries(desk.reader.studies()[0].study_instance_uid)[0]
-    desk.ledger.update([delivery.delivery_id], state=State.STORED, transaction_uid="1.2.3")
+    desk.ledger.update(
+        [delivery.delivery_id], expected=State.PROVEN, state=State.STORED, transaction_uid="1.2.3"
+    )
     report = CommitmentReport(0, "1.2.3", delivery.sop_instance_uid, 0x0112, "")
-    record_reports(desk.ledger, [report], desk.now)
+    record_reports(desk.ledger, [report], desk.settings.sync, desk.now)
     changed = desk.reader.deliveries(delivery.study_instance_uid)[0]
     assert (changed.state, changed.transaction_uid) == ("queued", "")
     assert "0112" in changed.last_error
-    wait(lambda: desk.step(1) or desk.counts() == {"proven": len(uids)})
+    assert changed.next_attempt_at > delivery.stored_at
+    wait(lambda: desk.step(10) or desk.counts() == {"proven": len(uids)})
 
 
 @pytest.mark.parametrize(
@@ -264,12 +275,13 @@ def test_a_lost_instance_is_sent_again(room, make_pacs, make_desk, make_instance
 def test_other_refusals_to_commit_are_asked_again_or_need_a_person(
     room, make_desk, make_instance, free_ports, reason, state
 ):
-    fill(room, make_instance, count=1)
+    uids = fill(room, make_instance, count=1)
     desk = make_desk(free_ports(1)[0])
     desk.adopter.step()
-    desk.ledger.update([1], state=State.STORED, transaction_uid="1.2.3")
-    uid = desk.ledger._deliveries(True, 1)[0].sop_instance_uid  # type: ignore[arg-type]
-    record_reports(desk.ledger, [CommitmentReport(0, "1.2.3", uid, reason, "")], START)
+    desk.ledger.update([1], expected=State.QUEUED, state=State.STORED, transaction_uid="1.2.3")
+    (uid,) = uids
+    report = CommitmentReport(0, "1.2.3", uid, reason, "")
+    record_reports(desk.ledger, [report], desk.settings.sync, START)
     assert desk.counts() == {state: 1}
 
 
@@ -286,6 +298,139 @@ def test_an_unanswered_commitment_is_followed_by_a_query(room, make_pacs, make_d
     desk.step(60)
     assert desk.counts() == {"proven": 3}
     assert desk.reader.studies()[0].proofs == ("c-find",)
+
+
+def test_a_report_of_no_transaction_proves_nothing(room, make_desk, make_instance, free_ports):
+    (uid,) = fill(room, make_instance, count=1)
+    desk = make_desk(free_ports(1)[0])
+    desk.adopter.step()
+    desk.ledger.update([1], expected=State.QUEUED, state=State.STORED)
+    for transaction in ("", "1.2.3"):
+        report = CommitmentReport(0, transaction, uid, None, "")
+        record_reports(desk.ledger, [report], desk.settings.sync, START)
+    assert desk.counts() == {"stored": 1}
+
+
+def test_a_late_or_partial_answer_still_counts(room, make_desk, make_instance, free_ports):
+    first, second = fill(room, make_instance, count=2)
+    desk = make_desk(free_ports(1)[0])
+    desk.adopter.step()
+    desk.ledger.update([1, 2], expected=State.QUEUED, state=State.STORED)
+    batch = desk.ledger.unproven("pacs", "2026", "2030", 10)
+    desk.ledger.record_commitment_request("1.2.3", "pacs", batch, "2026-01-01")
+
+    def report(uid: str) -> None:
+        answer = CommitmentReport(0, "1.2.3", uid, None, "")
+        record_reports(desk.ledger, [answer], desk.settings.sync, START)
+
+    report(first)
+    assert desk.counts() == {"stored": 1, "proven": 1}
+    assert desk.ledger.unanswered_commitments("pacs", "2026-01-02") == ["1.2.3"]
+    desk.ledger.withdraw_commitment("1.2.3", "the commitment was not answered")
+    report(second)
+    assert desk.counts() == {"proven": 2}
+
+
+def test_another_pacs_behind_the_same_name_has_proven_nothing(
+    room, make_pacs, make_desk, make_instance
+):
+    fill(room, make_instance)
+    old, new = make_pacs(commitment=False), make_pacs(commitment=False)
+    old.start()
+    desk = make_desk(old.port)
+    desk.step()
+    assert desk.counts() == {"proven": 3}
+    new.start()
+    moved = make_desk(new.port)
+    assert moved.counts() == {"queued": 3}
+    moved.step()
+    assert moved.counts() == {"proven": 3}
+    assert len(new.received) == 3
+
+
+class Choking(Pacs):
+    """Breaks the association at one instance, as archives with a bug do."""
+
+    chokes_on = ""
+
+    def send(self, shipments):
+        for item in shipments:
+            if item.sop_instance_uid == self.chokes_on:
+                raise PeerUnreachable("the connection broke")
+            yield from super().send([item])
+
+
+def test_one_instance_the_pacs_chokes_on_does_not_hold_up_the_others(
+    room, make_pacs, make_desk, make_instance
+):
+    uids = fill(room, make_instance, count=4)
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port)
+    desk.pacs = Choking(desk.settings.pacs[0], "LIFEBOAT")
+    desk.pacs.chokes_on = uids[0]
+    desk.destination._courier = desk.pacs
+    for _ in range(60):
+        desk.step(60)
+    assert desk.counts() == {"attention": 1, "proven": 3}
+
+
+def test_a_damaged_file_is_never_sent(room, make_pacs, make_desk, make_instance):
+    fill(room, make_instance, count=2)
+    damaged = room.data / next(room.store.walk())
+    content = bytearray(damaged.read_bytes())
+    content[-100] ^= 1
+    damaged.write_bytes(content)
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port)
+    desk.step()
+    assert desk.counts() == {"queued": 1, "proven": 1}
+    assert len(pacs.received) == 1
+    assert "damaged" in str(desk.reader.deliveries(desk.reader.studies()[0].study_instance_uid))
+
+
+def test_an_instance_taken_but_never_listed_is_not_sent_for_ever(
+    room, make_pacs, make_desk, make_instance
+):
+    fill(room, make_instance, count=1)
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port)
+    desk.pacs.held_instances = lambda *uids: set()
+    for _ in range(300):
+        desk.step(10)
+    assert desk.counts() == {"attention": 1}
+    assert sum(pacs.received.values()) <= 6
+
+
+def test_a_wait_set_before_the_clock_was_put_back_is_over(
+    room, make_pacs, make_desk, make_instance
+):
+    fill(room, make_instance, count=1)
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port)
+    desk.adopter.step()
+    desk.ledger.update([1], expected=State.QUEUED, next_attempt_at="2027-01-01T00:00:00.000+00:00")
+    desk.step()
+    assert desk.counts() == {"proven": 1}
+
+
+def test_what_a_person_holds_in_the_meantime_is_not_sent(room, make_pacs, make_desk, make_instance):
+    (uid,) = fill(room, make_instance, count=1)
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port)
+
+    def ask_and_hold(*uids: str) -> set[str]:
+        desk.ledger.hold([uid], "a person decides")
+        return set()
+
+    desk.pacs.held_instances = ask_and_hold
+    desk.step()
+    assert desk.counts() == {"held": 1}
+    assert not pacs.received
 
 
 @pytest.fixture

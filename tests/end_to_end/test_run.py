@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -139,6 +140,35 @@ def test_reindex_builds_the_same_index(make_node, make_series, storescu, wait):
     assert "5 instances indexed" in result.stdout
     node.start("web")
     assert node.get_json("/dicom-web/studies") == before
+
+
+def test_nothing_is_called_returned_before_sync_has_looked(make_node, make_series, storescu, wait):
+    node = make_node("pacs.host=127.0.0.1", "pacs.port=9").start("receive", "web")
+    assert storescu(node.dicom_port, make_series(3)).returncode == 0
+    wait(lambda: node.get_json("/healthz")["instances"] == 3)
+    result = node.run("sync status")
+    assert result.returncode == 1
+    assert "3 instances are not queued yet" in result.stdout
+
+
+def test_status_is_not_fooled_by_another_program_on_the_ports(make_node):
+    node = make_node()
+    with socket.create_server(("127.0.0.1", node.dicom_port)):
+        with socket.create_server(("127.0.0.1", node.web_port)):
+            status = node.run("status", "--json")
+    assert status.returncode == 1
+    found = json.loads(status.stdout)
+    assert not found["is_receiving"]
+    assert not found["is_serving"]
+
+
+@pytest.mark.parametrize("name", ["index.sqlite", "ledger.sqlite"])
+def test_a_damaged_database_is_one_clear_line(make_node, name):
+    node = make_node("pacs.host=127.0.0.1", "pacs.port=9")
+    node.data.mkdir()
+    (node.data / name).write_bytes(b"not a database" * 1000)
+    line = one_clear_line(node.run("sync status"))
+    assert name in line
 
 
 def test_check_says_what_to_do(make_node, free_ports):
