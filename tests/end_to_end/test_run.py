@@ -1,5 +1,6 @@
 """`lifeboat run` and its siblings as an operator meets them."""
 
+import contextlib
 import json
 import os
 import re
@@ -153,9 +154,11 @@ def test_nothing_is_called_returned_before_sync_has_looked(make_node, make_serie
 
 def test_status_is_not_fooled_by_another_program_on_the_ports(make_node):
     node = make_node()
-    with socket.create_server(("127.0.0.1", node.dicom_port)):
-        with socket.create_server(("127.0.0.1", node.web_port)):
-            status = node.run("status", "--json")
+    ports = (node.dicom_port, node.web_port)
+    with contextlib.ExitStack() as others:
+        for port in ports:
+            others.enter_context(socket.create_server(("127.0.0.1", port)))
+        status = node.run("status", "--json")
     assert status.returncode == 1
     found = json.loads(status.stdout)
     assert not found["is_receiving"]
