@@ -24,7 +24,7 @@ from dicom_node.quarantine import Quarantine
 from dicom_node.reconcile import Progress, adopt_pending, scan_store
 from dicom_node.server import DicomServer
 from dicom_node.settings import Settings
-from dicom_node.storage import InstanceStore
+from dicom_node.storage import INCOMING, InstanceStore
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,11 @@ class Receiver:
         quarantine = Quarantine(data / QUARANTINE)
         self.ingest = Ingest(self.store, quarantine, self._index_queue, clock)
         self._server = DicomServer(
-            settings.dicom, self.ingest, self.index.add_commitment_reports, clock
+            settings.dicom,
+            self.ingest,
+            self.index.add_commitment_reports,
+            data / INCOMING,
+            clock,
         )
         self._inbox = Inbox(
             data / INBOX,

@@ -4,26 +4,30 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import cast
-from weakref import WeakKeyDictionary
 
 from pynetdicom import AE, _config, evt
-from pynetdicom.association import Association
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]  # made at import time
 
 from dicom_node.clock import Clock, utc_now
 from dicom_node.errors import BadSettings
+from dicom_node.fast_store import FastHandler, FastProvider, FastServer
 from dicom_node.ingest import Ingest
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.services.commitment import AddReports, handle_commitment_report
-from dicom_node.services.store import handle_store, prefer_transfer_syntaxes
+from dicom_node.services.store import prefer_transfer_syntaxes, store_instance
 from dicom_node.services.verification import handle_echo
 from dicom_node.settings import DicomSettings
-from dicom_node.transport import PromptServer
+from dicom_node.transport import HELLO_TIMEOUT_S
 
 _log = logging.getLogger(__name__)
 
 _POLL_S = 0.05
+_LOCAL_LIMIT_EXCEEDED = (2, 3, 2)
+"""A-ASSOCIATE-RJ: transient, by the presentation layer, local limit exceeded (PS3.8 9.3.4)."""
+_ANY_NUMBER = 1_000_000
 _QUIET_S = 1.0
 """An association that was silent this long is between two instances, seconds."""
 
@@ -37,6 +41,8 @@ class DicomServer:
     ingest : Ingest
     add_reports : callable
         Keeps storage commitment reports.
+    spool_folder : Path
+        Where large data sets lie while they arrive.
     clock : Clock
     """
 
@@ -45,19 +51,20 @@ class DicomServer:
         settings: DicomSettings,
         ingest: Ingest,
         add_reports: AddReports,
+        spool_folder: Path,
         clock: Clock = utc_now,
     ) -> None:
         self._settings = settings
         self._entity = _application_entity(settings)
-        self._last_heard: WeakKeyDictionary[Association, float] = WeakKeyDictionary()
+        self._store = partial(store_instance, ingest)
+        self._spool_folder = spool_folder
         self._handlers: list[evt.EventHandlerType] = [
-            (evt.EVT_DATA_RECV, self._note_activity),
             (evt.EVT_REQUESTED, prefer_transfer_syntaxes),
+            (evt.EVT_REQUESTED, self._limit_associations),
             (evt.EVT_C_ECHO, handle_echo),
-            (evt.EVT_C_STORE, handle_store, [ingest]),
             (evt.EVT_N_EVENT_REPORT, handle_commitment_report, [add_reports, clock]),
         ]
-        self._server: PromptServer | None = None
+        self._server: FastServer | None = None
 
     def start(self) -> int:
         """Listen.
@@ -75,9 +82,12 @@ class DicomServer:
         address = (self._settings.host, self._settings.port)
         try:
             server = cast(
-                PromptServer,
+                FastServer,
                 self._entity.make_server(
-                    address, evt_handlers=self._handlers, server_class=PromptServer
+                    address,
+                    evt_handlers=self._handlers,
+                    server_class=FastServer,
+                    request_handler=FastHandler,
                 ),
             )
         except OSError as exc:
@@ -85,6 +95,9 @@ class DicomServer:
                 f"cannot listen for DICOM on {address[0]} port {address[1]}: {exc.strerror};"
                 " set dicom.host and dicom.port"
             ) from exc
+        server.store = self._store
+        server.spool_folder = self._spool_folder
+        server.maximum_object_bytes = self._settings.maximum_object_bytes
         self._server = server
         threading.Thread(target=server.serve_forever, name="dicom", daemon=True).start()
         port = int(server.server_address[1])
@@ -105,10 +118,17 @@ class DicomServer:
     def _is_busy(self) -> bool:
         active = self._server.active_associations if self._server else []
         quiet_since = time.monotonic() - _QUIET_S
-        return any(self._last_heard.get(item, 0.0) > quiet_since for item in active)
+        return any(cast(FastProvider, item.dul).heard_at > quiet_since for item in active)
 
-    def _note_activity(self, event: evt.Event) -> None:
-        self._last_heard[event.assoc] = time.monotonic()
+    def _limit_associations(self, event: evt.Event) -> None:
+        """Turn away, for now, what is beyond the limit; silent connections do not count."""
+        active = self._server.active_associations if self._server else []
+        established = sum(1 for item in active if item.is_established)
+        if established >= self._settings.maximum_associations:
+            _log.warning("association_refused", extra={"count": established})
+            event.assoc.acse.send_reject(*_LOCAL_LIMIT_EXCEEDED)
+            event.assoc.is_rejected = True
+            event.assoc.kill()
 
 
 def _application_entity(settings: DicomSettings) -> AE:
@@ -122,7 +142,8 @@ def _application_entity(settings: DicomSettings) -> AE:
     entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     entity.require_called_aet = settings.check_called_ae_title
-    entity.maximum_associations = settings.maximum_associations
+    entity.maximum_associations = _ANY_NUMBER  # it counts silent connections; we count ourselves
+    entity.acse_timeout = HELLO_TIMEOUT_S
     entity.maximum_pdu_size = settings.maximum_pdu_size
     entity.network_timeout = settings.idle_timeout_s
     entity.dimse_timeout = settings.idle_timeout_s

@@ -38,6 +38,8 @@ class DicomSettings:
     """Associations served at the same time; more are refused as transient."""
     maximum_pdu_size: int = 131072
     """Largest PDU we offer to receive, bytes."""
+    maximum_object_bytes: int = 4 * 1024**3
+    """Largest data set that is accepted, bytes."""
     idle_timeout_s: float = 60.0
     """Silence on an association after which it is ended, seconds."""
     drain_timeout_s: float = 20.0

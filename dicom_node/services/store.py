@@ -2,52 +2,50 @@
 
 import logging
 import secrets
-from typing import Final, cast
+from typing import Final
 
-from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import evt
-from pynetdicom.dimse_primitives import C_STORE
 
-from dicom_node.errors import BadDataset, NodeError, dimse_status
+from dicom_node.errors import NodeError, dimse_status
 from dicom_node.ingest import Ingest, Origin
 
 _log = logging.getLogger(__name__)
 
 SUCCESS: Final = 0x0000
 PROCESSING_FAILURE: Final = 0x0110
-_COMMENT_LENGTH: Final = 64
 _UNCOMPRESSED: Final = (ExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian)
 
 
-def handle_store(event: evt.Event, ingest: Ingest) -> Dataset:
-    """Take one instance in and answer with its status.
+def store_instance(
+    ingest: Ingest, dataset: memoryview, transfer_syntax_uid: str, origin: Origin
+) -> tuple[int, str]:
+    """Take one instance in and say what to answer.
 
     Parameters
     ----------
-    event : pynetdicom.evt.Event
-        An `EVT_C_STORE`.
     ingest : Ingest
+    dataset : memoryview
+        The encoded data set, as received.
+    transfer_syntax_uid : str
+        That of its presentation context.
+    origin : Origin
 
     Returns
     -------
-    pydicom.Dataset
-        Status (0000,0900), with an Error Comment (0000,0902) on failure. Success means that the
+    int, str
+        Status (0000,0900) and, on failure, an Error Comment (0000,0902). Success means that the
         instance is durable on disk.
     """
-    origin = _origin(event)
     try:
-        dataset = cast(C_STORE, event.request).DataSet
-        if dataset is None:
-            raise BadDataset("the C-STORE request carries no data set")
-        ingest.accept(dataset.getbuffer(), str(event.context.transfer_syntax), origin)
+        ingest.accept(dataset, transfer_syntax_uid, origin)
     except NodeError as error:
-        return _failure(dimse_status(error), str(error), error.code, origin)
+        return _refuse(dimse_status(error), str(error), error.code, origin)
     except Exception:  # noqa: BLE001 - the edge to the network: nothing may leave it unanswered
         error_id = secrets.token_hex(4)
         _log.exception("store_failed", extra={"error_id": error_id})
-        return _failure(PROCESSING_FAILURE, f"internal error {error_id}", "internal", origin)
-    return _status(SUCCESS)
+        return _refuse(PROCESSING_FAILURE, f"internal error {error_id}", "internal", origin)
+    return SUCCESS, ""
 
 
 def prefer_transfer_syntaxes(event: evt.Event) -> None:
@@ -69,27 +67,7 @@ def _rank(transfer_syntax_uid: str) -> int:
     return _UNCOMPRESSED.index(transfer_syntax_uid) if known else len(_UNCOMPRESSED)
 
 
-def _origin(event: evt.Event) -> Origin:
-    requestor = event.assoc.requestor
-    request = cast(C_STORE, event.request)
-    return Origin(
-        door="c-store",
-        calling_ae_title=str(requestor.ae_title).strip(),
-        peer=str(requestor.address),
-        sop_class_uid=str(request.AffectedSOPClassUID or ""),
-        sop_instance_uid=str(request.AffectedSOPInstanceUID or ""),
-    )
-
-
-def _failure(status: int, comment: str, code: str, origin: Origin) -> Dataset:
+def _refuse(status: int, comment: str, code: str, origin: Origin) -> tuple[int, str]:
     facts = {"peer": origin.peer, "ae_title": origin.calling_ae_title}
     _log.warning("store_refused", extra=facts | {"status": f"{status:04X}", "error_code": code})
-    answer = _status(status)
-    answer.ErrorComment = comment[:_COMMENT_LENGTH]
-    return answer
-
-
-def _status(status: int) -> Dataset:
-    answer = Dataset()
-    answer.Status = status
-    return answer
+    return status, comment

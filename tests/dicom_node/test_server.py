@@ -37,7 +37,7 @@ COMPRESSED = {
 
 @pytest.fixture
 def port(room):
-    server = DicomServer(DicomSettings(port=0), room.ingest, lambda reports: None)
+    server = DicomServer(DicomSettings(port=0), room.ingest, lambda reports: None, room.data)
     port = server.start()
     yield port
     server.stop()

@@ -80,7 +80,11 @@ class Desk:
 @pytest.fixture
 def node_port(room):
     server = DicomServer(
-        DicomSettings(port=0), room.ingest, room.index.add_commitment_reports, lambda: START
+        DicomSettings(port=0),
+        room.ingest,
+        room.index.add_commitment_reports,
+        room.data,
+        lambda: START,
     )
     yield server.start()
     server.stop()

@@ -1,0 +1,107 @@
+"""The command set of a DIMSE message: read what matters, write the answer (PS3.7 Annex E)."""
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from dicom_node.errors import BadDataset
+
+C_STORE_RQ: Final = 0x0001
+_C_STORE_RSP: Final = 0x8001
+_NO_DATA_SET: Final = 0x0101
+
+_GROUP_LENGTH: Final = 0x0000
+_AFFECTED_SOP_CLASS_UID: Final = 0x0002
+_COMMAND_FIELD: Final = 0x0100
+_MESSAGE_ID: Final = 0x0110
+_MESSAGE_ID_RESPONDED: Final = 0x0120
+_DATA_SET_TYPE: Final = 0x0800
+_STATUS: Final = 0x0900
+_ERROR_COMMENT: Final = 0x0902
+_AFFECTED_SOP_INSTANCE_UID: Final = 0x1000
+
+_HEAD: Final = struct.Struct("<HHL")
+_NUMBER: Final = struct.Struct("<H")
+_COMMENT_LENGTH: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSet:
+    """What a request says of itself.
+
+    The UIDs are the raw bytes, so that an answer repeats them exactly.
+    """
+
+    command_field: int
+    message_id: int
+    has_data_set: bool
+    sop_class_uid: bytes
+    sop_instance_uid: bytes
+
+
+def read_command_set(data: bytes | bytearray) -> CommandSet:
+    """Read a command set, Implicit VR Little Endian.
+
+    Raises
+    ------
+    BadDataset
+        It is malformed, or lacks the command, the message ID or the data set type.
+    """
+    try:
+        elements = dict(_elements(data))
+        return CommandSet(
+            command_field=_NUMBER.unpack(elements[_COMMAND_FIELD])[0],
+            # an answer carries the ID of what it answers instead
+            message_id=_NUMBER.unpack(elements.get(_MESSAGE_ID) or elements[_MESSAGE_ID_RESPONDED])[
+                0
+            ],
+            has_data_set=_NUMBER.unpack(elements[_DATA_SET_TYPE])[0] != _NO_DATA_SET,
+            sop_class_uid=elements.get(_AFFECTED_SOP_CLASS_UID, b""),
+            sop_instance_uid=elements.get(_AFFECTED_SOP_INSTANCE_UID, b""),
+        )
+    except (KeyError, struct.error) as exc:
+        raise BadDataset("the command set is malformed") from exc
+
+
+def store_response(request: CommandSet, status: int, comment: str) -> bytes:
+    """Write the answer to a C-STORE request (PS3.7 9.3.1.2).
+
+    Parameters
+    ----------
+    request : CommandSet
+    status : int
+        (0000,0900).
+    comment : str
+        (0000,0902), cut at 64 characters; '' leaves it out.
+
+    Returns
+    -------
+    bytes
+    """
+    text = comment[:_COMMENT_LENGTH].encode("ascii", "replace")
+    body = (
+        _element(_AFFECTED_SOP_CLASS_UID, request.sop_class_uid)
+        + _element(_COMMAND_FIELD, _NUMBER.pack(_C_STORE_RSP))
+        + _element(_MESSAGE_ID_RESPONDED, _NUMBER.pack(request.message_id))
+        + _element(_DATA_SET_TYPE, _NUMBER.pack(_NO_DATA_SET))
+        + _element(_STATUS, _NUMBER.pack(status))
+        + (_element(_ERROR_COMMENT, text + b" " * (len(text) % 2)) if text else b"")
+        + _element(_AFFECTED_SOP_INSTANCE_UID, request.sop_instance_uid)
+    )
+    return _element(_GROUP_LENGTH, struct.pack("<L", len(body))) + body
+
+
+def _elements(data: bytes | bytearray) -> list[tuple[int, bytes]]:
+    found, position = [], 0
+    while position < len(data):
+        group, element, length = _HEAD.unpack_from(data, position)
+        position += _HEAD.size
+        if group != 0 or position + length > len(data):
+            raise BadDataset("the command set is malformed")
+        found.append((element, bytes(data[position : position + length])))
+        position += length
+    return found
+
+
+def _element(element: int, value: bytes) -> bytes:
+    return _HEAD.pack(0, element, len(value)) + value
