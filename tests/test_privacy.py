@@ -24,7 +24,9 @@ def leaks(text: str) -> list[str]:
 def test_a_patient_leaves_no_trace_outside_the_data(
     make_node, make_series, storescu, wait, tmp_path
 ):
-    node = make_node("pacs.host=127.0.0.1", "pacs.port=9").start("receive", "web", "sync-worker")
+    node = make_node("pacs.host=127.0.0.1", "pacs.port=9", "inbox.incomplete_wait_s=1").start(
+        "receive", "web", "sync-worker"
+    )
     paths = make_series(3, **IDENTITY)
     assert storescu(node.dicom_port, paths).returncode == 0
     # bad ones too: a cut instance through the inbox, and one with a path for a UID

@@ -280,7 +280,8 @@ def test_the_state_of_the_return_is_told(
     ledger.enqueue(records, ["central"], data=keeper.data, now=clock().isoformat(), marks={})
     assert search()["studies"][0]["delivery"]["state"] == "waiting"
     [delivery] = reader.deliveries(held.StudyInstanceUID)
-    ledger.update([delivery.delivery_id], state=State.PROVEN, proof="commitment")
+    ids = [delivery.delivery_id]
+    ledger.update(ids, expected=State.QUEUED, state=State.PROVEN, proof="commitment")
     [study] = search()["studies"]
     assert study["delivery"] == {"state": "proven", "words": "Proven 1 of 1"}
     sync = client.get("/api/v1/sync").json

@@ -371,7 +371,8 @@ def test_the_return_to_the_pacs_is_watched(
     expect(page.locator("#studies .chip")).to_have_text("Waiting for PACS · 0 of 7")
     ids = [item.delivery_id for item in reader.deliveries(stack[0].StudyInstanceUID)]
     ledger.record_probe("central", is_reachable=True, detail="it answers", now=now)
-    ledger.update(ids, state=State.PROVEN, stored_at=now, proven_at=now, proof="commitment")
+    proven = {"stored_at": now, "proven_at": now, "proof": "commitment"}
+    ledger.update(ids, expected=State.QUEUED, state=State.PROVEN, **proven)
     expect(page.locator("#studies .chip")).to_have_text("Proven 7 of 7", timeout=5000)
     expect(page.locator("#destinations")).to_contain_text("Reachable")
     expect(page.locator("#studies")).to_contain_text("storage commitment")
