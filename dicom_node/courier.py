@@ -37,6 +37,12 @@ class Courier:
         self._our_ae_title = our_ae_title
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._is_closed = False
+
+    def close(self) -> None:
+        """End the child, and start no other."""
+        self._is_closed = True
+        self.stop()
 
     def probe(self) -> None:
         """See `Pacs.probe`."""
@@ -89,6 +95,8 @@ class Courier:
         return self._answer()
 
     def _ask(self, method: str, *arguments: Any) -> None:
+        if self._is_closed:
+            raise PeerUnreachable("delivery is being stopped")
         if self._process is None or not self._process.is_alive():
             self.stop()
             self._start()

@@ -5,6 +5,7 @@ request is taken out of its hands, because its queues, copies and polling thread
 the disk does.
 """
 
+import contextlib
 import logging
 import mmap
 import socket
@@ -40,7 +41,10 @@ Store = Callable[[memoryview, str, Origin], tuple[int, str]]
 
 MAXIMUM_HELLO_BYTES: Final = 64 * 1024
 MAXIMUM_COMMAND_BYTES: Final = 64 * 1024
+MAXIMUM_MESSAGE_BYTES: Final = 16 * 1024**2
+"""Largest data set of a message that is no C-STORE."""
 FIRST_BUFFER_BYTES: Final = 1 << 20
+KEPT_BUFFER_BYTES: Final = 4 << 20
 SPOOL_BYTES: Final = 64 * 1024**2
 """Data sets larger than this go to a file while they arrive."""
 
@@ -73,10 +77,15 @@ class Arrival:
     def __init__(self, spool_folder: Path, maximum_bytes: int) -> None:
         self._spool_folder = spool_folder
         self._maximum_bytes = maximum_bytes
-        self._buffer = bytearray(FIRST_BUFFER_BYTES)
+        self._buffer = bytearray()  # a silent peer costs nothing
         self._file: Any = None
         self._size = 0
         self.error: NodeError | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """How much has arrived."""
+        return self._size
 
     def read(self, source: GuardedSocket, size: int) -> None:
         """Take the next bytes of the data set from a socket.
@@ -96,7 +105,7 @@ class Arrival:
             raise Refused
         if self._file is None and self._size + size > SPOOL_BYTES:
             self._spool()
-        if self._file is None:
+        if self._file is None and self.error is None:
             self._grow(self._size + size)
             source.read_into(memoryview(self._buffer)[self._size : self._size + size])
         else:
@@ -106,40 +115,54 @@ class Arrival:
         self._size += size
 
     def data(self) -> memoryview:
-        """Return the whole data set."""
-        if self._file is None or self._size == 0:
+        """Return the whole data set.
+
+        Raises
+        ------
+        StorageFull, StorageFailed
+            The disk did not take it.
+        """
+        if self.error is not None:
+            raise self.error
+        if self._file is None:
             return memoryview(self._buffer)[: self._size]
-        self._file.flush()
-        return memoryview(mmap.mmap(self._file.fileno(), self._size, access=mmap.ACCESS_READ))
+        try:
+            content = mmap.mmap(self._file.fileno(), self._size, access=mmap.ACCESS_READ)
+        except OSError as exc:
+            raise storage_error(exc) from exc
+        return memoryview(content)
 
     def clear(self) -> None:
         """Begin the next data set; the buffer is kept unless it became large."""
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
             self._file = None
-            self._buffer = bytearray(FIRST_BUFFER_BYTES)
+        if len(self._buffer) > KEPT_BUFFER_BYTES:
+            self._buffer = bytearray()
         self._size, self.error = 0, None
 
     def _grow(self, size: int) -> None:
         if size > len(self._buffer):
             # a new one: views of the old one may still be held by an error on its way out
-            larger = bytearray(max(size, 2 * len(self._buffer)))
+            larger = bytearray(max(size, 2 * len(self._buffer), FIRST_BUFFER_BYTES))
             larger[: self._size] = memoryview(self._buffer)[: self._size]
             self._buffer = larger
 
     def _spool(self) -> None:
         try:
-            folder = self._spool_folder
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by clear()
+            self._file = tempfile.TemporaryFile(  # noqa: SIM115 - closed by clear()
+                dir=self._spool_folder, buffering=0
+            )
         except OSError as exc:
             self.error = storage_error(exc)
-            raise Refused from exc
         self._write(memoryview(self._buffer)[: self._size])
 
     def _write(self, data: bytearray | memoryview) -> None:
-        if self.error is None:
+        view = memoryview(data)
+        while view and self.error is None:
             try:
-                self._file.write(data)
+                view = view[self._file.write(view) :]
             except OSError as exc:
                 self.error = storage_error(exc)
 
@@ -179,6 +202,11 @@ class FastProvider(DULServiceProvider):
         """Ignore what the library sets."""
 
     @property
+    def is_receiving(self) -> bool:
+        """Whether a message has begun and is not answered yet."""
+        return self._request is not None
+
+    @property
     def _guarded(self) -> GuardedSocket:
         return cast(GuardedSocket, self.socket)
 
@@ -201,6 +229,7 @@ class FastProvider(DULServiceProvider):
             self.heard_at = time.monotonic()
             if is_established and kind == _P_DATA:
                 source.skip(_PDU.size)
+                source.expect_data()
                 self._read_data(source, length)
             else:
                 self._rest()
@@ -209,6 +238,9 @@ class FastProvider(DULServiceProvider):
             self._end(_INVALID_PDU)
         except OSError:
             self._end(_CLOSED)
+        except Exception:  # noqa: BLE001 - the edge of the thread: no association may be left hanging
+            _log.exception("association_failed")
+            self._end(_INVALID_PDU)
 
     def _end(self, event: str) -> None:
         _log.warning("association_cut", extra={"peer": str(self.assoc.requestor.address)})
@@ -249,6 +281,9 @@ class FastProvider(DULServiceProvider):
         elif self._request is None:
             raise Refused  # data before its command
         else:
+            is_store = self._request.command_field == C_STORE_RQ
+            if not is_store and self._arrival.size_bytes + size > MAXIMUM_MESSAGE_BYTES:
+                raise Refused
             self._arrival.read(source, size)
         if flags & _LAST:
             self._end_of_part(is_command=bool(flags & _COMMAND))
@@ -291,12 +326,12 @@ class FastProvider(DULServiceProvider):
             sop_class_uid=_text(request.sop_class_uid),
             sop_instance_uid=_text(request.sop_instance_uid),
         )
-        if self._arrival.error is not None:
-            error = self._arrival.error
+        try:
+            data = self._arrival.data()
+        except NodeError as error:
             status, comment = dimse_status(error), str(error)
         else:
-            syntax = str(context.transfer_syntax[0])
-            status, comment = self._store(self._arrival.data(), syntax, origin)
+            status, comment = self._store(data, str(context.transfer_syntax[0]), origin)
         answer = store_response(request, status, comment)
         head = _PDU.pack(_P_DATA, 0, len(answer) + 6)
         value = _PDV.pack(len(answer) + 2, self._context_id, _COMMAND | _LAST)

@@ -32,7 +32,7 @@ _PART_SUFFIXES: Final = (".part", ".tmp", ".crdownload")
 class _Sight:
     """How a file looked: when it changes, it is still being written.
 
-    `is_done` marks one that was taken but could not be removed.
+    `is_done` marks one that was taken but could not be removed, `is_cut_off` one that is not whole.
     """
 
     size: int
@@ -40,6 +40,7 @@ class _Sight:
     inode: int
     since: float
     is_done: bool = False
+    is_cut_off: bool = False
 
     def is_of(self, status: os.stat_result) -> bool:
         """Tell whether the file still looks so."""
@@ -142,9 +143,12 @@ class Inbox:
 
     def _take(self, path: str, sight: "_Sight", now: float) -> bool:
         """Take one file; it leaves the inbox once it is durable, or in quarantine."""
-        content = _read_file(path)
         may_grow = now - sight.since < self._incomplete_wait_s
-        if may_grow and _looks_cut_off(content):
+        if may_grow and sight.is_cut_off:
+            return False
+        content = _read_file(path)
+        sight.is_cut_off = _looks_cut_off(content)
+        if may_grow and sight.is_cut_off:
             return False
         try:
             self._accept(content)

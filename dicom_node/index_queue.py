@@ -70,7 +70,10 @@ class IndexQueue:
     def flush(self) -> bool:
         """Wait until what was put before is entered; False when stopped meanwhile."""
         entered = threading.Event()
-        self._entries.put(entered)
+        try:
+            self._entries.put(entered, timeout=PUT_TIMEOUT_S)
+        except queue.Full:
+            return False
         while not entered.wait(BATCH_WAIT_S):
             if self._stopping.is_set():
                 return False
@@ -123,9 +126,9 @@ class IndexQueue:
         except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.DataError, ValueError):
             _log.exception("index_write_failed", extra={"count": len(batch)})
             return len(batch) == 1 or all(self._try([entry]) for entry in batch)
-        except sqlalchemy.exc.DatabaseError as error:
+        except sqlalchemy.exc.SQLAlchemyError as error:
             _log.exception("index_write_failed", extra={"count": len(batch)})
-            if not isinstance(error, sqlalchemy.exc.OperationalError):
+            if type(error) is sqlalchemy.exc.DatabaseError:
                 self._on_damage()
             return False
         self._drop(pending for _, pending in batch if pending)

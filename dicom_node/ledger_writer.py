@@ -380,6 +380,13 @@ def _enter_destination(connection: sa.Connection, pacs: PacsSettings) -> None:
         .on_conflict_do_update(index_elements=["name"], set_={**place, "is_reachable": None})
     )
     if before is not None and before._asdict() != place:
+        # what the one before still answers says nothing of this one
+        asked = sa.select(commitments.c.transaction_uid).where(
+            commitments.c.destination == pacs.name
+        )
+        connection.execute(
+            sa.delete(commitment_items).where(commitment_items.c.transaction_uid.in_(asked))
+        )
         connection.execute(
             sa.update(deliveries)
             .where(
@@ -388,6 +395,7 @@ def _enter_destination(connection: sa.Connection, pacs: PacsSettings) -> None:
             )
             .values(
                 state=State.QUEUED,
+                attempts=0,
                 transaction_uid="",
                 proven_at="",
                 proof="",

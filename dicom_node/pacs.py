@@ -32,6 +32,8 @@ from dicom_node.storage import is_intact
 from dicom_node.transport import acknowledge_at_once
 
 MAXIMUM_CONTEXTS: Final = 128
+SLOWEST_BYTES_PER_S: Final = 100_000
+"""A line slower than this is taken for a dead one."""
 SAME_ASSOCIATION_WAIT_S: Final = 0.5
 """How long a PACS may answer a commitment on the association that asked, seconds."""
 
@@ -191,12 +193,14 @@ class Pacs:
             has_room = True
             for number, item in enumerate(shipments):
                 pair = (item.sop_class_uid, item.transfer_syntax_uid)
-                if not (association.is_established and has_room) or pair not in proposed:
-                    yield Receipt(item.delivery_id, Outcome.NOT_SENT)
-                elif pair not in accepted:
+                if pair in proposed and pair not in accepted:
                     yield Receipt(item.delivery_id, Outcome.NO_CONTEXT)
+                elif not (association.is_established and has_room) or pair not in proposed:
+                    yield Receipt(item.delivery_id, Outcome.NOT_SENT)
                 else:
-                    receipt = _send_one(association, item, number % 0xFFFF + 1)
+                    self._on_progress()
+                    timeout_s = self._settings.answer_timeout_s
+                    receipt = _send_one(association, item, number % 0xFFFF + 1, timeout_s)
                     has_room = not receipt.is_out_of_resources
                     yield receipt
 
@@ -284,9 +288,13 @@ def _entity(settings: PacsSettings, our_ae_title: str) -> AE:
     return entity
 
 
-def _send_one(association: Association, item: Shipment, message_id: int) -> Receipt:
+def _send_one(
+    association: Association, item: Shipment, message_id: int, answer_timeout_s: float
+) -> Receipt:
     if not is_intact(item.path, item.digest):
         return Receipt(item.delivery_id, Outcome.UNREADABLE)
+    # the library's wait for the answer begins before the data has left: leave time for it
+    association.dimse_timeout = answer_timeout_s + item.path.stat().st_size / SLOWEST_BYTES_PER_S
     try:
         answer = association.send_c_store(item.path, msg_id=message_id)
     except (OSError, AttributeError, InvalidDicomError):

@@ -99,8 +99,8 @@ class Receiver:
         self._server.stop()
         if self._settings.inbox.enabled:
             self._inbox.stop()
+        self._index_queue.stop()  # before the rebuild: it may wait for what is queued
         self._rebuild.join()
-        self._index_queue.stop()
         self.index.close()
         self.store.close()
 
@@ -117,11 +117,15 @@ class Receiver:
         reader = IndexReader(self._settings.node.data / INDEX_FILE)
         known = reader.paths()
         reader.close()
-        for entry in scan_store(self.store, known):
-            if self._stopping.is_set():
-                return
-            self._index_queue.put(entry, "")
-        if self._index_queue.flush():
+        try:
+            for entry in scan_store(self.store, known):
+                if self._stopping.is_set():
+                    return
+                self._index_queue.put(entry, "")
+        except StorageFailed:
+            _log.exception("rebuild_interrupted")  # taken up again at the next start
+            return
+        if self._index_queue.flush() and not self.has_failed:
             self.index.mark_complete()
 
 

@@ -17,7 +17,7 @@ from dicom_node.fast_store import FastHandler, FastProvider, FastServer
 from dicom_node.ingest import Ingest
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.services.commitment import AddReports, handle_commitment_report
-from dicom_node.services.store import prefer_transfer_syntaxes, store_instance
+from dicom_node.services.store import accept_storage, store_instance
 from dicom_node.services.verification import handle_echo
 from dicom_node.settings import DicomSettings
 from dicom_node.transport import HELLO_TIMEOUT_S
@@ -59,7 +59,7 @@ class DicomServer:
         self._store = partial(store_instance, ingest)
         self._spool_folder = spool_folder
         self._handlers: list[evt.EventHandlerType] = [
-            (evt.EVT_REQUESTED, prefer_transfer_syntaxes),
+            (evt.EVT_REQUESTED, accept_storage),
             (evt.EVT_REQUESTED, self._limit_associations),
             (evt.EVT_C_ECHO, handle_echo),
             (evt.EVT_N_EVENT_REPORT, handle_commitment_report, [add_reports, clock]),
@@ -118,7 +118,8 @@ class DicomServer:
     def _is_busy(self) -> bool:
         active = self._server.active_associations if self._server else []
         quiet_since = time.monotonic() - _QUIET_S
-        return any(cast(FastProvider, item.dul).heard_at > quiet_since for item in active)
+        providers = [cast(FastProvider, item.dul) for item in active]
+        return any(item.is_receiving or item.heard_at > quiet_since for item in providers)
 
     def _limit_associations(self, event: evt.Event) -> None:
         """Turn away, for now, what is beyond the limit; silent connections do not count."""
@@ -132,9 +133,7 @@ class DicomServer:
 
 
 def _application_entity(settings: DicomSettings) -> AE:
-    # switches of the library for the whole process: accept every storage class, log no identifiers
-    _config.UNRESTRICTED_STORAGE_SERVICE = True
-    _config.ENFORCE_UID_CONFORMANCE = False
+    # switches of the library for the whole process: log no identifiers
     _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False

@@ -13,7 +13,7 @@ from pydicom.uid import generate_uid
 from dicom_node.adoption import OBJECT_ATTEMPTS, Adopter, record_reports
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.courier import Courier
-from dicom_node.errors import NodeError, PeerRefused
+from dicom_node.errors import NodeError, PeerRefused, PeerUnreachable
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
@@ -159,11 +159,13 @@ class Destination:
 
     def _send(self, batch: Sequence[Delivery]) -> None:
         waiting = {item.delivery_id: item for item in batch}
+        outcomes: set[Outcome] = set()
         is_full = False
         try:
             for receipt in self._courier.send([self._shipment(item) for item in batch]):
                 self._record(receipt, waiting.pop(receipt.delivery_id))
                 is_full |= receipt.is_out_of_resources
+                outcomes.add(receipt.outcome)
         except NodeError:
             # the one in hand when the conversation broke may be what breaks it
             for item in list(waiting.values())[:1]:
@@ -171,6 +173,8 @@ class Destination:
             raise
         if is_full:
             raise PeerRefused("it is out of resources")
+        if outcomes <= {Outcome.UNKNOWN, Outcome.NOT_SENT}:
+            raise PeerUnreachable("it takes no instance to its end")
 
     def _shipment(self, item: Delivery) -> Shipment:
         return Shipment(
@@ -233,6 +237,8 @@ class Destination:
             return False
         if not answer.is_supported:
             self._ledger.withdraw_commitment(transaction_uid, "it offers no storage commitment")
+            if self._pacs.proof == "commitment":
+                raise PeerRefused("it offers no storage commitment")
         record_reports(self._ledger, answer.reports, self._sync, self._clock())
         return answer.is_supported
 
@@ -240,7 +246,14 @@ class Destination:
         for (study_uid, series_uid), of_series in _by_series(batch):
             held = self._courier.held_instances(study_uid, series_uid)
             if held is None:
-                continue  # it offers no query either: stored is all that can be said
+                # it offers no query either: stored is all that can be said for now
+                self._ledger.update(
+                    [item.delivery_id for item in of_series],
+                    expected=State.STORED,
+                    next_attempt_at=self._after(self._sync.retry_max_s),
+                    last_error="the PACS can neither commit nor be asked what it holds",
+                )
+                continue
             there = [item.delivery_id for item in of_series if item.sop_instance_uid in held]
             self._ledger.update(
                 there,
@@ -316,7 +329,7 @@ class SyncService:
         """End at once: what was on its way is asked for at the next start."""
         self._stopping.set()
         for courier in self._couriers:
-            courier.stop()
+            courier.close()
         for thread in self._threads:
             thread.join()
         self._index.close()

@@ -18,6 +18,7 @@ from pynetdicom.association import Association
 from pynetdicom.timer import Timer
 from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
 
+HELLO_BUFFER_BYTES: Final = 1 << 12
 BUFFER_BYTES: Final = 1 << 18
 HELLO_TIMEOUT_S: Final = 5.0
 """How long a peer may take for its first PDU, seconds."""
@@ -68,8 +69,7 @@ class GuardedSocket(AssociationSocket):
 
     def __init__(self, association: Association, connection: socket.socket) -> None:
         super().__init__(association, client_socket=connection)
-        self._buffer = bytearray(BUFFER_BYTES)
-        self._view = memoryview(self._buffer)
+        self._use_buffer(HELLO_BUFFER_BYTES)
         self._start = self._end = 0
         self._deadline = 0.0
         self.is_cut = False
@@ -97,6 +97,18 @@ class GuardedSocket(AssociationSocket):
             self.event_queue.put("Evt17")  # transport connection closed
             return False
 
+    def expect_data(self) -> None:
+        """Take the larger buffer, once there is an association."""
+        if len(self._buffer) < BUFFER_BYTES:
+            kept = bytes(self._view[self._start : self._end])
+            self._use_buffer(BUFFER_BYTES)
+            self._view[: len(kept)] = kept
+            self._start, self._end = 0, len(kept)
+
+    def _use_buffer(self, size: int) -> None:
+        self._buffer = bytearray(size)
+        self._view = memoryview(self._buffer)
+
     def begin_pdu(self, timeout_s: float) -> None:
         """Set the deadline of the PDU that begins now."""
         self._deadline = time.monotonic() + timeout_s
@@ -114,7 +126,7 @@ class GuardedSocket(AssociationSocket):
         OSError
             The peer closed, or the deadline passed.
         """
-        if self._end - self._start < size and BUFFER_BYTES - self._start < size:
+        if self._end - self._start < size and len(self._buffer) - self._start < size:
             kept = self._end - self._start
             self._buffer[:kept] = self._buffer[self._start : self._end]
             self._start, self._end = 0, kept

@@ -5,7 +5,13 @@ import secrets
 from typing import Final
 
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import evt
+from pynetdicom import build_context, evt
+from pynetdicom.service_class import (
+    NonPatientObjectStorageServiceClass,
+    ServiceClass,
+    StorageServiceClass,
+)
+from pynetdicom.sop_class import uid_to_service_class
 
 from dicom_node.errors import NodeError, dimse_status
 from dicom_node.ingest import Ingest, Origin
@@ -14,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 SUCCESS: Final = 0x0000
 PROCESSING_FAILURE: Final = 0x0110
+_STANDARD_ROOT: Final = "1.2.840.10008."
+_STANDARD_STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 _UNCOMPRESSED: Final = (ExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian)
 
 
@@ -48,18 +56,39 @@ def store_instance(
     return SUCCESS, ""
 
 
-def prefer_transfer_syntaxes(event: evt.Event) -> None:
-    """Order what a requestor proposes, so that the first is what we want to receive.
+def accept_storage(event: evt.Event) -> None:
+    """Accept whatever a requestor proposes for storage: known classes, private and newer ones.
 
-    A compressed first choice stays: the sender has it that way. Among the uncompressed ones
-    Explicit VR Little Endian is taken before Implicit VR, which loses the VR of private elements.
-    pynetdicom accepts the first transfer syntax of a storage context.
+    In each context one transfer syntax is left, the one we want to receive. A compressed first
+    choice stays: the sender has it that way. Among the uncompressed ones Explicit VR Little Endian
+    is taken before Implicit VR, which loses the VR of private elements.
     """
     primitive = event.assoc.requestor.primitive
+    chosen: dict[str, list[str | UID]] = {}
     for context in primitive.presentation_context_definition_list if primitive else ():
-        proposed = [str(uid) for uid in context.transfer_syntax]
-        if proposed and proposed[0] in _UNCOMPRESSED:
-            context.transfer_syntax = [UID(uid) for uid in sorted(proposed, key=_rank)]
+        sop_class_uid = UID(context.abstract_syntax or "")
+        if is_storage_class(sop_class_uid) and context.transfer_syntax:
+            wanted = UID(_preferred([str(uid) for uid in context.transfer_syntax]))
+            context.transfer_syntax = [wanted]
+            chosen.setdefault(sop_class_uid, []).append(wanted)
+    acceptor = event.assoc.acceptor
+    storage = [build_context(sop_class_uid, wanted) for sop_class_uid, wanted in chosen.items()]
+    acceptor.supported_contexts = [*acceptor.supported_contexts, *storage]
+
+
+def is_storage_class(sop_class_uid: UID) -> bool:
+    """Tell whether instances of a SOP class are sent by C-STORE, as far as anyone can know."""
+    service = uid_to_service_class(sop_class_uid)
+    if service is not ServiceClass:
+        return service in (StorageServiceClass, NonPatientObjectStorageServiceClass)
+    is_private = not sop_class_uid.startswith(_STANDARD_ROOT)
+    return is_private or sop_class_uid.startswith(_STANDARD_STORAGE)
+
+
+def _preferred(proposed: list[str]) -> str:
+    if proposed[0] not in _UNCOMPRESSED:
+        return proposed[0]
+    return min(proposed, key=_rank)
 
 
 def _rank(transfer_syntax_uid: str) -> int:

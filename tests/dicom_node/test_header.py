@@ -185,19 +185,20 @@ def test_an_unsafe_uid_is_refused_without_naming_it(uid):
     assert not uid or uid not in str(caught.value).replace("SOP Instance UID", "")
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[0-9]{1,9}(\.[0-9]{1,9}){0,4}", fullmatch=True))
 def test_every_uid_of_digits_and_dots_is_taken(uid):
     assert is_valid_uid(uid)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=400), st.sampled_from([EXPLICIT, IMPLICIT, "1.2.840.10008.1.2.2"]))
 def test_garbage_is_a_bad_dataset_and_nothing_else(data, syntax):
     with contextlib.suppress(BadDataset):
         read_header(data, syntax)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_damaged_data_set_is_read_or_refused_and_nothing_else(data):
     with open(get_testdata_file("CT_small.dcm"), "rb") as file:

@@ -1,4 +1,8 @@
+import os
 import shutil
+import threading
+
+import sqlalchemy.exc
 
 from dicom_node.index import FILE, IndexReader, StudyQuery
 from dicom_node.receiver import Receiver, open_index, reindex
@@ -141,3 +145,33 @@ def test_a_damaged_page_is_noticed_at_the_start(room, make_instance):
     room.index = open_index(path)
     assert list(room.data.glob("index.sqlite.damaged-*"))
     assert room.reader.counts()["instances"] == 0
+
+
+def test_an_index_that_fails_during_a_rebuild_never_keeps_the_process_from_ending(
+    room, make_instance, monkeypatch
+):
+    room.accept(make_instance())
+    room.settle()
+    room.reader.close()
+    room.index.close()
+    room.store.close()
+    for path in room.data.glob(FILE + "*"):
+        path.unlink()
+    receiver = Receiver(settings_of(room.data))
+    ended = threading.Event()
+    monkeypatch.setattr(os, "kill", lambda pid, number: ended.set())
+
+    def fail(batch):
+        raise sqlalchemy.exc.DatabaseError("insert", {}, Exception("malformed"))
+
+    receiver._index_queue._add = fail
+    receiver.start()
+    assert ended.wait(10)
+    assert receiver.has_failed
+    stopper = threading.Thread(target=receiver.stop)
+    stopper.start()
+    stopper.join(15)
+    assert not stopper.is_alive()
+    room.store = InstanceStore(room.data)
+    room.index = open_index(room.data / FILE)
+    assert not room.index.is_complete()

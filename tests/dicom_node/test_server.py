@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pydicom
@@ -145,7 +146,10 @@ def raw_store(association, data: bytes, sop_instance_uid: str):
     request.AffectedSOPInstanceUID = sop_instance_uid
     request.Priority = 2
     request.DataSet = io.BytesIO(data)
+    # the library's own reader must stand still, or it takes the answer
     association._reactor_checkpoint.clear()
+    while not association._is_paused:
+        time.sleep(0.001)
     association.dimse.send_msg(request, context.context_id)
     _, answer = association.dimse.get_msg(block=True)
     association._reactor_checkpoint.set()

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pynetdicom import AE
+from pynetdicom.sop_class import Verification
 
 from dicom_node.adoption import Adopter, record_reports
 from dicom_node.courier import Courier
@@ -374,9 +376,26 @@ def test_one_instance_the_pacs_chokes_on_does_not_hold_up_the_others(
     desk.pacs = Choking(desk.settings.pacs[0], "LIFEBOAT")
     desk.pacs.chokes_on = uids[0]
     desk.destination._courier = desk.pacs
-    for _ in range(60):
-        desk.step(60)
+    for _ in range(20):
+        desk.step(200)
     assert desk.counts() == {"attention": 1, "proven": 3}
+
+
+def test_what_the_pacs_accepts_in_no_way_comes_to_a_person_and_holds_up_nobody(
+    room, make_desk, make_instance
+):
+    """A peer that takes associations and echoes, but offers no storage at all."""
+    fill(room, make_instance, count=2)
+    entity = AE(ae_title="PRACTICE-PACS")
+    entity.add_supported_context(Verification)
+    server = entity.start_server(("127.0.0.1", 0), block=False)
+    try:
+        desk = make_desk(server.server_address[1])
+        for _ in range(30):
+            desk.step(200)
+        assert desk.counts() == {"attention": 2}
+    finally:
+        server.shutdown()
 
 
 def test_a_damaged_file_is_never_sent(room, make_pacs, make_desk, make_instance):
@@ -402,8 +421,8 @@ def test_an_instance_taken_but_never_listed_is_not_sent_for_ever(
     pacs.start()
     desk = make_desk(pacs.port)
     desk.pacs.held_instances = lambda *uids: set()
-    for _ in range(300):
-        desk.step(10)
+    for _ in range(50):
+        desk.step(60)
     assert desk.counts() == {"attention": 1}
     assert sum(pacs.received.values()) <= 6
 

@@ -1,6 +1,7 @@
 """Peers that stall, lie or flood cost themselves, never the others."""
 
 import contextlib
+import errno
 import inspect
 import os
 import socket
@@ -189,6 +190,49 @@ def test_a_data_set_that_never_ends_is_cut_at_the_limit(serve, associate):
         time.sleep(0.02)
     assert not association.is_established
     assert is_alive(port)
+
+
+def test_other_messages_may_not_carry_large_data(serve, associate):
+    port = serve()
+    association = associate(port, build_context("1.2.840.10008.1.1"))
+    connection = association.dul.socket.socket
+    # a C-ECHO that claims to bring a data set
+    connection.sendall(pdu(pdv(command().replace(b"\0\1\2\0\0\0\1\0", b"\0\1\2\0\0\0\x30\0"), 3)))
+    with contextlib.suppress(OSError):
+        for _ in range(1000):
+            connection.sendall(pdu(pdv(bytes(100_000), 0)))
+    deadline = time.monotonic() + 8
+    while association.is_established and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not association.is_established
+    assert is_alive(port)
+
+
+def test_a_full_disk_while_a_large_instance_arrives_is_answered(
+    serve, storescu, room, make_instance, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(fast_store, "SPOOL_BYTES", 1 << 20)
+
+    def refuse(**options):
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(fast_store.tempfile, "TemporaryFile", refuse)
+    ds = make_instance()
+    ds.Rows = ds.Columns = 2048
+    ds.PixelData = os.urandom(2048 * 2048 * 2)
+    path = tmp_path / "large.dcm"
+    ds.save_as(path, enforce_file_format=True)
+    port = serve()
+    result = storescu(port, [path], "-v")
+    assert "Refused: OutOfResources" in result.stdout + result.stderr
+    assert is_alive(port)
+
+
+def test_a_large_buffer_is_given_back(tmp_path):
+    arrival = fast_store.Arrival(tmp_path, 1 << 30)
+    arrival._grow(30_000_000)
+    arrival.clear()
+    assert len(arrival._buffer) == 0
 
 
 def test_a_large_instance_goes_through_a_file_and_arrives_whole(

@@ -6,7 +6,7 @@ With LIFEBOAT_SCREENSHOTS=FOLDER the pictures of every page are written there (`
 import base64
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from sample_data.pacs import PracticePacs
 from sample_data.phantoms import write_sample
@@ -22,14 +22,6 @@ from sample_data.scanner import send_files
 
 pytestmark = [pytest.mark.browser, pytest.mark.peer, pytest.mark.timeout(300)]
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 READ_PIXELS = """(canvas, [width, height]) => {
     const { left, top } = canvas.dataset;
     const { data } = canvas.getContext("2d").getImageData(Number(left), Number(top), width, height);
@@ -43,14 +35,12 @@ NEXT_DRAWING = "() => new Promise(done => requestAnimationFrame(() => requestAni
 
 
 @pytest.fixture
-def page(require: Callable[[str], str]) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=require("chromium"), args=FLAGS)
-        opened = browser.new_page(viewport={"width": 1600, "height": 1000})
-        problems: list[str] = []
-        opened.on("pageerror", lambda error: problems.append(str(error)))
-        yield opened
-        browser.close()
+def page(browser: Browser) -> Iterator[Page]:
+    opened = browser.new_page(viewport={"width": 1600, "height": 1000})
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    yield opened
+    opened.close()
     assert problems == []
 
 

@@ -2,8 +2,6 @@
 
 import http.client
 import json
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,7 +16,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
@@ -36,14 +34,6 @@ from dicom_node.settings import PacsSettings, Settings, WebSettings
 from dicom_node.storage import InstanceStore
 from web.app import create_app
 
-CHROMIUM_ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 REPOSITORY = Path(__file__).resolve().parents[2]
 START = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 
@@ -293,19 +283,6 @@ def served_empty(tmp_path_factory: pytest.TempPathFactory, launch_web: Callable[
     data = tmp_path_factory.mktemp("empty") / "data"
     data.mkdir()
     return launch_web(data).port
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is not installed; `make test` installs it")
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(CHROMIUM_ARGUMENTS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
