@@ -34,6 +34,8 @@ CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+PROMPT = {**os.environ, "TCP_NODELAY": "1"}
+"""DCMTK between two of its own kind waits 40 ms an instance without this."""
 REPOSITORY = Path(__file__).resolve().parents[1]
 CORPUS = REPOSITORY.parent / "shared" / "corpus"
 
@@ -394,6 +396,7 @@ class BitPreservingReceiver:
         command = [require_program("storescp"), "+B", "+xa", "-aet", "LIFEBOAT", "--fork"]
         self.process = subprocess.Popen(
             [*command, "-od", str(folder), str(port)],
+            env=PROMPT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -430,6 +433,7 @@ def _by_dcmsend(program: str, port: int, paths: Sequence[Path], folder: Path) ->
     options = ["-nuc", "-dn", "-nh", "-aec", "LIFEBOAT", "+crf", str(report)]
     subprocess.run(
         [program, *options, "127.0.0.1", str(port), *map(str, paths)],
+        env=PROMPT,
         capture_output=True,
         timeout=300,
         check=False,
@@ -454,6 +458,7 @@ def _by_storescu(program: str, port: int, paths: Sequence[Path], folder: Path) -
         options = ["-v", "-nh", "-R", *_PROPOSALS.get(transfer_syntax_uid, [])]
         result = subprocess.run(
             [program, *options, "-aec", "LIFEBOAT", "127.0.0.1", str(port), *map(str, group)],
+            env=PROMPT,
             capture_output=True,
             text=True,
             errors="replace",
