@@ -87,14 +87,19 @@ def test_a_damaged_index_is_set_aside_and_rebuilt_while_receiving(room, make_ins
     room.index = open_index(room.data / FILE)
 
 
-def test_a_deleted_index_is_rebuilt(room, make_instance, wait):
-    room.accept(make_instance())
+def stop_without_index(room):
+    """End the receiving half and lose its index."""
     room.settle()
     room.reader.close()
     room.index.close()
     room.store.close()
     for path in room.data.glob(FILE + "*"):
         path.unlink()
+
+
+def test_a_deleted_index_is_rebuilt(room, make_instance, wait):
+    room.accept(make_instance())
+    stop_without_index(room)
     receiver = Receiver(settings_of(room.data))
     receiver.start()
     fresh = IndexReader(room.data / FILE)
@@ -109,12 +114,7 @@ def test_a_deleted_index_is_rebuilt(room, make_instance, wait):
 def test_an_interrupted_rebuild_is_taken_up_again(room, make_instance, wait):
     for number in range(6):
         room.accept(make_instance(number + 1))
-    room.settle()
-    room.reader.close()
-    room.index.close()
-    room.store.close()
-    for path in room.data.glob(FILE + "*"):
-        path.unlink()
+    stop_without_index(room)
     # as if ended in the middle: a new index that holds one of the six
     half = open_index(room.data / FILE)
     store = InstanceStore(room.data)
@@ -151,12 +151,7 @@ def test_an_index_that_fails_during_a_rebuild_never_keeps_the_process_from_endin
     room, make_instance, monkeypatch
 ):
     room.accept(make_instance())
-    room.settle()
-    room.reader.close()
-    room.index.close()
-    room.store.close()
-    for path in room.data.glob(FILE + "*"):
-        path.unlink()
+    stop_without_index(room)
     receiver = Receiver(settings_of(room.data))
     ended = threading.Event()
     monkeypatch.setattr(os, "kill", lambda pid, number: ended.set())

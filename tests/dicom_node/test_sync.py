@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
@@ -18,9 +16,8 @@ from dicom_node.index import CommitmentReport
 from dicom_node.ledger import LedgerReader, State
 from dicom_node.ledger_writer import Ledger
 from dicom_node.pacs import Pacs
-from dicom_node.retry import retry_delay_s
 from dicom_node.server import DicomServer
-from dicom_node.settings import DicomSettings, SyncSettings, load_settings
+from dicom_node.settings import DicomSettings, load_settings
 from dicom_node.sync import Destination
 from sample_data.pacs import PracticePacs
 
@@ -496,15 +493,3 @@ def test_the_courier_talks_to_a_real_pacs(make_pacs, make_desk, room, make_insta
     courier.probe()
     assert courier.held_instances("1.2", "1.3") == set()
     courier.stop()
-
-
-def test_the_wait_doubles_up_to_the_longest():
-    sync = SyncSettings(retry_min_s=15, retry_max_s=300)
-    waits = [retry_delay_s(failures, sync, 0.5) for failures in range(7)]
-    assert waits == [15, 30, 60, 120, 240, 300, 300]
-
-
-@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
-def test_the_wait_never_leaves_its_bounds(failures, jitter):
-    wait_s = retry_delay_s(failures, SyncSettings(), jitter)
-    assert 0.8 * 15 <= wait_s <= 1.2 * 300
