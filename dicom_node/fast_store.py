@@ -27,7 +27,6 @@ from dicom_node.ingest import Origin
 from dicom_node.storage import storage_error
 from dicom_node.transport import (
     BUSY_WAIT_S,
-    HELLO_TIMEOUT_S,
     PDU_TIMEOUT_S,
     GuardedServer,
     GuardedSocket,
@@ -43,8 +42,10 @@ MAXIMUM_HELLO_BYTES: Final = 64 * 1024
 MAXIMUM_COMMAND_BYTES: Final = 64 * 1024
 MAXIMUM_MESSAGE_BYTES: Final = 16 * 1024**2
 """Largest data set of a message that is no C-STORE."""
+MAXIMUM_EMPTY_PDUS: Final = 10
 FIRST_BUFFER_BYTES: Final = 1 << 20
-KEPT_BUFFER_BYTES: Final = 4 << 20
+KEPT_BUFFER_BYTES: Final = 16 << 20
+"""A larger buffer is given back after its instance."""
 SPOOL_BYTES: Final = 64 * 1024**2
 """Data sets larger than this go to a file while they arrive."""
 
@@ -87,31 +88,29 @@ class Arrival:
         """How much has arrived."""
         return self._size
 
-    def read(self, source: GuardedSocket, size: int) -> None:
-        """Take the next bytes of the data set from a socket.
+    def room(self, size: int) -> memoryview:
+        """Return a buffer for the next bytes; `take` them once they are there."""
+        if self._file is None and self.error is None and self._size + size > SPOOL_BYTES:
+            self._spool()
+        start = self._size if self._file is None and self.error is None else 0
+        self._grow(start + size)
+        return memoryview(self._buffer)[start : start + size]
 
-        A disk that fails is remembered; the rest is read all the same, so that the sender gets
+    def take(self, size: int) -> None:
+        """Count bytes that were read into `room` as the next of the data set.
+
+        A disk that fails is remembered; the rest is taken all the same, so that the sender gets
         its answer.
 
         Raises
         ------
-        Refused
+        StorageFull
             The data set is larger than accepted.
-        OSError
-            The peer is gone.
         """
         if self._size + size > self._maximum_bytes:
-            self.error = StorageFull("the instance is larger than this node accepts")
-            raise Refused
-        if self._file is None and self._size + size > SPOOL_BYTES:
-            self._spool()
-        if self._file is None and self.error is None:
-            self._grow(self._size + size)
-            source.read_into(memoryview(self._buffer)[self._size : self._size + size])
-        else:
-            chunk = bytearray(size)
-            source.read_into(memoryview(chunk))
-            self._write(chunk)
+            raise StorageFull("the instance is larger than this node accepts")
+        if self._file is not None:
+            self._write(memoryview(self._buffer)[:size])
         self._size += size
 
     def data(self) -> memoryview:
@@ -142,6 +141,11 @@ class Arrival:
             self._buffer = bytearray()
         self._size, self.error = 0, None
 
+    def forget(self) -> None:
+        """Give the buffer back: the peer rests."""
+        self.clear()
+        self._buffer = bytearray()
+
     def _grow(self, size: int) -> None:
         if size > len(self._buffer):
             # a new one: views of the old one may still be held by an error on its way out
@@ -156,10 +160,10 @@ class Arrival:
             )
         except OSError as exc:
             self.error = storage_error(exc)
-        self._write(memoryview(self._buffer)[: self._size])
+        else:
+            self._write(memoryview(self._buffer)[: self._size])
 
-    def _write(self, data: bytearray | memoryview) -> None:
-        view = memoryview(data)
+    def _write(self, view: memoryview) -> None:
         while view and self.error is None:
             try:
                 view = view[self._file.write(view) :]
@@ -190,6 +194,8 @@ class FastProvider(DULServiceProvider):
         self._request: CommandSet | None = None
         self._context_id = 0
         self._is_storing = False
+        self._value_head = bytearray(_PDV.size)
+        self._empty_pdus = 0
         self.heard_at = 0.0
 
     @property
@@ -214,26 +220,18 @@ class FastProvider(DULServiceProvider):
         is_event = super()._is_transport_event()
         if not is_event and self._is_storing:
             self._rest()  # silence: the library may look at its timers
+            if not self.is_receiving:
+                self._arrival.forget()
         return bool(is_event)
 
     def _read_pdu_data(self) -> None:
-        """Read one PDU: data ourselves, every other kind by the library."""
+        """Read what comes: data ourselves, every other kind of PDU by the library."""
         source = self._guarded
-        is_established = self.state_machine.current_state == _ESTABLISHED
-        source.begin_pdu(PDU_TIMEOUT_S if is_established else HELLO_TIMEOUT_S)
         try:
-            kind, _, length = _PDU.unpack(source.need(_PDU.size))
-            limit = self._maximum_pdu_bytes if is_established else MAXIMUM_HELLO_BYTES
-            if kind not in _KNOWN_PDUS or length > max(limit, MAXIMUM_HELLO_BYTES):
-                raise Refused
-            self.heard_at = time.monotonic()
-            if is_established and kind == _P_DATA:
-                source.skip(_PDU.size)
-                source.expect_data()
-                self._read_data(source, length)
+            if self.state_machine.current_state == _ESTABLISHED:
+                self._read_while_busy(source)
             else:
-                self._rest()
-                super()._read_pdu_data()
+                self._read_pdu(source, MAXIMUM_HELLO_BYTES)
         except (Refused, BadDataset):
             self._end(_INVALID_PDU)
         except OSError:
@@ -242,9 +240,32 @@ class FastProvider(DULServiceProvider):
             _log.exception("association_failed")
             self._end(_INVALID_PDU)
 
+    def _read_while_busy(self, source: GuardedSocket) -> None:
+        """Read PDUs of data as they come; return when the library has something to do."""
+        source.limit_reads(PDU_TIMEOUT_S)
+        limit = max(self._maximum_pdu_bytes, MAXIMUM_HELLO_BYTES)
+        while self._read_pdu(source, limit) and self._is_storing and source.ready:
+            if self._kill_thread or not self.to_provider_queue.empty():
+                return
+
+    def _read_pdu(self, source: GuardedSocket, limit: int) -> bool:
+        """Read one PDU; tell whether it was data, which we serve ourselves."""
+        kind, _, length = _PDU.unpack(source.look(_PDU.size))
+        if kind not in _KNOWN_PDUS or length > limit:
+            raise Refused
+        self.heard_at = time.monotonic()
+        is_data: bool = kind == _P_DATA and self.state_machine.current_state == _ESTABLISHED
+        if is_data:
+            source.recv(_PDU.size)
+            self._read_data(source, length)
+        else:
+            self._rest()
+            super()._read_pdu_data()
+        return is_data
+
     def _end(self, event: str) -> None:
         _log.warning("association_cut", extra={"peer": str(self.assoc.requestor.address)})
-        self._arrival.clear()
+        self._arrival.forget()
         self._rest()
         self._guarded.cut()
         self.event_queue.put(event)
@@ -257,41 +278,69 @@ class FastProvider(DULServiceProvider):
 
     def _work(self) -> None:
         """Keep the library's polling thread still while instances come."""
-        self._is_storing = True
-        self._guarded.wait_s = BUSY_WAIT_S
-        self.assoc._reactor_checkpoint.clear()
+        if not self._is_storing:
+            self._is_storing = True
+            self._guarded.wait_s = BUSY_WAIT_S
+            self.assoc._reactor_checkpoint.clear()
 
     def _read_data(self, source: GuardedSocket, length: int) -> None:
-        """Read the presentation data values of one P-DATA-TF PDU (PS3.8 9.3.5)."""
-        while length:
-            size, context_id, flags = _PDV.unpack(source.need(_PDV.size))
-            source.skip(_PDV.size)
-            length -= size + 4
-            if size < 2 or length < 0:
-                raise Refused
-            self._read_value(source, size - 2, context_id, flags)
+        """Read the presentation data values of one P-DATA-TF PDU (PS3.8 9.3.5).
 
-    def _read_value(self, source: GuardedSocket, size: int, context_id: int, flags: int) -> None:
-        is_first = self._request is None and not self._command
-        if not is_first and context_id != self._context_id:
+        The usual one has a single value, whose bytes go where they stay.
+        """
+        if length < _PDV.size:
+            self._empty_pdus += 1
+            if length or self._empty_pdus > MAXIMUM_EMPTY_PDUS:
+                raise Refused
+            return
+        content = self._arrival.room(length - _PDV.size)
+        source.read_into(memoryview(self._value_head), content)
+        size, context_id, flags = _PDV.unpack(self._value_head)
+        if size == length - 4 and not flags & _COMMAND:
+            self._take_data(context_id, len(content))
+            if flags & _LAST:
+                self._end_of_part(is_command=False)
+        else:
+            self._take_values(bytes(self._value_head) + bytes(content))
+
+    def _take_values(self, values: bytes) -> None:
+        """Take several presentation data values, or one of a command."""
+        while values:
+            if len(values) < _PDV.size:
+                raise Refused
+            size, context_id, flags = _PDV.unpack_from(values)
+            if size < 2 or size + 4 > len(values):
+                raise Refused
+            content, values = values[_PDV.size : size + 4], values[size + 4 :]
+            if flags & _COMMAND:
+                self._take_command(context_id, content)
+            else:
+                self._arrival.room(len(content))[:] = content
+                self._take_data(context_id, len(content))
+            if flags & _LAST:
+                self._end_of_part(is_command=bool(flags & _COMMAND))
+
+    def _take_command(self, context_id: int, content: bytes) -> None:
+        is_first = not self._command
+        if self._request is not None or not (is_first or context_id == self._context_id):
+            raise Refused
+        if len(self._command) + len(content) > MAXIMUM_COMMAND_BYTES:
             raise Refused
         self._context_id = context_id
-        if flags & _COMMAND:
-            self._read_command(source, size)
-        elif self._request is None:
-            raise Refused  # data before its command
-        else:
-            is_store = self._request.command_field == C_STORE_RQ
-            if not is_store and self._arrival.size_bytes + size > MAXIMUM_MESSAGE_BYTES:
-                raise Refused
-            self._arrival.read(source, size)
-        if flags & _LAST:
-            self._end_of_part(is_command=bool(flags & _COMMAND))
+        self._command += content
 
-    def _read_command(self, source: GuardedSocket, size: int) -> None:
-        if self._request is not None or len(self._command) + size > MAXIMUM_COMMAND_BYTES:
+    def _take_data(self, context_id: int, size: int) -> None:
+        if self._request is None or context_id != self._context_id:
+            raise Refused  # data before its command, or of another one
+        if self._request.command_field == C_STORE_RQ:
+            self._work()
+        elif self._arrival.size_bytes + size > MAXIMUM_MESSAGE_BYTES:
             raise Refused
-        self._command += source.recv(size)
+        try:
+            self._arrival.take(size)
+        except StorageFull as error:
+            self._send_answer(self._request, dimse_status(error), str(error))
+            raise Refused from error
 
     def _end_of_part(self, *, is_command: bool) -> None:
         if is_command:
@@ -332,6 +381,9 @@ class FastProvider(DULServiceProvider):
             status, comment = dimse_status(error), str(error)
         else:
             status, comment = self._store(data, str(context.transfer_syntax[0]), origin)
+        self._send_answer(request, status, comment)
+
+    def _send_answer(self, request: CommandSet, status: int, comment: str) -> None:
         answer = store_response(request, status, comment)
         head = _PDU.pack(_P_DATA, 0, len(answer) + 6)
         value = _PDV.pack(len(answer) + 2, self._context_id, _COMMAND | _LAST)

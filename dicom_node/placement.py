@@ -22,6 +22,7 @@ QUIET_S: Final = 1.0
 RETRY_S: Final = 1.0
 REPLAY_TIMEOUT_S: Final = 30.0
 SETTLE_COUNT: Final = 64
+BUFFER_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Placement:
         self._on_trouble = on_trouble
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._placed: list[tuple[Record, str]] = []
+        self._buffer = bytearray(BUFFER_BYTES)
         self._is_replayed = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="place", daemon=True)
@@ -135,7 +137,7 @@ class Placement:
         """Place an instance, however long the disk takes to recover."""
         while True:
             try:
-                content = memoryview(self._journal.read(waiting.record))
+                content = self._journal.read(waiting.record, self._buffer)
                 break_at = waiting.head_bytes
                 self._place(waiting.record, waiting.arrived, content, break_at, anew=False)
             except (NodeError, OSError) as error:
@@ -196,7 +198,7 @@ class Placement:
         """Place what an earlier process acknowledged and may not have placed durably."""
         records = self._journal.open()
         for record in records:
-            content = memoryview(self._journal.read(record))
+            content = self._journal.read(record, self._buffer)
             head = read_head(bytes(content[:MAXIMUM_HEAD_BYTES]))
             header = read_header(content[head.dataset_offset :], head.transfer_syntax_uid)
             arrived = Arrived(

@@ -9,7 +9,6 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import itertools
 import logging
 import os
 import secrets
@@ -55,13 +54,13 @@ class Incoming:
 
     Parameters
     ----------
-    path : Path
+    path : str
         A new file in `incoming/`.
     head : bytes
         From `build_head` with a place holder for the digest.
     """
 
-    def __init__(self, path: Path, head: bytes | memoryview) -> None:
+    def __init__(self, path: str, head: bytes | memoryview) -> None:
         self.path = path
         self._hash = hashlib.sha256()
         self._digest_offset = digest_offset(head)
@@ -90,7 +89,7 @@ class Incoming:
             self._close()
         if not self.is_published:
             with contextlib.suppress(OSError):
-                self.path.unlink()
+                os.unlink(self.path)
 
     def _write_all(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
@@ -133,6 +132,7 @@ class InstanceStore:
         reserve_inodes: int = 0,
     ) -> None:
         self.data = data
+        self._incoming = str(data / INCOMING)
         self._sync_writes = sync_writes
         self._reserve_bytes = reserve_bytes
         self._reserve_inodes = reserve_inodes
@@ -204,13 +204,12 @@ class InstanceStore:
         self._check_folder(folder)
         with self._written(head, chunks) as incoming:
             digest = incoming.finish(sync=self._sync_writes)
-            target, version = self._publish(incoming, self.data / folder, name)
+            target, version = self._publish(incoming, folder, name)
             self._sync_folders(folder)
             is_new = incoming.is_published
             incoming.discard()
-        pending = incoming.path.name if is_new else ""
-        path = f"{folder}/{target.name}"
-        return StoredInstance(path, version, digest, target.stat().st_size, is_new, pending)
+        pending = os.path.basename(incoming.path) if is_new else ""
+        return StoredInstance(target, version, digest, incoming.size_bytes, is_new, pending)
 
     def place(
         self,
@@ -245,12 +244,11 @@ class InstanceStore:
         with self._written(head, (dataset,)) as incoming:
             digest = incoming.finish(sync=False)
             known_digest = digest if anew else None
-            target, version = self._publish(incoming, self.data / folder, name, known_digest)
-            is_new = incoming.is_published
+            target, version = self._publish(incoming, folder, name, known_digest)
             with contextlib.suppress(FileNotFoundError):  # it replaced the file
-                incoming.path.unlink()
+                os.unlink(incoming.path)
         return StoredInstance(
-            f"{folder}/{target.name}", version, digest, incoming.size_bytes, is_new
+            target, version, digest, incoming.size_bytes, is_new=incoming.is_published
         )
 
     def settle(self, paths: Iterable[str]) -> None:
@@ -274,12 +272,12 @@ class InstanceStore:
                 _sync_file(self.data / path)
                 folders.add(os.path.dirname(path))
             for folder in folders:
-                self._sync_folders(Path(folder))
+                self._sync_folders(folder)
         except OSError as exc:
             raise storage_error(exc) from exc
 
-    def _check_folder(self, folder: Path) -> None:
-        if str(folder) in self._failed_folders:
+    def _check_folder(self, folder: str) -> None:
+        if folder in self._failed_folders:
             # a second sync may succeed without having written what the first one lost
             raise StorageFailed("the disk failed here before, not saved")
 
@@ -327,60 +325,62 @@ class InstanceStore:
             for name in sorted(files):
                 yield str(Path(folder, name).relative_to(self.data))
 
-    def _incoming_path(self) -> Path:
-        return self.data / INCOMING / secrets.token_hex(12)
+    def _incoming_path(self) -> str:
+        return f"{self._incoming}/{secrets.token_hex(12)}"
 
     def _publish(
-        self, incoming: Incoming, folder: Path, name: str, known_digest: str | None = None
-    ) -> tuple[Path, int]:
+        self, incoming: Incoming, folder: str, name: str, known_digest: str | None = None
+    ) -> tuple[str, int]:
         """Link the finished file under its name, or under the next version of it.
 
         With `known_digest` the file replaces the one that has its data set, or should have.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        for version in itertools.count(1):
-            target = folder / (f"{name}.dcm" if version == 1 else f"{name}~{version}.dcm")
-            try:
-                os.link(incoming.path, target)
-            except FileExistsError:
-                is_same = holds_same_data_set(target, incoming.path)
-                if known_digest is not None and (is_same or _was_begun(target, known_digest)):
-                    os.replace(incoming.path, target)
-                elif not is_same:
-                    continue
-            else:
-                incoming.is_published = True
-            break
+        os.makedirs(self.data / folder, exist_ok=True)
+        version, target = 1, f"{folder}/{name}.dcm"
+        while not self._link(incoming, self.data / target, known_digest):
+            version += 1
+            target = f"{folder}/{name}~{version}.dcm"
         return target, version
 
-    def _sync_folders(self, folder: Path) -> None:
+    @staticmethod
+    def _link(incoming: Incoming, target: Path, known_digest: str | None) -> bool:
+        """Give the file this name; False when another data set has it."""
+        try:
+            os.link(incoming.path, target)
+        except FileExistsError:
+            is_same = holds_same_data_set(target, Path(incoming.path))
+            if known_digest is not None and (is_same or _was_begun(target, known_digest)):
+                os.replace(incoming.path, target)
+                return True
+            return is_same
+        incoming.is_published = True
+        return True
+
+    def _sync_folders(self, folder: str) -> None:
         """Sync the series folder, and once each parent whose entry for it may be new."""
         if not self._sync_writes:
             return
         try:
             _sync_folder(self.data / folder)
-            for child in (folder, folder.parent):
-                if str(child) not in self._durable_folders:
-                    _sync_folder(self.data / child.parent)
+            for child in (folder, os.path.dirname(folder)):
+                if child not in self._durable_folders:
+                    _sync_folder(self.data / os.path.dirname(child))
                     if len(self._durable_folders) >= _REMEMBERED_FOLDERS:
                         self._durable_folders.clear()
-                    self._durable_folders.add(str(child))
+                    self._durable_folders.add(child)
         except OSError as exc:
             if exc.errno == errno.EIO:
-                self._failed_folders.add(str(folder))
+                self._failed_folders.add(folder)
             raise
 
 
 def _place_of(
     study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
-) -> tuple[Path, str]:
+) -> tuple[str, str]:
     """Return the folder of an instance, relative to the data folder, and its name in it."""
-    folder = (
-        Path(INSTANCES)
-        / check_uid(study_instance_uid, "Study Instance UID")
-        / check_uid(series_instance_uid, "Series Instance UID")
-    )
-    return folder, check_uid(sop_instance_uid, "SOP Instance UID")
+    study = check_uid(study_instance_uid, "Study Instance UID")
+    series = check_uid(series_instance_uid, "Series Instance UID")
+    return f"{INSTANCES}/{study}/{series}", check_uid(sop_instance_uid, "SOP Instance UID")
 
 
 def _was_begun(path: Path, digest: str) -> bool:
