@@ -5,16 +5,13 @@ request is taken out of its hands, because its queues, copies and polling thread
 the disk does.
 """
 
-import contextlib
 import logging
-import mmap
 import socket
 import struct
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Final, cast
+from functools import partial
+from typing import Final, cast
 
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
@@ -23,8 +20,8 @@ from pynetdicom.transport import RequestHandler
 
 from dicom_node.command_set import C_STORE_RQ, CommandSet, read_command_set, store_response
 from dicom_node.errors import BadDataset, NodeError, StorageFull, dimse_status
-from dicom_node.ingest import Origin
-from dicom_node.storage import storage_error
+from dicom_node.ingest import LargeInstance, Origin
+from dicom_node.services.store import StorageService
 from dicom_node.transport import (
     BUSY_WAIT_S,
     PDU_TIMEOUT_S,
@@ -35,8 +32,7 @@ from dicom_node.transport import (
 
 _log = logging.getLogger(__name__)
 
-Store = Callable[[memoryview, str, Origin], tuple[int, str]]
-"""Takes a data set, its transfer syntax and its origin; returns status and comment."""
+BeginLarge = Callable[[], LargeInstance]
 
 MAXIMUM_HELLO_BYTES: Final = 64 * 1024
 MAXIMUM_COMMAND_BYTES: Final = 64 * 1024
@@ -46,8 +42,8 @@ MAXIMUM_EMPTY_PDUS: Final = 10
 FIRST_BUFFER_BYTES: Final = 1 << 20
 KEPT_BUFFER_BYTES: Final = 16 << 20
 """A larger buffer is given back after its instance."""
-SPOOL_BYTES: Final = 64 * 1024**2
-"""Data sets larger than this go to a file while they arrive."""
+MEMORY_BYTES: Final = 32 * 1024**2
+"""Data sets larger than this are written to their file while they arrive."""
 
 _PDU: Final = struct.Struct(">BBL")
 _PDV: Final = struct.Struct(">LBB")
@@ -65,34 +61,36 @@ class Refused(Exception):
 
 
 class Arrival:
-    """A data set while it arrives: in memory, or in a file without a name when it is large.
+    """A data set while it arrives: in memory, or in the file it will stay in when it is large.
 
     Parameters
     ----------
-    spool_folder : Path
-        Where the file is made.
     maximum_bytes : int
         The largest data set accepted.
     """
 
-    def __init__(self, spool_folder: Path, maximum_bytes: int) -> None:
-        self._spool_folder = spool_folder
+    def __init__(self, maximum_bytes: int) -> None:
         self._maximum_bytes = maximum_bytes
         self._buffer = bytearray()  # a silent peer costs nothing
-        self._file: Any = None
-        self._size = 0
+        self._begin_large: BeginLarge | None = None
+        self.large: LargeInstance | None = None
+        self.size_bytes = 0
         self.error: NodeError | None = None
 
     @property
-    def size_bytes(self) -> int:
-        """How much has arrived."""
-        return self._size
+    def data(self) -> memoryview:
+        """The whole data set, unless it is large."""
+        return memoryview(self._buffer)[: self.size_bytes]
+
+    def begin(self, begin_large: BeginLarge) -> None:
+        """Expect an instance; `begin_large` gives it a file if it needs one."""
+        self._begin_large = begin_large
 
     def room(self, size: int) -> memoryview:
         """Return a buffer for the next bytes; `take` them once they are there."""
-        if self._file is None and self.error is None and self._size + size > SPOOL_BYTES:
-            self._spool()
-        start = self._size if self._file is None and self.error is None else 0
+        if self._is_in_memory and self.size_bytes + size > MEMORY_BYTES:
+            self._turn_large()
+        start = self.size_bytes if self._is_in_memory else 0
         self._grow(start + size)
         return memoryview(self._buffer)[start : start + size]
 
@@ -107,68 +105,53 @@ class Arrival:
         StorageFull
             The data set is larger than accepted.
         """
-        if self._size + size > self._maximum_bytes:
+        if self.size_bytes + size > self._maximum_bytes:
             raise StorageFull("the instance is larger than this node accepts")
-        if self._file is not None:
+        if self.large is not None and self.error is None:
             self._write(memoryview(self._buffer)[:size])
-        self._size += size
-
-    def data(self) -> memoryview:
-        """Return the whole data set.
-
-        Raises
-        ------
-        StorageFull, StorageFailed
-            The disk did not take it.
-        """
-        if self.error is not None:
-            raise self.error
-        if self._file is None:
-            return memoryview(self._buffer)[: self._size]
-        try:
-            content = mmap.mmap(self._file.fileno(), self._size, access=mmap.ACCESS_READ)
-        except OSError as exc:
-            raise storage_error(exc) from exc
-        return memoryview(content)
+        self.size_bytes += size
 
     def clear(self) -> None:
         """Begin the next data set; the buffer is kept unless it became large."""
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.close()
-            self._file = None
+        if self.large is not None:
+            self.large.discard()
+            self.large = None
         if len(self._buffer) > KEPT_BUFFER_BYTES:
             self._buffer = bytearray()
-        self._size, self.error = 0, None
+        self.size_bytes, self.error, self._begin_large = 0, None, None
 
     def forget(self) -> None:
         """Give the buffer back: the peer rests."""
         self.clear()
         self._buffer = bytearray()
 
+    @property
+    def _is_in_memory(self) -> bool:
+        return self.large is None and self.error is None
+
     def _grow(self, size: int) -> None:
         if size > len(self._buffer):
             # a new one: views of the old one may still be held by an error on its way out
             larger = bytearray(max(size, 2 * len(self._buffer), FIRST_BUFFER_BYTES))
-            larger[: self._size] = memoryview(self._buffer)[: self._size]
+            larger[: self.size_bytes] = self._buffer[: self.size_bytes]
             self._buffer = larger
 
-    def _spool(self) -> None:
+    def _turn_large(self) -> None:
+        if self._begin_large is None:
+            raise Refused  # only instances may be large
         try:
-            self._file = tempfile.TemporaryFile(  # noqa: SIM115 - closed by clear()
-                dir=self._spool_folder, buffering=0
-            )
-        except OSError as exc:
-            self.error = storage_error(exc)
+            self.large = self._begin_large()
+        except NodeError as error:
+            self.error = error
         else:
-            self._write(memoryview(self._buffer)[: self._size])
+            self._write(self.data)
 
-    def _write(self, view: memoryview) -> None:
-        while view and self.error is None:
-            try:
-                view = view[self._file.write(view) :]
-            except OSError as exc:
-                self.error = storage_error(exc)
+    def _write(self, data: memoryview) -> None:
+        assert self.large is not None  # it turned large
+        try:
+            self.large.write(data)
+        except NodeError as error:
+            self.error = error
 
 
 class FastProvider(DULServiceProvider):
@@ -177,22 +160,28 @@ class FastProvider(DULServiceProvider):
     Parameters
     ----------
     association : Association
-    store : Store
+    storage : StorageService
     arrival : Arrival
     maximum_pdu_bytes : int
         What we offered to receive.
     """
 
     def __init__(
-        self, association: Association, store: Store, arrival: Arrival, maximum_pdu_bytes: int
+        self,
+        association: Association,
+        storage: StorageService,
+        arrival: Arrival,
+        maximum_pdu_bytes: int,
     ) -> None:
         super().__init__(association)
-        self._store = store
+        self._storage = storage
         self._arrival = arrival
         self._maximum_pdu_bytes = maximum_pdu_bytes
         self._command = bytearray()
         self._request: CommandSet | None = None
         self._context_id = 0
+        self._transfer_syntax_uid = ""
+        self._origin = Origin(door="c-store", calling_ae_title="")
         self._is_storing = False
         self._value_head = bytearray(_PDV.size)
         self._empty_pdus = 0
@@ -344,12 +333,33 @@ class FastProvider(DULServiceProvider):
 
     def _end_of_part(self, *, is_command: bool) -> None:
         if is_command:
-            self._request = read_command_set(self._command)
-            if self._request.command_field == C_STORE_RQ:
-                self._work()
-            if self._request.has_data_set:
+            self._begin_message()
+            if self._request is None or self._request.has_data_set:
                 return
         self._serve()
+
+    def _begin_message(self) -> None:
+        self._request = request = read_command_set(self._command)
+        if request.command_field != C_STORE_RQ:
+            return
+        context = self.assoc._accepted_cx.get(self._context_id)
+        if context is None:
+            raise Refused
+        self._work()
+        self._transfer_syntax_uid = str(context.transfer_syntax[0])
+        self._origin = self._origin_of(request)
+        begin_large = partial(self._storage.begin_large, self._transfer_syntax_uid, self._origin)
+        self._arrival.begin(begin_large)
+
+    def _origin_of(self, request: CommandSet) -> Origin:
+        requestor = self.assoc.requestor
+        return Origin(
+            door="c-store",
+            calling_ae_title=str(requestor.ae_title).strip(),
+            peer=str(requestor.address),
+            sop_class_uid=_text(request.sop_class_uid),
+            sop_instance_uid=_text(request.sop_instance_uid),
+        )
 
     def _serve(self) -> None:
         request, command = self._request, bytes(self._command)
@@ -357,31 +367,19 @@ class FastProvider(DULServiceProvider):
         self._request = None
         self._command.clear()
         if request.command_field == C_STORE_RQ:
-            self._answer(request)
+            self._send_answer(request, *self._store())
         else:
             self._hand_over(command, request.has_data_set)
         self._arrival.clear()
         self._idle_timer.restart()
 
-    def _answer(self, request: CommandSet) -> None:
-        context = self.assoc._accepted_cx.get(self._context_id)
-        if context is None:
-            raise Refused
-        requestor = self.assoc.requestor
-        origin = Origin(
-            door="c-store",
-            calling_ae_title=str(requestor.ae_title).strip(),
-            peer=str(requestor.address),
-            sop_class_uid=_text(request.sop_class_uid),
-            sop_instance_uid=_text(request.sop_instance_uid),
-        )
-        try:
-            data = self._arrival.data()
-        except NodeError as error:
-            status, comment = dimse_status(error), str(error)
-        else:
-            status, comment = self._store(data, str(context.transfer_syntax[0]), origin)
-        self._send_answer(request, status, comment)
+    def _store(self) -> tuple[int, str]:
+        arrival = self._arrival
+        if arrival.error is not None:
+            return dimse_status(arrival.error), str(arrival.error)
+        if arrival.large is not None:
+            return self._storage.finish_large(arrival.large)
+        return self._storage.store(arrival.data, self._transfer_syntax_uid, self._origin)
 
     def _send_answer(self, request: CommandSet, status: int, comment: str) -> None:
         answer = store_response(request, status, comment)
@@ -395,7 +393,7 @@ class FastProvider(DULServiceProvider):
         primitive = P_DATA()
         primitive.presentation_data_value_list.append((self._context_id, b"\x03" + command))
         if has_data_set:
-            data = b"\x02" + bytes(self._arrival.data())
+            data = b"\x02" + bytes(self._arrival.data)
             primitive.presentation_data_value_list.append((self._context_id, data))
         self.assoc.dimse.receive_primitive(primitive)
 
@@ -406,9 +404,9 @@ class FastHandler(RequestHandler):
     def _create_association(self) -> Association:
         association = super()._create_association()
         server = cast(FastServer, self.server)
-        arrival = Arrival(server.spool_folder, server.maximum_object_bytes)
+        arrival = Arrival(server.maximum_object_bytes)
         association.dul = FastProvider(
-            association, server.store, arrival, server.ae.maximum_pdu_size
+            association, server.storage, arrival, server.ae.maximum_pdu_size
         )
         # set again what the association had set on the provider that is replaced
         association.network_timeout = association.network_timeout
@@ -421,8 +419,7 @@ class FastHandler(RequestHandler):
 class FastServer(GuardedServer):
     """A server whose associations store the fast way; its owner sets these before it serves."""
 
-    store: Store
-    spool_folder: Path
+    storage: StorageService
     maximum_object_bytes: int
 
 

@@ -74,7 +74,7 @@ _SHORT_VRS: Final = frozenset(
 )
 _BLANK_VRS: Final = frozenset((b"  ", b"\0\0"))  # written by some scanners, with a short length
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
-_UID_LENGTH: Final = 64
+UID_LENGTH: Final = 64
 _DELIMITERS: Final = set(map(ord, "\n\f\r\t^=\\"))
 
 
@@ -109,7 +109,7 @@ def is_valid_uid(uid: str) -> bool:
 
     Leading zeros are tolerated: scanners write them, and they are safe in a path.
     """
-    return len(uid) <= _UID_LENGTH and _UID.fullmatch(uid) is not None
+    return len(uid) <= UID_LENGTH and _UID.fullmatch(uid) is not None
 
 
 def check_uid(uid: str, keyword: str) -> str:

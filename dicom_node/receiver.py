@@ -27,7 +27,7 @@ from dicom_node.quarantine import Quarantine
 from dicom_node.reconcile import Progress, adopt_pending, scan_store
 from dicom_node.server import DicomServer
 from dicom_node.settings import Settings
-from dicom_node.storage import INCOMING, InstanceStore
+from dicom_node.storage import InstanceStore
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,6 @@ class Receiver:
             settings.dicom,
             self.ingest,
             self.index.add_commitment_reports,
-            data / INCOMING,
             clock,
         )
         self._inbox = Inbox(

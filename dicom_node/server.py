@@ -4,8 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from typing import cast
 
 from pynetdicom import AE, _config, evt
@@ -17,7 +15,7 @@ from dicom_node.fast_store import FastHandler, FastProvider, FastServer
 from dicom_node.ingest import Ingest
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.services.commitment import AddReports, handle_commitment_report
-from dicom_node.services.store import accept_storage, store_instance
+from dicom_node.services.store import StorageService, accept_storage
 from dicom_node.services.verification import handle_echo
 from dicom_node.settings import DicomSettings
 from dicom_node.transport import HELLO_TIMEOUT_S
@@ -41,8 +39,6 @@ class DicomServer:
     ingest : Ingest
     add_reports : callable
         Keeps storage commitment reports.
-    spool_folder : Path
-        Where large data sets lie while they arrive.
     clock : Clock
     """
 
@@ -51,13 +47,11 @@ class DicomServer:
         settings: DicomSettings,
         ingest: Ingest,
         add_reports: AddReports,
-        spool_folder: Path,
         clock: Clock = utc_now,
     ) -> None:
         self._settings = settings
         self._entity = _application_entity(settings)
-        self._store = partial(store_instance, ingest)
-        self._spool_folder = spool_folder
+        self._storage = StorageService(ingest)
         self._handlers: list[evt.EventHandlerType] = [
             (evt.EVT_REQUESTED, accept_storage),
             (evt.EVT_REQUESTED, self._limit_associations),
@@ -95,8 +89,7 @@ class DicomServer:
                 f"cannot listen for DICOM on {address[0]} port {address[1]}: {exc.strerror};"
                 " set dicom.host and dicom.port"
             ) from exc
-        server.store = self._store
-        server.spool_folder = self._spool_folder
+        server.storage = self._storage
         server.maximum_object_bytes = self._settings.maximum_object_bytes
         self._server = server
         threading.Thread(target=server.serve_forever, name="dicom", daemon=True).start()

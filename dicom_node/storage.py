@@ -10,6 +10,7 @@ import errno
 import fcntl
 import hashlib
 import logging
+import mmap
 import os
 import secrets
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,8 @@ LOCK: Final = "receive.lock"
 
 _log = logging.getLogger(__name__)
 _COMPARE_BYTES: Final = 1 << 20
+STEP_BYTES: Final = 64 << 20
+"""A file that is written while it arrives is synced, and room looked for, each time it grew so."""
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 _REMEMBERED_FOLDERS: Final = 10_000
@@ -66,7 +69,7 @@ class Incoming:
         self._digest_offset = digest_offset(head)
         self.size_bytes = 0
         self.is_published = False
-        self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._write_all(head)
 
     def write(self, data: bytes | memoryview) -> None:
@@ -74,12 +77,21 @@ class Incoming:
         self._hash.update(data)
         self._write_all(data)
 
+    def content(self) -> memoryview:
+        """Return what was written so far, head and data set, without reading it."""
+        # not closed by hand: an error keeps views of it alive, the last one frees it
+        return memoryview(mmap.mmap(self._fd, self.size_bytes, access=mmap.ACCESS_READ))
+
+    def sync(self, *, sync: bool) -> None:
+        """Make what was written so far durable."""
+        if sync:
+            os.fdatasync(self._fd)
+
     def finish(self, *, sync: bool) -> str:
         """Write the digest into the head, sync, close, and return the digest in hex."""
         digest = self._hash.hexdigest()
         os.pwrite(self._fd, digest.encode("ascii"), self._digest_offset)
-        if sync:
-            os.fdatasync(self._fd)
+        self.sync(sync=sync)
         self._close()
         return digest
 
@@ -199,10 +211,60 @@ class InstanceStore:
         StorageFull, StorageFailed
             Nothing was kept.
         """
-        folder, name = _place_of(study_instance_uid, series_instance_uid, sop_instance_uid)
+        incoming = self.begin(head)
+        with _cleaning_up(incoming):
+            for chunk in chunks:
+                incoming.write(chunk)
+            return self.finish(
+                incoming,
+                study_instance_uid=study_instance_uid,
+                series_instance_uid=series_instance_uid,
+                sop_instance_uid=sop_instance_uid,
+            )
+
+    def begin(self, head: bytes | memoryview) -> Incoming:
+        """Begin the file of an instance; its data set is written while it arrives.
+
+        Raises
+        ------
+        StorageFull, StorageFailed
+            It has no place.
+        """
         self.check_room()
+        try:
+            return Incoming(self._incoming_path(), head)
+        except OSError as exc:
+            raise storage_error(exc) from exc
+
+    def write(self, incoming: Incoming, data: memoryview) -> None:
+        """Append to a file that was begun; large ones are synced on the way.
+
+        Raises
+        ------
+        StorageFull, StorageFailed
+            The disk does not take it.
+        """
+        is_step = incoming.size_bytes % STEP_BYTES + len(data) >= STEP_BYTES
+        try:
+            incoming.write(data)
+            if is_step:
+                self.check_room()
+                incoming.sync(sync=self._sync_writes)
+        except OSError as exc:
+            raise storage_error(exc) from exc
+
+    def finish(
+        self,
+        incoming: Incoming,
+        *,
+        study_instance_uid: str,
+        series_instance_uid: str,
+        sop_instance_uid: str,
+    ) -> StoredInstance:
+        """Make a file durable that was begun, under its name; as `store`."""
+        folder, name = _place_of(study_instance_uid, series_instance_uid, sop_instance_uid)
         self._check_folder(folder)
-        with self._written(head, chunks) as incoming:
+        with _cleaning_up(incoming):
             digest = incoming.finish(sync=self._sync_writes)
             target, version = self._publish(incoming, folder, name)
             self._sync_folders(folder)
@@ -241,7 +303,9 @@ class InstanceStore:
             It has no file; it may be tried again.
         """
         folder, name = _place_of(study_instance_uid, series_instance_uid, sop_instance_uid)
-        with self._written(head, (dataset,)) as incoming:
+        incoming = self.begin(head)
+        with _cleaning_up(incoming):
+            incoming.write(dataset)
             digest = incoming.finish(sync=False)
             known_digest = digest if anew else None
             target, version = self._publish(incoming, folder, name, known_digest)
@@ -280,24 +344,6 @@ class InstanceStore:
         if folder in self._failed_folders:
             # a second sync may succeed without having written what the first one lost
             raise StorageFailed("the disk failed here before, not saved")
-
-    @contextlib.contextmanager
-    def _written(
-        self, head: bytes | memoryview, chunks: Iterable[bytes | memoryview]
-    ) -> Iterator[Incoming]:
-        """Write a file in `incoming/`; what fails later removes it."""
-        incoming = None
-        try:
-            incoming = Incoming(self._incoming_path(), head)
-            for chunk in chunks:
-                incoming.write(chunk)
-            yield incoming
-        except BaseException as exc:
-            if incoming is not None:
-                incoming.discard()
-            if isinstance(exc, OSError):
-                raise storage_error(exc) from exc
-            raise
 
     def forget(self, pending: Iterable[str]) -> None:
         """Drop the names in `incoming/` of instances that the index now holds."""
@@ -372,6 +418,18 @@ class InstanceStore:
             if exc.errno == errno.EIO:
                 self._failed_folders.add(folder)
             raise
+
+
+@contextlib.contextmanager
+def _cleaning_up(incoming: Incoming) -> Iterator[None]:
+    """Remove a file from `incoming/` when what is done with it fails."""
+    try:
+        yield
+    except BaseException as exc:
+        incoming.discard()
+        if isinstance(exc, OSError):
+            raise storage_error(exc) from exc
+        raise
 
 
 def _place_of(

@@ -38,7 +38,7 @@ COMPRESSED = {
 
 @pytest.fixture
 def port(room):
-    server = DicomServer(DicomSettings(port=0), room.ingest, lambda reports: None, room.data)
+    server = DicomServer(DicomSettings(port=0), room.ingest, lambda reports: None)
     port = server.start()
     yield port
     server.stop()
