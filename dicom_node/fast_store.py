@@ -19,17 +19,17 @@ from typing import Any, Final, cast
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
-from pynetdicom.transport import RequestHandler
 
+from dicom_node.association_request import MAXIMUM_HELLO_BYTES
 from dicom_node.command_set import C_STORE_RQ, CommandSet, read_command_set, store_response
 from dicom_node.errors import BadDataset, NodeError, StorageFull, dimse_status
 from dicom_node.ingest import Origin
+from dicom_node.listener import GuardedHandler, GuardedServer
 from dicom_node.storage import storage_error
 from dicom_node.transport import (
     BUSY_WAIT_S,
     HELLO_TIMEOUT_S,
     PDU_TIMEOUT_S,
-    GuardedServer,
     GuardedSocket,
     use_monotonic_timers,
 )
@@ -39,7 +39,6 @@ _log = logging.getLogger(__name__)
 Store = Callable[[memoryview, str, Origin], tuple[int, str]]
 """Takes a data set, its transfer syntax and its origin; returns status and comment."""
 
-MAXIMUM_HELLO_BYTES: Final = 64 * 1024
 MAXIMUM_COMMAND_BYTES: Final = 64 * 1024
 MAXIMUM_MESSAGE_BYTES: Final = 16 * 1024**2
 """Largest data set of a message that is no C-STORE."""
@@ -348,7 +347,7 @@ class FastProvider(DULServiceProvider):
         self.assoc.dimse.receive_primitive(primitive)
 
 
-class FastHandler(RequestHandler):
+class FastHandler(GuardedHandler):
     """Makes the association of an accepted connection."""
 
     def _create_association(self) -> Association:
@@ -362,7 +361,8 @@ class FastHandler(RequestHandler):
         association.network_timeout = association.network_timeout
         association.acse_timeout = association.acse_timeout
         use_monotonic_timers(association)
-        association.set_socket(GuardedSocket(association, cast(socket.socket, self.request)))
+        connection = cast(socket.socket, self.request)
+        association.set_socket(GuardedSocket(association, connection, self.hello))
         return association
 
 

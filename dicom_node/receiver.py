@@ -19,12 +19,15 @@ from dicom_node.index import IndexReader
 from dicom_node.index_queue import IndexQueue
 from dicom_node.index_writer import Index, IndexedInstance
 from dicom_node.ingest import Ingest
+from dicom_node.policy import Policy
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import Quarantine
 from dicom_node.reconcile import Progress, adopt_pending, scan_store
+from dicom_node.refusals import Refusals
 from dicom_node.server import DicomServer
 from dicom_node.settings import Settings
 from dicom_node.storage import INCOMING, InstanceStore
+from dicom_node.unknown_switch import UnknownSwitch
 
 _log = logging.getLogger(__name__)
 
@@ -53,12 +56,16 @@ class Receiver:
         self._index_queue = IndexQueue(self.index.add, self.store.forget, self._give_up)
         quarantine = Quarantine(data / QUARANTINE)
         self.ingest = Ingest(self.store, quarantine, self._index_queue, clock)
+        self._refusals = Refusals(data, clock)
         self._server = DicomServer(
             settings.dicom,
             self.ingest,
             self.index.add_commitment_reports,
             data / INCOMING,
             clock,
+            tls=settings.tls,
+            policy=Policy(settings, UnknownSwitch(data, clock).is_open),
+            count_refusal=self._refusals.add,
         )
         self._inbox = Inbox(
             data / INBOX,
@@ -88,6 +95,7 @@ class Receiver:
         except BadSettings:
             self._index_queue.stop()
             raise
+        self._refusals.start()
         if self._settings.inbox.enabled:
             self._inbox.start()
         self._rebuild.start()
@@ -97,6 +105,7 @@ class Receiver:
         """Drain: finish what is being received, enter it, and let go."""
         self._stopping.set()
         self._server.stop()
+        self._refusals.stop()
         if self._settings.inbox.enabled:
             self._inbox.stop()
         self._index_queue.stop()  # before the rebuild: it may wait for what is queued

@@ -8,15 +8,14 @@ wall clock and polls; each of these lets one peer lock out the others or slows e
 import contextlib
 import select
 import socket
-import socketserver
 import ssl
 import time
-from typing import Any, Final
+from typing import Final
 
 from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.timer import Timer
-from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
+from pynetdicom.transport import AssociationSocket
 
 HELLO_BUFFER_BYTES: Final = 1 << 12
 BUFFER_BYTES: Final = 1 << 18
@@ -65,12 +64,17 @@ class GuardedSocket(AssociationSocket):
     ----------
     association : Association
     connection : socket.socket
+    received : bytes
+        What was read from the connection before; it is read again first.
     """
 
-    def __init__(self, association: Association, connection: socket.socket) -> None:
+    def __init__(
+        self, association: Association, connection: socket.socket, received: bytes = b""
+    ) -> None:
         super().__init__(association, client_socket=connection)
-        self._use_buffer(HELLO_BUFFER_BYTES)
-        self._start = self._end = 0
+        self._use_buffer(max(HELLO_BUFFER_BYTES, len(received)))
+        self._view[: len(received)] = received
+        self._start, self._end = 0, len(received)
         self._deadline = 0.0
         self.is_cut = False
         self.wait_s = 0.0
@@ -170,24 +174,6 @@ class GuardedSocket(AssociationSocket):
         if not size:
             raise ConnectionError("closed by the peer")
         return size
-
-
-class GuardedServer(ThreadedAssociationServer):
-    """An association server with a real backlog, whose connections answer without delay."""
-
-    request_queue_size = 128
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept one connection."""
-        accepted, address = super().get_request()
-        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        send_at_once(accepted)
-        return accepted, address
-
-    def shutdown(self) -> None:
-        """Stop accepting; associations that run go on."""
-        socketserver.BaseServer.shutdown(self)
-        self.server_close()
 
 
 def use_monotonic_timers(association: Association) -> None:
