@@ -135,9 +135,9 @@ class WaitingRoom:
 
     def expire(self) -> None:
         """Let go of those that took too long."""
-        now = self._monotonic()
-        late = [one for those in self._by_peer.values() for one in those if one.deadline <= now]
-        for waiting in late:
+        for waiting in self._late():
+            self.look_at(waiting)  # it may be us who were late
+        for waiting in self._late():
             self._dismiss(waiting, SILENT)
 
     def drop_oldest(self) -> None:
@@ -152,6 +152,10 @@ class WaitingRoom:
             self._leave(waiting)
             waiting.connection.close()
         self.selector.close()
+
+    def _late(self) -> list[Waiting]:
+        now = self._monotonic()
+        return [one for those in self._by_peer.values() for one in those if one.deadline <= now]
 
     def _make_room(self, peer: str) -> None:
         of_peer = self._by_peer.get(peer, {})
