@@ -127,7 +127,9 @@ def _announce(settings: Settings) -> None:
     click.echo(f"Lifeboat is up. Data in {settings.node.data.resolve()}")
     click.echo(f"  Scanners send to   {dicom.ae_title} at {dicom.host} port {dicom.port}")
     if settings.tls.is_wanted:
-        click.echo(f"  or by TLS to       {dicom.ae_title} at {dicom.host} port {settings.tls.port}")
+        click.echo(
+            f"  or by TLS to       {dicom.ae_title} at {dicom.host} port {settings.tls.port}"
+        )
     click.echo(f"  Studies board      http://{settings.web.host}:{settings.web.port}/")
     for pacs in settings.pacs:
         click.echo(f"  Returns images to  {pacs.ae_title} at {pacs.host} port {pacs.port}")

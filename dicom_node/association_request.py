@@ -7,6 +7,7 @@ from typing import Final
 
 from dicom_node.errors import BadDataset
 
+PROTOCOL_VERSION: Final = 1
 HEADER: Final = struct.Struct(">BBL")
 A_ASSOCIATE_RQ: Final = 0x01
 MAXIMUM_HELLO_BYTES: Final = 64 * 1024
@@ -35,6 +36,7 @@ class Rejection:
 
 
 BAD_CALLING_AE_TITLE: Final = Rejection("bad-calling-ae-title", 1, 1, 3)
+WRONG_PROTOCOL_VERSION: Final = Rejection("wrong-protocol-version", 1, 2, 2)
 UNKNOWN_CALLER: Final = Rejection("unknown-caller", 1, 1, 3)
 WRONG_CALLED_AE_TITLE: Final = Rejection("wrong-called-ae-title", 1, 1, 7)
 TOO_MANY_ASSOCIATIONS: Final = Rejection("too-many-associations", 2, 3, 2)
@@ -46,6 +48,7 @@ class AssociationRequest:
 
     calling_ae_title: bytes
     called_ae_title: bytes
+    protocol_version: int = PROTOCOL_VERSION
 
     @property
     def has_valid_caller(self) -> bool:
@@ -85,8 +88,8 @@ def read_request(received: bytes | bytearray) -> AssociationRequest:
     -------
     AssociationRequest
     """
-    _, _, called, calling = _FIXED_PART.unpack_from(received, HEADER.size)
-    return AssociationRequest(calling.strip(b" "), called.strip(b" "))
+    version, _, called, calling = _FIXED_PART.unpack_from(received, HEADER.size)
+    return AssociationRequest(calling.strip(b" "), called.strip(b" "), version)
 
 
 def printable(ae_title: bytes) -> str:

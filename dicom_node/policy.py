@@ -10,8 +10,10 @@ from pydicom.uid import UID
 
 from dicom_node.association_request import (
     BAD_CALLING_AE_TITLE,
+    PROTOCOL_VERSION,
     UNKNOWN_CALLER,
     WRONG_CALLED_AE_TITLE,
+    WRONG_PROTOCOL_VERSION,
     AssociationRequest,
     Rejection,
 )
@@ -84,6 +86,8 @@ class Policy:
         Rejection or None
         """
         dicom = self._settings.dicom
+        if request.protocol_version != PROTOCOL_VERSION:
+            return WRONG_PROTOCOL_VERSION
         if not request.has_valid_caller:
             return BAD_CALLING_AE_TITLE
         if dicom.check_called_ae_title and request.called_ae_title != dicom.ae_title.encode():

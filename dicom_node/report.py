@@ -186,5 +186,5 @@ def _opening_words(opening: Opening) -> str:
 
 def _refusal_line(item: dict[str, Any]) -> str:
     caller = item["calling_ae_title"] or "somebody"
-    times = f"{item['count']} times, last {item['last_at']}"
+    times = f"{item['count']} x, last {item['last_at']}"
     return f"{'turned away':24} {caller} at {item['address']}: {item['reason']}, {times}"

@@ -186,7 +186,7 @@ class DicomServer:
         """Answer a request that is refused, before it costs anything."""
         request = read_request(hello)
         rejection = self._policy.rejection(request, address)
-        if rejection is None and self._is_full():
+        if rejection is None and self._is_full_for(address):
             rejection = TOO_MANY_ASSOCIATIONS
         if rejection is None:
             return b""
@@ -196,11 +196,14 @@ class DicomServer:
     def _turned_away(self, address: str, reason: str) -> None:
         self._count_refusal("", address, reason)
 
-    def _is_full(self) -> bool:
-        """Tell whether one more is one too many; those that wait at the door do not count."""
-        ended = ("is_released", "is_aborted", "is_rejected")
-        count = sum(not any(getattr(one, how) for how in ended) for one in self._associations())
-        return count >= self._settings.maximum_associations
+    def _is_full_for(self, address: str) -> bool:
+        """Tell whether one more is one too many; those that wait at the door do not count.
+
+        A quarter of the places is left to the other addresses.
+        """
+        peers = [peer_of((one.requestor.address,)) for one in self._associations() if _lives(one)]
+        most = self._settings.maximum_associations
+        return len(peers) >= most or peers.count(address) >= most - most // 4
 
     def _apply_rights(self, event: evt.Event) -> None:
         """Leave only the contexts this caller has a right to."""
@@ -221,6 +224,10 @@ class DicomServer:
             for context in acceptor.supported_contexts
             if right_needed(str(context.abstract_syntax)) in caller.rights
         ]
+
+
+def _lives(association: Association) -> bool:
+    return not (association.is_released or association.is_aborted or association.is_rejected)
 
 
 def _application_entity(settings: DicomSettings) -> AE:

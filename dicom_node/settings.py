@@ -36,7 +36,8 @@ class DicomSettings:
     check_called_ae_title: bool = True
     """Refuse senders that call another AE title than ours."""
     maximum_associations: int = 200
-    """Associations served at the same time; more are refused as transient."""
+    """Associations served at the same time, three quarters of them from one address; more are
+    refused as transient."""
     maximum_waiting_per_address: int = 128
     """Connections of one address that may wait without having asked for an association; beyond it
     the oldest of them is closed."""

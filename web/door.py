@@ -16,6 +16,7 @@ _REASONS: Final = {
     "unknown-caller": "Not on the list of modalities",
     "bad-calling-ae-title": "Its AE title is blank or broken",
     "wrong-called-ae-title": "It calls another AE title than ours",
+    "wrong-protocol-version": "Another version of the protocol",
     "too-many-associations": "Too many associations at once",
     "silent": "Connected and said nothing",
     "not-dicom": "Did not speak DICOM",

@@ -12,6 +12,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pynetdicom import AE, build_context
 
 from dicom_node import listener
 from dicom_node.clock import Clock, utc_now
@@ -198,9 +199,9 @@ def test_who_is_refused_reads_why_and_costs_little(make_street):
 def serve(room):
     servers = []
 
-    def start(tls: TlsSettings | None = None, clock: Clock = utc_now) -> int:
+    def start(tls: TlsSettings | None = None, clock: Clock = utc_now, **limits: int) -> int:
         server = DicomServer(
-            DicomSettings(port=0),
+            DicomSettings(port=0, **limits),
             room.ingest,
             lambda reports: None,
             room.data,
@@ -230,6 +231,24 @@ def test_refused_and_silent_peers_cost_no_thread(serve):
                 peer.sendall(hello(called=b"OTHER"))
         assert echo(port).returncode == 0
         assert threading.active_count() <= base + 2  # the echo's own association
+
+
+def test_no_address_takes_the_places_of_all_others(serve):
+    port = serve(maximum_associations=8)
+    associations = [
+        AE(ae_title="ONE").associate(
+            "127.0.0.1",
+            port,
+            [build_context("1.2.840.10008.1.1")],
+            ae_title="LIFEBOAT",
+            bind_address=("127.0.0.2", 0),
+        )
+        for _ in range(8)
+    ]
+    assert [one.is_established for one in associations] == [True] * 6 + [False] * 2
+    assert echo(port).returncode == 0
+    for association in associations[:6]:
+        association.release()
 
 
 @pytest.mark.peer

@@ -48,6 +48,8 @@ def test_while_none_is_listed_everyone_may_bring_images_and_nobody_takes_any():
 def test_once_one_is_listed_the_list_rules(calling, address, expected):
     assert reason(policy(CT1), calling, address) == expected
     assert reason(policy(CT1), b"CT1", "10.1.2.3", called=b"OTHER") == "wrong-called-ae-title"
+    other_version = AssociationRequest(b"CT1", b"LIFEBOAT", protocol_version=0)
+    assert policy(CT1).rejection(other_version, "10.1.2.3").reason == "wrong-protocol-version"
 
 
 def test_a_broken_title_is_refused_even_while_everyone_may_call():
@@ -191,7 +193,7 @@ def test_the_switch_takes_effect_while_the_node_runs(
     # the same title in status, with its count
     wait(lambda: "unknown-caller" in node.run("status", "--json").stdout)
     printed = node.run("status").stdout
-    assert re.search(r"VAN at 127\.0\.0\.1: unknown-caller, 2 times", printed), printed
+    assert re.search(r"VAN at 127\.0\.0\.1: unknown-caller, 2 x", printed), printed
 
 
 def test_commands_say_in_one_line_what_is_wrong(make_node):

@@ -63,7 +63,7 @@ def test_hostile_titles_are_shown_as_text(tmp_path, capsys):
     print_status(status)
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
-    assert r"\x1b[31m<b>[red]\xff at 10.0.0.1: bad-calling-ae-title, 1 times" in printed
+    assert r"\x1b[31m<b>[red]\xff at 10.0.0.1: bad-calling-ae-title, 1 x" in printed
 
 
 def test_counts_are_written_while_it_runs(tmp_path, wait):
