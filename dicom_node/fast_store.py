@@ -16,16 +16,16 @@ from typing import Final, cast
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
-from pynetdicom.transport import RequestHandler
 
+from dicom_node.association_request import MAXIMUM_HELLO_BYTES
 from dicom_node.command_set import C_STORE_RQ, CommandSet, read_command_set, store_response
 from dicom_node.errors import BadDataset, NodeError, StorageFull, dimse_status
 from dicom_node.ingest import LargeInstance, Origin
+from dicom_node.listener import GuardedHandler, GuardedServer
 from dicom_node.services.store import StorageService
 from dicom_node.transport import (
     BUSY_WAIT_S,
     PDU_TIMEOUT_S,
-    GuardedServer,
     GuardedSocket,
     use_monotonic_timers,
 )
@@ -34,7 +34,6 @@ _log = logging.getLogger(__name__)
 
 BeginLarge = Callable[[], LargeInstance]
 
-MAXIMUM_HELLO_BYTES: Final = 64 * 1024
 MAXIMUM_COMMAND_BYTES: Final = 64 * 1024
 MAXIMUM_MESSAGE_BYTES: Final = 16 * 1024**2
 """Largest data set of a message that is no C-STORE."""
@@ -398,7 +397,7 @@ class FastProvider(DULServiceProvider):
         self.assoc.dimse.receive_primitive(primitive)
 
 
-class FastHandler(RequestHandler):
+class FastHandler(GuardedHandler):
     """Makes the association of an accepted connection."""
 
     def _create_association(self) -> Association:
@@ -412,7 +411,8 @@ class FastHandler(RequestHandler):
         association.network_timeout = association.network_timeout
         association.acse_timeout = association.acse_timeout
         use_monotonic_timers(association)
-        association.set_socket(GuardedSocket(association, cast(socket.socket, self.request)))
+        connection = cast(socket.socket, self.request)
+        association.set_socket(GuardedSocket(association, connection, self.hello))
         return association
 
 

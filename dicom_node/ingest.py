@@ -7,12 +7,13 @@ from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.errors import IdentityMismatch, NodeError, UnsafeUid
 from dicom_node.filing import file_under, index_entry
 from dicom_node.header import UID_LENGTH, Header, check_uid, is_valid_uid, read_header
+from dicom_node.incoming import storage_error
 from dicom_node.index_queue import IndexQueue
 from dicom_node.journal import JournalUnavailable
 from dicom_node.part10 import FileHead, build_head, read_head
 from dicom_node.placement import Arrived, Placement
 from dicom_node.quarantine import Quarantine
-from dicom_node.storage import InstanceStore, StoredInstance, storage_error
+from dicom_node.storage import InstanceStore, StoredInstance
 
 _log = logging.getLogger(__name__)
 

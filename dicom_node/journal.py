@@ -24,6 +24,8 @@ from typing import Final
 
 from isal.isal_zlib import crc32
 
+from dicom_node.durable_file import sync_folder
+
 FILE: Final = "journal"
 BLOCK_BYTES: Final = 4096
 
@@ -150,7 +152,7 @@ class Journal:
             os.pwrite(fd, _label(secret, self._sequence, 0), 0)
             os.fsync(fd)
             os.replace(fresh, self._path)
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         except OSError:
             os.close(fd)
             with contextlib.suppress(OSError):
@@ -409,11 +411,3 @@ def _write_all(fd: int, parts: Sequence[bytes | memoryview], offset: int) -> Non
             size -= len(left.pop(0))
         if left:
             left[0] = left[0][size:]
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -10,10 +10,11 @@ from typing import Final
 from dicom_node.errors import NodeError, StorageFailed
 from dicom_node.filing import file_under, index_entry
 from dicom_node.header import Header, read_header
+from dicom_node.incoming import storage_error
 from dicom_node.index_queue import IndexQueue
 from dicom_node.journal import Journal, Record
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES, read_head
-from dicom_node.storage import InstanceStore, storage_error
+from dicom_node.storage import InstanceStore
 
 _log = logging.getLogger(__name__)
 

@@ -22,12 +22,15 @@ from dicom_node.ingest import Ingest
 from dicom_node.journal import FILE as JOURNAL_FILE
 from dicom_node.journal import Journal
 from dicom_node.placement import Placement
+from dicom_node.policy import Policy
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import Quarantine
 from dicom_node.reconcile import Progress, adopt_pending, scan_store
+from dicom_node.refusals import Refusals
 from dicom_node.server import DicomServer
 from dicom_node.settings import Settings
 from dicom_node.storage import InstanceStore
+from dicom_node.unknown_switch import UnknownSwitch
 
 _log = logging.getLogger(__name__)
 
@@ -57,11 +60,15 @@ class Receiver:
         quarantine = Quarantine(data / QUARANTINE)
         self._placement = Placement(open_journal(settings), self.store, self._index_queue)
         self.ingest = Ingest(self.store, quarantine, self._index_queue, clock, self._placement)
+        self._refusals = Refusals(data, clock)
         self._server = DicomServer(
             settings.dicom,
             self.ingest,
             self.index.add_commitment_reports,
             clock,
+            tls=settings.tls,
+            policy=Policy(settings, UnknownSwitch(data, clock).is_open),
+            count_refusal=self._refusals.add,
         )
         self._inbox = Inbox(
             data / INBOX,
@@ -93,6 +100,7 @@ class Receiver:
             self._placement.stop()
             self._index_queue.stop()
             raise
+        self._refusals.start()
         if self._settings.inbox.enabled:
             self._inbox.start()
         self._rebuild.start()
@@ -102,6 +110,7 @@ class Receiver:
         """Drain: finish what is being received, enter it, and let go."""
         self._stopping.set()
         self._server.stop()
+        self._refusals.stop()
         if self._settings.inbox.enabled:
             self._inbox.stop()
         self._placement.stop()

@@ -8,9 +8,6 @@ at start-up it names every durable file that may not be indexed, without walking
 import contextlib
 import errno
 import fcntl
-import hashlib
-import logging
-import mmap
 import os
 import secrets
 from collections.abc import Iterable, Iterator
@@ -18,20 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dicom_node.errors import BadDataset, NodeError, StorageFailed, StorageFull, StoreInUse
+from dicom_node.durable_file import sync_folder
+from dicom_node.errors import StorageFailed, StorageFull, StoreInUse
 from dicom_node.header import check_uid
-from dicom_node.part10 import MAXIMUM_HEAD_BYTES, FileHead, digest_offset, read_head
+from dicom_node.incoming import Incoming, cleaning_up, storage_error
+from dicom_node.stored_file import holds_same_data_set, sync_file, was_begun
 
 INCOMING: Final = "incoming"
 INSTANCES: Final = "instances"
 LOCK: Final = "receive.lock"
 
-_log = logging.getLogger(__name__)
-_COMPARE_BYTES: Final = 1 << 20
 STEP_BYTES: Final = 64 << 20
 """A file that is written while it arrives is synced, and room looked for, each time it grew so."""
 
-_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 _REMEMBERED_FOLDERS: Final = 10_000
 
 
@@ -50,69 +46,6 @@ class StoredInstance:
     size_bytes: int
     is_new: bool
     pending: str = ""
-
-
-class Incoming:
-    """One instance while it is being written.
-
-    Parameters
-    ----------
-    path : str
-        A new file in `incoming/`.
-    head : bytes
-        From `build_head` with a place holder for the digest.
-    """
-
-    def __init__(self, path: str, head: bytes | memoryview) -> None:
-        self.path = path
-        self._hash = hashlib.sha256()
-        self._digest_offset = digest_offset(head)
-        self.size_bytes = 0
-        self.is_published = False
-        self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        self._write_all(head)
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Append data set bytes."""
-        self._hash.update(data)
-        self._write_all(data)
-
-    def content(self) -> memoryview:
-        """Return what was written so far, head and data set, without reading it."""
-        # not closed by hand: an error keeps views of it alive, the last one frees it
-        return memoryview(mmap.mmap(self._fd, self.size_bytes, access=mmap.ACCESS_READ))
-
-    def sync(self, *, sync: bool) -> None:
-        """Make what was written so far durable."""
-        if sync:
-            os.fdatasync(self._fd)
-
-    def finish(self, *, sync: bool) -> str:
-        """Write the digest into the head, sync, close, and return the digest in hex."""
-        digest = self._hash.hexdigest()
-        os.pwrite(self._fd, digest.encode("ascii"), self._digest_offset)
-        self.sync(sync=sync)
-        self._close()
-        return digest
-
-    def discard(self) -> None:
-        """Remove what was written, unless it is in the store: then its name must stay."""
-        with contextlib.suppress(OSError):
-            self._close()
-        if not self.is_published:
-            with contextlib.suppress(OSError):
-                os.unlink(self.path)
-
-    def _write_all(self, data: bytes | memoryview) -> None:
-        view = memoryview(data)
-        self.size_bytes += len(view)
-        while view:
-            view = view[os.write(self._fd, view) :]
-
-    def _close(self) -> None:
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            os.close(fd)
 
 
 class InstanceStore:
@@ -154,9 +87,9 @@ class InstanceStore:
             make_data_folder(folder)
         self._owner = _lock_folder(data)
         if sync_writes:
-            _sync_folder(data)
+            sync_folder(data)
             with contextlib.suppress(PermissionError):  # whoever made the folder there synced it
-                _sync_folder(data.resolve().parent)
+                sync_folder(data.resolve().parent)
 
     def close(self) -> None:
         """Let go of the data folder."""
@@ -212,7 +145,7 @@ class InstanceStore:
             Nothing was kept.
         """
         incoming = self.begin(head)
-        with _cleaning_up(incoming):
+        with cleaning_up(incoming):
             for chunk in chunks:
                 incoming.write(chunk)
             return self.finish(
@@ -264,7 +197,7 @@ class InstanceStore:
         """Make a file durable that was begun, under its name; as `store`."""
         folder, name = _place_of(study_instance_uid, series_instance_uid, sop_instance_uid)
         self._check_folder(folder)
-        with _cleaning_up(incoming):
+        with cleaning_up(incoming):
             digest = incoming.finish(sync=self._sync_writes)
             target, version = self._publish(incoming, folder, name)
             self._sync_folders(folder)
@@ -304,7 +237,7 @@ class InstanceStore:
         """
         folder, name = _place_of(study_instance_uid, series_instance_uid, sop_instance_uid)
         incoming = self.begin(head)
-        with _cleaning_up(incoming):
+        with cleaning_up(incoming):
             incoming.write(dataset)
             digest = incoming.finish(sync=False)
             known_digest = digest if anew else None
@@ -333,7 +266,7 @@ class InstanceStore:
         folders = set()
         try:
             for path in paths:
-                _sync_file(self.data / path)
+                sync_file(self.data / path)
                 folders.add(os.path.dirname(path))
             for folder in folders:
                 self._sync_folders(folder)
@@ -395,7 +328,7 @@ class InstanceStore:
             os.link(incoming.path, target)
         except FileExistsError:
             is_same = holds_same_data_set(target, Path(incoming.path))
-            if known_digest is not None and (is_same or _was_begun(target, known_digest)):
+            if known_digest is not None and (is_same or was_begun(target, known_digest)):
                 os.replace(incoming.path, target)
                 return True
             return is_same
@@ -407,10 +340,10 @@ class InstanceStore:
         if not self._sync_writes:
             return
         try:
-            _sync_folder(self.data / folder)
+            sync_folder(self.data / folder)
             for child in (folder, os.path.dirname(folder)):
                 if child not in self._durable_folders:
-                    _sync_folder(self.data / os.path.dirname(child))
+                    sync_folder(self.data / os.path.dirname(child))
                     if len(self._durable_folders) >= _REMEMBERED_FOLDERS:
                         self._durable_folders.clear()
                     self._durable_folders.add(child)
@@ -420,18 +353,6 @@ class InstanceStore:
             raise
 
 
-@contextlib.contextmanager
-def _cleaning_up(incoming: Incoming) -> Iterator[None]:
-    """Remove a file from `incoming/` when what is done with it fails."""
-    try:
-        yield
-    except BaseException as exc:
-        incoming.discard()
-        if isinstance(exc, OSError):
-            raise storage_error(exc) from exc
-        raise
-
-
 def _place_of(
     study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
 ) -> tuple[str, str]:
@@ -439,16 +360,6 @@ def _place_of(
     study = check_uid(study_instance_uid, "Study Instance UID")
     series = check_uid(series_instance_uid, "Series Instance UID")
     return f"{INSTANCES}/{study}/{series}", check_uid(sop_instance_uid, "SOP Instance UID")
-
-
-def _was_begun(path: Path, digest: str) -> bool:
-    """Tell whether a file is what a power cut left of one with this digest."""
-    if not path.stat().st_size:
-        return True
-    try:
-        return read_file_head(path).digest == digest
-    except BadDataset:
-        return False
 
 
 def make_data_folder(folder: Path) -> Path:
@@ -468,75 +379,6 @@ def make_data_folder(folder: Path) -> Path:
     return folder
 
 
-def read_file_head(path: Path) -> FileHead:
-    """Read the head of one stored file.
-
-    Raises
-    ------
-    BadDataset
-        It is not a DICOM file.
-    OSError
-        It cannot be read.
-    """
-    with path.open("rb") as file:
-        return read_head(file.read(MAXIMUM_HEAD_BYTES))
-
-
-def is_intact(path: Path, digest: str) -> bool:
-    """Tell whether a stored file still has the data set it was stored with.
-
-    Parameters
-    ----------
-    path : Path
-    digest : str
-        SHA-256 of the data set in hex; '' only checks that the file has a readable head.
-
-    Returns
-    -------
-    bool
-    """
-    try:
-        with path.open("rb") as file:
-            file.seek(read_head(file.read(MAXIMUM_HEAD_BYTES)).dataset_offset)
-            return not digest or hashlib.file_digest(file, "sha256").hexdigest() == digest
-    except (OSError, BadDataset):
-        _log.exception("stored_file_unreadable")
-        return False
-
-
-def holds_same_data_set(first: Path, second: Path) -> bool:
-    """Compare the data sets of two files byte by byte; an unreadable one is never the same."""
-    try:
-        with first.open("rb") as a, second.open("rb") as b:
-            for file in (a, b):
-                file.seek(read_head(file.read(MAXIMUM_HEAD_BYTES)).dataset_offset)
-            while True:
-                left, right = a.read(_COMPARE_BYTES), b.read(_COMPARE_BYTES)
-                if left != right:
-                    return False
-                if not left:
-                    return True
-    except (OSError, BadDataset):
-        _log.exception("stored_file_unreadable")
-        return False
-
-
-def _sync_file(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fdatasync(fd)
-    finally:
-        os.close(fd)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def _lock_folder(data: Path) -> int:
     fd = os.open(data / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
@@ -545,10 +387,3 @@ def _lock_folder(data: Path) -> int:
         os.close(fd)
         raise StoreInUse(f"another Lifeboat already receives into {data}; stop it first") from exc
     return fd
-
-
-def storage_error(error: OSError) -> NodeError:
-    """Return our kind of error for what the file system said."""
-    if error.errno in _FULL:
-        return StorageFull("no disk space, not saved")
-    return StorageFailed("the disk refused the write, not saved")

@@ -8,16 +8,15 @@ wall clock and polls; each of these lets one peer lock out the others or slows e
 import contextlib
 import select
 import socket
-import socketserver
 import ssl
 import struct
 import time
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.timer import Timer
-from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
+from pynetdicom.transport import AssociationSocket
 
 HELLO_TIMEOUT_S: Final = 5.0
 """How long a peer may take for its first PDU, seconds."""
@@ -128,10 +127,11 @@ class GuardedSocket(AssociationSocket):
         OSError
             The peer closed, or took too long.
         """
-        missing = bytearray(size - len(self._received))
-        self._fill([memoryview(missing)])
-        self._received += missing
-        return self._received
+        if len(self._received) < size:
+            missing = bytearray(size - len(self._received))
+            self._fill([memoryview(missing)])
+            self._received += missing
+        return self._received[:size]
 
     def read_into(self, *targets: memoryview) -> None:
         """Fill buffers one after the other, straight from the network.
@@ -192,24 +192,6 @@ def _behind(views: list[memoryview], size: int) -> list[memoryview]:
         size -= len(views[0])
         views = views[1:]
     return [views[0][size:], *views[1:]] if size else views
-
-
-class GuardedServer(ThreadedAssociationServer):
-    """An association server with a real backlog, whose connections answer without delay."""
-
-    request_queue_size = 128
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept one connection."""
-        accepted, address = super().get_request()
-        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        send_at_once(accepted)
-        return accepted, address
-
-    def shutdown(self) -> None:
-        """Stop accepting; associations that run go on."""
-        socketserver.BaseServer.shutdown(self)
-        self.server_close()
 
 
 def use_monotonic_timers(association: Association) -> None:

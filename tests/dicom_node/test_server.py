@@ -15,7 +15,7 @@ from dicom_node.index import StudyQuery
 from dicom_node.quarantine import list_quarantine
 from dicom_node.server import DicomServer
 from dicom_node.settings import DicomSettings
-from dicom_node.storage import read_file_head
+from dicom_node.stored_file import read_file_head
 
 pytestmark = pytest.mark.peer
 

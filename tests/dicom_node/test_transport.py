@@ -19,9 +19,9 @@ from pynetdicom.timer import Timer
 from pynetdicom.transport import AssociationSocket, RequestHandler
 
 from dicom_node import fast_store
+from dicom_node.incoming import Incoming
 from dicom_node.server import DicomServer
 from dicom_node.settings import DicomSettings
-from dicom_node.storage import Incoming
 from dicom_node.transport import HELLO_TIMEOUT_S, PDU_TIMEOUT_S, MonotonicTimer
 
 CT_CLASS, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
