@@ -9,6 +9,7 @@ walker that knows every encoding.
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -198,6 +199,10 @@ def read_header(dataset: bytes | memoryview, transfer_syntax_uid: str) -> Header
                 break
             offset = reached
     return finish_header(encoded, found, offset)
+
+
+ReadHeader = Callable[[bytes | memoryview, str], Header]
+"""Reads a header as `read_header` does, or better."""
 
 
 def take_plain_elements(data: memoryview, found: dict[int, bytes], offset: int) -> int:

@@ -4,6 +4,7 @@ A patient is a set of columns of the study, not a table: a patient ID without it
 identity, and joining two people by it would show one under the other's name.
 """
 
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -322,6 +323,7 @@ def _study_record(row: sa.RowMapping) -> StudyRecord:
 
 def _decimals(text: str) -> tuple[float, ...] | None:
     try:
-        return tuple(float(part) for part in text.split("\\")) if text else None
+        numbers = tuple(float(part) for part in text.split("\\")) if text else None
     except ValueError:
         return None
+    return numbers if numbers and all(map(math.isfinite, numbers)) else None

@@ -7,7 +7,7 @@ from typing import Final
 
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.errors import IdentityMismatch, NodeError, UnsafeUid
-from dicom_node.header import Header, check_uid, is_valid_uid, read_header
+from dicom_node.header import Header, ReadHeader, check_uid, is_valid_uid, read_header
 from dicom_node.index_queue import IndexQueue
 from dicom_node.index_writer import IndexedInstance
 from dicom_node.part10 import build_head
@@ -44,6 +44,8 @@ class Ingest:
     index_queue : IndexQueue
         Receives what is durable.
     clock : Clock
+    read : ReadHeader
+        Reads what arrives, e.g. `HeaderReader.read`.
     """
 
     def __init__(
@@ -52,11 +54,13 @@ class Ingest:
         quarantine: Quarantine,
         index_queue: IndexQueue,
         clock: Clock = utc_now,
+        read: ReadHeader = read_header,
     ) -> None:
         self._store = store
         self._quarantine = quarantine
         self._index_queue = index_queue
         self._clock = clock
+        self._read_header = read
 
     def accept(
         self, dataset: bytes | memoryview, transfer_syntax_uid: str, origin: Origin
@@ -84,7 +88,7 @@ class Ingest:
             Nothing was kept; the sender must keep its copy.
         """
         try:
-            header = read_header(dataset, transfer_syntax_uid)
+            header = self._read_header(dataset, transfer_syntax_uid)
             _check_identity(header, origin)
         except NodeError as error:
             self.refuse(dataset, transfer_syntax_uid, origin, error)

@@ -12,6 +12,7 @@ import sqlalchemy.exc
 
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.errors import BadSettings, StorageFailed
+from dicom_node.header_reader import HeaderReader
 from dicom_node.inbox import FOLDER as INBOX
 from dicom_node.inbox import Inbox
 from dicom_node.index import FILE as INDEX_FILE
@@ -52,7 +53,8 @@ class Receiver:
         self.index = open_index(data / INDEX_FILE, clock)
         self._index_queue = IndexQueue(self.index.add, self.store.forget, self._give_up)
         quarantine = Quarantine(data / QUARANTINE)
-        self.ingest = Ingest(self.store, quarantine, self._index_queue, clock)
+        self._headers = HeaderReader()
+        self.ingest = Ingest(self.store, quarantine, self._index_queue, clock, self._headers.read)
         self._server = DicomServer(
             settings.dicom,
             self.ingest,
@@ -79,7 +81,7 @@ class Receiver:
         BadSettings
             The DICOM port cannot be listened on.
         """
-        pending = adopt_pending(self.store)
+        pending = adopt_pending(self.store, self._headers.read)
         self._index_queue.start()
         for entry, name in pending:
             self._index_queue.put(entry, name)
@@ -101,6 +103,7 @@ class Receiver:
             self._inbox.stop()
         self._index_queue.stop()  # before the rebuild: it may wait for what is queued
         self._rebuild.join()
+        self._headers.close()
         self.index.close()
         self.store.close()
 
@@ -118,7 +121,7 @@ class Receiver:
         known = reader.paths()
         reader.close()
         try:
-            for entry in scan_store(self.store, known):
+            for entry in scan_store(self.store, known, read=self._headers.read):
                 if self._stopping.is_set():
                     return
                 self._index_queue.put(entry, "")
@@ -178,9 +181,10 @@ def reindex(settings: Settings, progress: Progress) -> int:
     fresh = path.with_name(path.name + ".new")
     _remove(fresh)
     index = Index(fresh)
+    headers = HeaderReader()
     total, batch = 0, []
     try:
-        for entry in scan_store(store, progress=progress):
+        for entry in scan_store(store, progress=progress, read=headers.read):
             batch.append(entry)
             if len(batch) >= _REBUILD_BATCH:
                 total, batch = total + _add(index, batch), []
@@ -189,6 +193,7 @@ def reindex(settings: Settings, progress: Progress) -> int:
     except sqlalchemy.exc.OperationalError as exc:
         raise StorageFailed("the new index cannot be written; is the disk full?") from exc
     finally:
+        headers.close()
         index.close()
     _remove(path)
     fresh.rename(path)
