@@ -23,6 +23,7 @@ from dicom_node.ingest import Ingest
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import Quarantine
 from dicom_node.reconcile import Progress, adopt_pending, scan_store
+from dicom_node.scrub import Scrub
 from dicom_node.server import DicomServer
 from dicom_node.settings import Settings
 from dicom_node.storage import INCOMING, InstanceStore
@@ -69,6 +70,7 @@ class Receiver:
             settle_s=settings.inbox.settle_s,
             incomplete_wait_s=settings.inbox.incomplete_wait_s,
         )
+        self._scrub = Scrub(data, self.index, settings.scrub, clock)
         self._rebuild = threading.Thread(target=self._rebuild_index, name="rebuild", daemon=True)
         self._stopping = threading.Event()
         self.has_failed = False
@@ -93,6 +95,8 @@ class Receiver:
         if self._settings.inbox.enabled:
             self._inbox.start()
         self._rebuild.start()
+        if self._settings.scrub.enabled:
+            self._scrub.start()
         return port
 
     def stop(self) -> None:
@@ -103,6 +107,7 @@ class Receiver:
             self._inbox.stop()
         self._index_queue.stop()  # before the rebuild: it may wait for what is queued
         self._rebuild.join()
+        self._scrub.stop()
         self._headers.close()
         self.index.close()
         self.store.close()
