@@ -269,6 +269,27 @@ def reindex(config: Path | None, data: Path | None, overrides: tuple[str, ...]) 
 
 @cli.command()
 @settings_options
+def scrub(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> None:
+    """Read every stored file once and compare it with its digest; exit 1 when one is damaged.
+
+    \b
+    Example: lifeboat scrub --data /srv/lifeboat
+    Nothing is changed; the node may be running. It does the same slowly, all the time.
+    """
+    settings = _settings(config, data, overrides)
+    from dicom_node.report import progress_of
+    from dicom_node.scrub import find_damaged
+
+    with progress_of("Reading stored files") as progress:
+        damaged = list(find_damaged(settings.node.data, progress))
+    for path in damaged:
+        click.echo(f"damaged: {path}")
+    click.echo(f"{len(damaged)} damaged files" if damaged else "every stored file is sound")
+    sys.exit(EXIT_FAILED if damaged else 0)
+
+
+@cli.command()
+@settings_options
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--to", "to", required=True, metavar="HOST:PORT", help="Where to send.")
 @click.option("--aet", required=True, help="AE title of the receiver.")

@@ -21,6 +21,7 @@ from dicom_node.pacs import Pacs
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import count_quarantine
 from dicom_node.refusals import read_refusals
+from dicom_node.scrub import read_state
 from dicom_node.settings import PacsSettings, Settings
 from dicom_node.storage import INCOMING, make_data_folder
 from dicom_node.unknown_switch import UnknownSwitch
@@ -105,6 +106,7 @@ def node_status(settings: Settings) -> dict[str, Any]:
         ),
         "is_serving": _serves(settings),
         **counts,
+        "scrubbed_at": read_state(data).last_pass_at or "not yet",
         "not_indexed": _waiting_for_index(data / INCOMING),
         "quarantined": count_quarantine(data / QUARANTINE),
         "free_bytes": _free_bytes(data),

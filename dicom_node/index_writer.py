@@ -86,6 +86,10 @@ _ABSENT: Final = {
 """What a column holds where an instance has no such element."""
 
 
+class OutdatedIndex(sa.exc.DatabaseError):
+    """The index has the tables of another version of Lifeboat; it is built anew from the files."""
+
+
 class Index:
     """The writing side; exactly one in one process.
 
@@ -97,7 +101,7 @@ class Index:
     Raises
     ------
     sqlalchemy.exc.DatabaseError
-        The file is damaged; it may be deleted and rebuilt.
+        The file is damaged, or (OutdatedIndex) of another version; it may be deleted and rebuilt.
     """
 
     def __init__(self, path: Path) -> None:
@@ -141,6 +145,31 @@ class Index:
         with self._engine.begin() as connection:
             connection.execute(statement)
 
+    def mark_damaged(self, path: str, when: str) -> None:
+        """Remember that a stored file is damaged, so that it is never shown without saying so.
+
+        Parameters
+        ----------
+        path : str
+            Relative to the data folder.
+        when : str
+            ISO 8601 in UTC; '' for a file that turned out to be sound.
+        """
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(instances).where(instances.c.path == path).values(damaged_at=when)
+            )
+            of_path = sa.select(instances.c.study_instance_uid).where(instances.c.path == path)
+            damaged = sa.and_(
+                instances.c.study_instance_uid == studies.c.study_instance_uid,
+                instances.c.damaged_at != "",
+            )
+            connection.execute(
+                sa.update(studies)
+                .where(studies.c.study_instance_uid.in_(of_path))
+                .values(number_of_damaged_instances=_of(sa.func.count(), instances, damaged))
+            )
+
     def add_commitment_reports(self, reports: Iterable[CommitmentReport]) -> None:
         """Enter answers of a PACS to storage commitment."""
         rows = [
@@ -153,11 +182,16 @@ class Index:
 
 
 def _check(engine: sa.Engine) -> None:
-    """Raise DatabaseError when the file is damaged."""
+    """Raise DatabaseError when the file is damaged or of another version."""
     with engine.connect() as connection:
         result = connection.scalar(sa.text("PRAGMA quick_check(1)"))
     if result != "ok":
         raise sa.exc.DatabaseError("PRAGMA quick_check", None, Exception("damaged"))
+    if sa.inspect(engine).has_table(about.name):
+        statement = sa.select(about.c.value).where(about.c.key == "schema")
+        with engine.connect() as connection:
+            if connection.scalar(statement) not in (SCHEMA_VERSION, None):
+                raise OutdatedIndex("schema", None, Exception("of another version"))
 
 
 def _add_studies(connection: sa.Connection, batch: Sequence[IndexedInstance]) -> None:

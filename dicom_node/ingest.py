@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.errors import IdentityMismatch, NodeError, UnsafeUid
 from dicom_node.filing import file_under, index_entry
-from dicom_node.header import UID_LENGTH, Header, check_uid, is_valid_uid, read_header
+from dicom_node.header import (
+    UID_LENGTH,
+    Header,
+    ReadHeader,
+    check_uid,
+    is_valid_uid,
+    read_header,
+)
 from dicom_node.incoming import storage_error
 from dicom_node.index_queue import IndexQueue
 from dicom_node.journal import JournalUnavailable
@@ -43,6 +50,8 @@ class Ingest:
     index_queue : IndexQueue
         Receives what has its file.
     clock : Clock
+    read : ReadHeader
+        Reads what arrives, e.g. `HeaderReader.read`.
     placement : Placement, optional
         Makes instances durable sooner than their files are; None = each waits for its own file.
     """
@@ -53,6 +62,7 @@ class Ingest:
         quarantine: Quarantine,
         index_queue: IndexQueue,
         clock: Clock = utc_now,
+        read: ReadHeader = read_header,
         placement: Placement | None = None,
     ) -> None:
         self._store = store
@@ -60,6 +70,7 @@ class Ingest:
         self._quarantine = quarantine
         self._index_queue = index_queue
         self._clock = clock
+        self._read_header = read
 
     def accept(
         self, dataset: bytes | memoryview, transfer_syntax_uid: str, origin: Origin
@@ -100,7 +111,7 @@ class Ingest:
             The bytes are in quarantine with the reason.
         """
         try:
-            header = read_header(dataset, transfer_syntax_uid)
+            header = self._read_header(dataset, transfer_syntax_uid)
             _check_identity(header, origin)
         except NodeError as error:
             self.refuse(dataset, transfer_syntax_uid, origin, error)

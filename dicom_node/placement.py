@@ -9,7 +9,7 @@ from typing import Final
 
 from dicom_node.errors import NodeError, StorageFailed
 from dicom_node.filing import file_under, index_entry
-from dicom_node.header import Header, read_header
+from dicom_node.header import Header, ReadHeader
 from dicom_node.incoming import storage_error
 from dicom_node.index_queue import IndexQueue
 from dicom_node.journal import Journal, Record
@@ -54,6 +54,8 @@ class Placement:
     store : InstanceStore
     index_queue : IndexQueue
         Receives what has its file.
+    read : ReadHeader
+        Reads again what an earlier process left, e.g. `HeaderReader.read`.
     on_trouble : callable
         Called with an error when files cannot be written or synced.
     """
@@ -63,11 +65,13 @@ class Placement:
         journal: Journal,
         store: InstanceStore,
         index_queue: IndexQueue,
+        read: ReadHeader,
         on_trouble: Callable[[NodeError], None] = lambda error: None,
     ) -> None:
         self._journal = journal
         self._store = store
         self._index_queue = index_queue
+        self._read = read
         self._on_trouble = on_trouble
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._placed: list[tuple[Record, str]] = []
@@ -201,7 +205,7 @@ class Placement:
         for record in records:
             content = self._journal.read(record, self._buffer)
             head = read_head(bytes(content[:MAXIMUM_HEAD_BYTES]))
-            header = read_header(content[head.dataset_offset :], head.transfer_syntax_uid)
+            header = self._read(content[head.dataset_offset :], head.transfer_syntax_uid)
             arrived = Arrived(
                 header, head.transfer_syntax_uid, head.received_at, head.source_ae_title
             )

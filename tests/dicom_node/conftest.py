@@ -11,6 +11,7 @@ from pydicom.dataset import FileDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
+from dicom_node.header_reader import HeaderReader
 from dicom_node.index import IndexReader
 from dicom_node.index_queue import IndexQueue
 from dicom_node.index_writer import Index
@@ -40,11 +41,13 @@ class Room:
         self.queue = IndexQueue(self.index.add, self.store.forget)
         self.queue.start()
         self.quarantine = Quarantine(data / "quarantine")
+        self.headers = HeaderReader()
         self.ingest = Ingest(
             self.store,
             self.quarantine,
             self.queue,
             lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+            self.headers.read,
         )
         self.reader = IndexReader(data / "index.sqlite")
 
@@ -59,6 +62,7 @@ class Room:
     def close(self) -> None:
         if self.queue._thread.is_alive():
             self.queue.stop()
+        self.headers.close()
         self.reader.close()
         self.index.close()
         self.store.close()
