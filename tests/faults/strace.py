@@ -1,0 +1,109 @@
+"""strace on a running node: which system calls it makes, and faults put into them."""
+
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.conftest import require_program
+
+SYNCS: Final = ("fsync", "fdatasync", "sync_file_range", "msync", "syncfs")
+WRITES: Final = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
+NAMES: Final = ("link", "linkat", "rename", "renameat", "renameat2")
+CHANGES: Final = (
+    *SYNCS,
+    *WRITES,
+    *NAMES,
+    *("unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "ftruncate", "truncate", "fallocate"),
+    *("copy_file_range", "sendfile", "symlink", "symlinkat"),
+)
+"""Every call by which a program changes what a disk holds, short of opening a new file."""
+
+_CALL: Final = re.compile(r"^(\d+) +(\w+)\(")
+
+
+class Strace:
+    """strace attached to some threads of a process.
+
+    Parameters
+    ----------
+    threads : iterable of int
+    log : Path
+        Where the calls are listed.
+    calls : sequence of str
+        Those to list, and to put a fault into.
+    fault : str
+        What to inject, as `-e inject` takes it, e.g. `error=EIO`; '' only lists.
+    follow : bool
+        Take in threads that begin later.
+    """
+
+    def __init__(
+        self,
+        threads: Iterable[int],
+        log: Path,
+        calls: Sequence[str],
+        fault: str = "",
+        *,
+        follow: bool = False,
+    ) -> None:
+        self._threads = list(threads)
+        self._log = log
+        names = ",".join(calls)
+        self._command = [require_program("strace"), "-q", "-o", str(log), "-e", f"trace={names}"]
+        self._command += ["-e", f"inject={names}:{fault}"] if fault else []
+        self._command += ["-f"] if follow else []
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Strace":
+        attach = [option for thread in self._threads for option in ("-p", str(thread))]
+        self._process = subprocess.Popen(
+            [*self._command, *attach], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        deadline = time.monotonic() + 20
+        while not all(map(_is_traced, self._threads)):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__()
+                raise RuntimeError(f"strace cannot attach: {self._errors()}")
+            time.sleep(0.005)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)  # it lets go of the threads before it ends
+        self._process.wait(30)
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+
+    def _errors(self) -> str:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        return "" if self._process.stderr.closed else self._process.stderr.read().decode()
+
+    def seen(self) -> Counter[tuple[int, str]]:
+        """Count the calls by the place of their thread among those given, and by name."""
+        places = {str(thread): place for place, thread in enumerate(self._threads)}
+        calls = map(_CALL.match, self._log.read_text(errors="replace").splitlines())
+        return Counter((places[call[1]], call[2]) for call in calls if call and call[1] in places)
+
+
+def known_calls(names: Iterable[str]) -> list[str]:
+    """Return those that strace knows on this machine; some exist on some processors only."""
+    known = []
+    for name in names:
+        command = [require_program("strace"), "-o", "/dev/null", "-e", f"trace={name}", "true"]
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            known.append(name)
+    return known
+
+
+def _is_traced(thread: int) -> bool:
+    try:
+        status = Path(f"/proc/{thread}/status").read_text()
+    except OSError:
+        return False
+    return "TracerPid:\t0\n" not in status

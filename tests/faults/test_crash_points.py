@@ -1,0 +1,141 @@
+"""SIGKILL at each system call by which an instance becomes durable, one after the other."""
+
+import contextlib
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.faults.instances import make_instances
+from tests.faults.ledger import Ledger, audit, indexed_digests
+from tests.faults.node import FaultyNode
+from tests.faults.sender import Gone, Scu
+from tests.faults.strace import CHANGES, Strace, known_calls
+
+SEED = 20260102
+INSTANCES = 3
+QUIET_S = 0.4
+
+Point = tuple[int, str, int]
+"""Place of the thread, system call, and which call of that thread it is."""
+
+
+class CommitPath:
+    """Sends a few instances of a new series under strace, as often as there are points.
+
+    The threads are told apart by their age: those of the process, then those of the association.
+    """
+
+    def __init__(self, node: FaultyNode, folder: Path) -> None:
+        self._node = node
+        self._log = folder / "strace.log"
+        self._calls = known_calls(CHANGES)
+        self.ledger = Ledger()
+        self.reached: Counter[str] = Counter()
+
+    def discover(self) -> Counter[tuple[int, str]]:
+        """Return how often each thread makes each call for these instances."""
+        with self._association() as scu:
+            threads = self._node.threads()
+            with Strace(threads, self._log, self._calls) as strace:
+                self._send(scu)
+            return strace.seen()
+
+    def crash(self, point: Point) -> bool:
+        """Kill the node at one point, and start it again; False when it was not reached."""
+        place, call, number = point
+        with self._association() as scu:
+            threads = self._node.threads()[place : place + 1]
+            if threads:
+                with Strace(threads, self._log, [call], f"signal=KILL:when={number}"):
+                    self._send(scu)
+        if not self._is_dead():
+            return False
+        self.reached[call] += 1
+        self._node.start_and_echo()
+        return True
+
+    @contextlib.contextmanager
+    def _association(self):
+        with Scu(self._node.dicom_port) as scu:
+            self._store(scu, 1)  # whatever is made once, is made
+            self._wait_for_quiet()
+            yield scu
+
+    def _send(self, scu: Scu) -> None:
+        self._store(scu, INSTANCES)
+        self._wait_for_quiet()
+
+    def _store(self, scu: Scu, count: int) -> None:
+        for instance in make_instances(count, edge_px=32):
+            try:
+                self.ledger.answered(instance, scu.store(instance))
+            except Gone:
+                self.ledger.broke(instance)
+                return
+
+    def _wait_for_quiet(self) -> None:
+        """Wait until all is entered and nothing more changes, or the node is dead."""
+        quiet_since, before = time.monotonic(), (-1, -1)
+        deadline = quiet_since + 20
+        while time.monotonic() < min(quiet_since + QUIET_S, deadline):
+            if self._node.receiver.poll() is not None:
+                return
+            now = self._state()
+            if now != before:
+                quiet_since, before = time.monotonic(), now
+            time.sleep(0.05)
+
+    def _state(self) -> tuple[int, int]:
+        data = self._node.data
+        with contextlib.suppress(OSError):
+            sizes = [entry.stat().st_size for entry in data.iterdir() if entry.is_file()]
+            return sum(sizes), sum(1 for _ in data.rglob("*"))
+        return (0, 0)
+
+    def _is_dead(self) -> bool:
+        return self._node.receiver.poll() is not None and self._node.is_dead()
+
+
+def sample(seen: Counter[tuple[int, str]], count: int) -> list[Point]:
+    """Choose points: one of each kind before a second of any."""
+    chance = random.Random(SEED)
+    kinds = {
+        kind: chance.sample([(*kind, number) for number in range(1, times + 1)], times)
+        for kind, times in sorted(seen.items())
+    }
+    chosen: list[Point] = []
+    while len(chosen) < count and any(kinds.values()):
+        for points in kinds.values():
+            chosen += [points.pop()] if points else []
+    return chosen[:count] if count >= len(seen) else chance.sample(chosen, count)
+
+
+def test_every_crash_point_of_the_commit_path_is_safe(make_faulty_node, tmp_path, size, figure):
+    node = make_faulty_node().start("receive")
+    path = CommitPath(node, tmp_path)
+    seen = path.discover()
+    assert any(call in ("fsync", "fdatasync") for _, call in seen), seen
+    if size(0, 1):
+        tried = 0
+        for place, call in sorted(seen):
+            number = 1
+            while path.crash((place, call, number)):
+                number, tried = number + 1, tried + 1
+    else:
+        points = sample(seen, 14)
+        tried = sum(path.crash(point) for point in points)
+        assert tried >= len(points) / 2, path.reached
+    found = audit(node.data, path.ledger.acknowledged)
+    total = len(path.ledger.acknowledged)
+    kinds = ", ".join(f"{name} {count}" for name, count in sorted(path.reached.items()))
+    figure(f"P3 killed at {tried} system calls ({kinds})", f"{len(found.lost)} of {total}", "0 lost")
+    figure("P3 half files after a kill at a system call", len(found.torn), 0)
+    assert found.lost == []
+    assert found.torn == []
+    assert set(path.ledger.acknowledged) <= set(indexed_digests(node.data))
+    assert path.ledger.refused == []
+    if list((node.data).glob("*damaged*")):
+        pytest.fail("the index was set aside: a kill damaged it")
