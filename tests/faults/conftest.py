@@ -8,8 +8,9 @@ import pytest
 
 from tests.faults.figures import figure
 from tests.faults.node import FaultyNode
+from tests.faults.volumes import mounts
 
-__all__ = ["figure"]
+__all__ = ["figure", "mounts"]
 
 IS_FULL = os.environ.get("LIFEBOAT_FAULTS", "quick") == "full"
 FULL_TIMEOUT_S = 5400

@@ -4,7 +4,6 @@ import re
 import signal
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -84,11 +83,10 @@ class Strace:
         assert self._process.stderr is not None
         return "" if self._process.stderr.closed else self._process.stderr.read().decode()
 
-    def seen(self) -> Counter[tuple[int, str]]:
-        """Count the calls by the place of their thread among those given, and by name."""
-        places = {str(thread): place for place, thread in enumerate(self._threads)}
+    def seen(self) -> list[tuple[str, str]]:
+        """List the calls as (thread, name), in their order."""
         calls = map(_CALL.match, self._log.read_text(errors="replace").splitlines())
-        return Counter((places[call[1]], call[2]) for call in calls if call and call[1] in places)
+        return [(call[1], call[2]) for call in calls if call]
 
 
 def known_calls(names: Iterable[str]) -> list[str]:

@@ -4,6 +4,7 @@ import contextlib
 import random
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,16 @@ INSTANCES = 3
 QUIET_S = 0.4
 
 Point = tuple[int, str, int]
-"""Place of the thread, system call, and which call of that thread it is."""
+"""Thread, system call, and which call of that thread it is.
+
+Threads are told apart by their age: those of the process count from 0, those of the association
+from `OF_ASSOCIATION`.
+"""
+OF_ASSOCIATION = 100
 
 
 class CommitPath:
-    """Sends a few instances of a new series under strace, as often as there are points.
-
-    The threads are told apart by their age: those of the process, then those of the association.
-    """
+    """Sends a few instances of a new series under strace, as often as there are points."""
 
     def __init__(self, node: FaultyNode, folder: Path) -> None:
         self._node = node
@@ -37,19 +40,19 @@ class CommitPath:
 
     def discover(self) -> Counter[tuple[int, str]]:
         """Return how often each thread makes each call for these instances."""
-        with self._association() as scu:
-            threads = self._node.threads()
-            with Strace(threads, self._log, self._calls) as strace:
+        with self._association() as (scu, threads):
+            with Strace(threads.values(), self._log, self._calls) as strace:
                 self._send(scu)
-            return strace.seen()
+            places = {str(thread): place for place, thread in threads.items()}
+            return Counter((places[thread], call) for thread, call in strace.seen())
 
     def crash(self, point: Point) -> bool:
         """Kill the node at one point, and start it again; False when it was not reached."""
         place, call, number = point
-        with self._association() as scu:
-            threads = self._node.threads()[place : place + 1]
-            if threads:
-                with Strace(threads, self._log, [call], f"signal=KILL:when={number}"):
+        with self._association() as (scu, threads):
+            if place in threads:
+                fault = f"signal=KILL:when={number}"
+                with Strace([threads[place]], self._log, [call], fault):
                     self._send(scu)
         if not self._is_dead():
             return False
@@ -58,11 +61,16 @@ class CommitPath:
         return True
 
     @contextlib.contextmanager
-    def _association(self):
+    def _association(self) -> Iterator[tuple[Scu, dict[int, int]]]:
+        """Associate; give the threads by their place."""
+        self._wait_for_quiet()
+        older = self._node.threads()
         with Scu(self._node.dicom_port) as scu:
             self._store(scu, 1)  # whatever is made once, is made
             self._wait_for_quiet()
-            yield scu
+            threads = self._node.threads()
+            newer = [thread for thread in threads if thread not in older]
+            yield scu, dict(enumerate(older)) | dict(enumerate(newer, OF_ASSOCIATION))
 
     def _send(self, scu: Scu) -> None:
         self._store(scu, INSTANCES)
@@ -78,7 +86,7 @@ class CommitPath:
 
     def _wait_for_quiet(self) -> None:
         """Wait until all is entered and nothing more changes, or the node is dead."""
-        quiet_since, before = time.monotonic(), (-1, -1)
+        quiet_since, before = time.monotonic(), self._state()
         deadline = quiet_since + 20
         while time.monotonic() < min(quiet_since + QUIET_S, deadline):
             if self._node.receiver.poll() is not None:
@@ -88,12 +96,12 @@ class CommitPath:
                 quiet_since, before = time.monotonic(), now
             time.sleep(0.05)
 
-    def _state(self) -> tuple[int, int]:
+    def _state(self) -> object:
         data = self._node.data
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # files come and go while they are counted
             sizes = [entry.stat().st_size for entry in data.iterdir() if entry.is_file()]
-            return sum(sizes), sum(1 for _ in data.rglob("*"))
-        return (0, 0)
+            return sizes, sum(1 for _ in data.rglob("*")), self._node.threads()
+        return None
 
     def _is_dead(self) -> bool:
         return self._node.receiver.poll() is not None and self._node.is_dead()
