@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from dicom_node.part10 import build_head
+
 CT_IMAGE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
 
@@ -47,6 +49,19 @@ def make_instance(
 def make_instances(count: int, *, edge_px: int = 64) -> list[Instance]:
     """Make one series."""
     return [instance for _, instance in zip(range(count), series(edge_px), strict=False)]
+
+
+def as_file(instance: Instance) -> bytes:
+    """Write an instance as the file the node keeps of it."""
+    head = build_head(
+        CT_IMAGE_STORAGE,
+        instance.sop_instance_uid,
+        EXPLICIT_VR_LITTLE_ENDIAN,
+        source_ae_title="SCANNER",
+        received_at="2026-01-02T03:04:05.000000+00:00",
+        digest=instance.digest,
+    )
+    return head + instance.dataset
 
 
 def series(*edges_px: int, length: int = 0) -> Iterator[Instance]:

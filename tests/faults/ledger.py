@@ -1,5 +1,6 @@
 """What the senders were told, and whether the node kept it."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -129,22 +130,19 @@ def audit(data: Path, acknowledged: Mapping[str, str], timeout_s: float = 20.0) 
     It may take a moment to enter what it took over; what is missing at the end of it is lost.
     """
     deadline = time.monotonic() + timeout_s
-    while missing := set(acknowledged) - set(indexed_digests(data)) - {""}:
-        if time.monotonic() > deadline:
-            break
+    while not set(acknowledged) <= set(indexed_digests(data)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    rows, files, torn = indexed_digests(data), stored_digests(data), []
-    while torn := [uid for uid, digests in files.items() if "" in digests]:
-        if time.monotonic() > deadline:
-            break
+    while True:
+        rows, files = indexed_digests(data), stored_digests(data)
+        torn = [uid for uid, digests in files.items() if "" in digests]
+        lost = [
+            uid
+            for uid, digest in acknowledged.items()
+            if digest not in files.get(uid, ()) or digest not in rows.get(uid, ())
+        ]
+        if not (lost or torn) or time.monotonic() > deadline:
+            return Findings(lost, torn)
         time.sleep(0.05)
-        files = stored_digests(data)
-    lost = [
-        uid
-        for uid, digest in acknowledged.items()
-        if digest not in files.get(uid, ()) or digest not in rows.get(uid, ())
-    ]
-    return Findings(sorted({*lost, *missing}), torn)
 
 
 def indexed_digests(data: Path) -> dict[str, set[str]]:
@@ -172,8 +170,6 @@ def stored_digests(data: Path) -> dict[str, set[str]]:
 
 def whole_digest(path: Path) -> str:
     """Return the digest of a file's data set, '' where it is not the one its head tells."""
-    import hashlib
-
     content = path.read_bytes()
     try:
         head = read_head(content[:MAXIMUM_HEAD_BYTES])

@@ -139,7 +139,9 @@ def test_every_crash_point_of_the_commit_path_is_safe(make_faulty_node, tmp_path
     found = audit(node.data, path.ledger.acknowledged)
     total = len(path.ledger.acknowledged)
     kinds = ", ".join(f"{name} {count}" for name, count in sorted(path.reached.items()))
-    figure(f"P3 killed at {tried} system calls ({kinds})", f"{len(found.lost)} of {total}", "0 lost")
+    figure(
+        f"P3 killed at {tried} system calls ({kinds})", f"{len(found.lost)} of {total}", "0 lost"
+    )
     figure("P3 half files after a kill at a system call", len(found.torn), 0)
     assert found.lost == []
     assert found.torn == []

@@ -52,7 +52,7 @@ class Mounts:
             with contextlib.suppress(OSError):
                 run("umount", "--lazy", target)
 
-    def memory(self, *, size_bytes: int, inodes: int = 0) -> Path:
+    def memory(self, *, size_bytes: int, inodes: int) -> Path:
         """Make a file system in memory."""
         return self.mount("-t", "tmpfs", "-o", f"size={size_bytes},nr_inodes={inodes}", "lifeboat")
 
@@ -126,7 +126,7 @@ def _why_not(folder: Path) -> str:
         return "only root may"
     probe = Mounts(folder)
     try:
-        probe.unmount(probe.memory(size_bytes=1 << 20))
+        probe.unmount(probe.memory(size_bytes=1 << 20, inodes=10))
     except OSError as exc:
         return str(exc)
     (folder / "mount1").rmdir()
