@@ -58,7 +58,7 @@ def as_file(instance: Instance) -> bytes:
         instance.sop_instance_uid,
         EXPLICIT_VR_LITTLE_ENDIAN,
         source_ae_title="SCANNER",
-        received_at="2026-01-02T03:04:05.000000+00:00",
+        received_at="2026-01-02T03:04:05.000+00:00",
         digest=instance.digest,
     )
     return head + instance.dataset
@@ -87,7 +87,9 @@ def series(*edges_px: int, length: int = 0) -> Iterator[Instance]:
         )
 
 
-def head_elements(study: str, series_uid: str, sop: str, number: int, edge_px: int) -> bytes:
+def head_elements(
+    study: str, series_uid: str, sop: str, number: int, edge_px: int, frames: int = 0
+) -> bytes:
     """Encode everything of a CT instance but its pixels."""
     return b"".join(
         (
@@ -106,6 +108,7 @@ def head_elements(study: str, series_uid: str, sop: str, number: int, edge_px: i
             element(0x0020, 0x0013, "IS", str(number)),
             element(0x0028, 0x0002, "US", 1),
             element(0x0028, 0x0004, "CS", "MONOCHROME2"),
+            element(0x0028, 0x0008, "IS", str(frames)) if frames else b"",
             element(0x0028, 0x0010, "US", edge_px),
             element(0x0028, 0x0011, "US", edge_px),
             element(0x0028, 0x0100, "US", 16),

@@ -118,7 +118,7 @@ class Senders:
 
 @dataclass(frozen=True)
 class Findings:
-    """Acknowledged instances that are not whole in store and index, and files that are not whole."""
+    """Acknowledged instances not whole in store and index, and visible files not whole."""
 
     lost: list[str]
     torn: list[str]

@@ -1,4 +1,4 @@
-"""The node as a patient: in a chosen folder, with a chosen environment, killed and started again."""
+"""The node as a patient: in a chosen folder and environment, killed and started again."""
 
 import contextlib
 import os

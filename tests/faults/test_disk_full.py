@@ -81,7 +81,7 @@ def look(node: FaultyNode) -> None:
 def test_without_a_reserve_the_disk_itself_says_no_and_that_is_told(
     make_faulty_node, mounts, figure
 ):
-    """ENOSPC in the middle of a write: the reserve was set to nothing, or others filled the disk."""
+    """ENOSPC in the middle of a write: others filled the disk faster than the reserve notices."""
     disk = mounts.memory(**NO_BYTES)
     settings = ("storage.reserve_bytes=0", "storage.reserve_inodes=0")
     node = make_faulty_node(*settings, data=disk / "data").start("receive")
