@@ -78,6 +78,11 @@ class FaultyNode(Node):
                 return int(line.split()[1]) * 1024
         raise LookupError(kind)
 
+    def cpu_s(self) -> float:
+        """Return the processor time the receiving process used so far, seconds."""
+        words = Path(f"/proc/{self.receiver.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
     def threads(self) -> list[int]:
         """Return the thread ids of the receiving process, oldest first."""
         return sorted(map(int, os.listdir(f"/proc/{self.receiver.pid}/task")))
