@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -52,14 +53,29 @@ class FaultyNode(Node):
             self.processes["receive"] = subprocess.Popen(
                 self.command("receive"), stdout=log, stderr=log
             )
-        wait_until(self.answers_echo, what="a C-ECHO is answered")
+        wait_until(self._is_ready, what="a C-ECHO is answered")
         return time.monotonic() - begin
 
+    def start_halted(self) -> None:
+        """Start receiving, but halt before the first step; `proceed` lets it go on."""
+        halted = ["sh", "-c", 'kill -STOP $$; exec "$@"', "sh", *self.command("receive")]
+        with self.log.open("ab") as log:
+            self.processes["receive"] = subprocess.Popen(halted, stdout=log, stderr=log)
+        state = Path(f"/proc/{self.receiver.pid}/stat")
+        wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T")
+
+    def proceed(self) -> None:
+        """Let a halted process go on."""
+        self.receiver.send_signal(signal.SIGCONT)
+
     def answers_echo(self) -> bool:
-        assert self.receiver.poll() is None, self.log.read_text()
         with contextlib.suppress(OSError), Scu(self.dicom_port, timeout_s=5) as scu:
             return scu.echo().status == SUCCESS
         return False
+
+    def _is_ready(self) -> bool:
+        assert self.receiver.poll() is None, self.log.read_text()
+        return self.answers_echo()
 
     def kill(self, name: str = "receive") -> None:
         super().kill(name)

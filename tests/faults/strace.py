@@ -40,7 +40,7 @@ class Strace:
     fault : str
         What to inject, as `-e inject` takes it, e.g. `error=EIO`; '' only lists.
     follow : bool
-        Take in threads that begin later.
+        Take in threads that begin later; the threads given must be all there are.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Strace:
     ) -> None:
         self._threads = list(threads)
         self._log = log
+        self._follow = follow
         names = ",".join(calls)
         self._command = [require_program("strace"), "-q", "-o", str(log), "-e", f"trace={names}"]
         self._command += ["-e", f"inject={names}:{fault}"] if fault else []
@@ -61,7 +62,8 @@ class Strace:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Strace":
-        attach = [option for thread in self._threads for option in ("-p", str(thread))]
+        named = self._threads[:1] if self._follow else self._threads
+        attach = [option for thread in named for option in ("-p", str(thread))]
         self._process = subprocess.Popen(
             [*self._command, *attach], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
@@ -107,5 +109,5 @@ def _is_traced(thread: int) -> bool:
     try:
         status = Path(f"/proc/{thread}/status").read_text()
     except OSError:
-        return False
+        return True  # it ended, as threads do
     return "TracerPid:\t0\n" not in status

@@ -40,7 +40,7 @@ def seconds_until_stored(scu: Scu, ledger: Ledger) -> float:
 @pytest.mark.parametrize(
     ("limits", "what"), [(NO_BYTES, "bytes"), (NO_INODES, "inodes")], ids=["bytes", "inodes"]
 )
-def test_a_full_disk_refuses_honestly_and_recovers(make_faulty_node, mounts, figure, limits, what):
+def test_a_full_disk_refuses_honestly_and_recovers(mounts, make_faulty_node, figure, limits, what):
     disk = mounts.memory(**limits)
     reserve = ("storage.reserve_bytes=1000000", "storage.reserve_inodes=10")
     node = make_faulty_node(*reserve, data=disk / "data").start("receive", "web")
@@ -79,7 +79,7 @@ def look(node: FaultyNode) -> None:
 
 
 def test_without_a_reserve_the_disk_itself_says_no_and_that_is_told(
-    make_faulty_node, mounts, figure
+    mounts, make_faulty_node, figure
 ):
     """ENOSPC in the middle of a write: others filled the disk faster than the reserve notices."""
     disk = mounts.memory(**NO_BYTES)
@@ -97,7 +97,7 @@ def test_without_a_reserve_the_disk_itself_says_no_and_that_is_told(
     assert audit(node.data, ledger.acknowledged).lost == []
 
 
-def test_a_disk_that_became_read_only_refuses_honestly(make_faulty_node, tmp_path, mounts, figure):
+def test_a_disk_that_became_read_only_refuses_honestly(tmp_path, mounts, make_faulty_node, figure):
     """Linux turns a file system read-only when it finds it damaged; the node keeps running."""
     image = tmp_path / "disk.img"
     disk = mounts.image(image, size_bytes=128 << 20, options=",errors=remount-ro")

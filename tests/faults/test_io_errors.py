@@ -19,7 +19,7 @@ SYNC_FILE = ("fsync", "fdatasync")
 
 
 def inject(node: FaultyNode, folder: Path, calls: Sequence[str], fault: str) -> Strace:
-    return Strace(node.threads()[:1], folder / "strace.log", known_calls(calls), fault, follow=True)
+    return Strace(node.threads(), folder / "strace.log", known_calls(calls), fault, follow=True)
 
 
 def send(scu: Scu, ledger: Ledger, count: int = OBJECTS) -> None:

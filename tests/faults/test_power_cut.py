@@ -49,7 +49,7 @@ def recover(
 
 
 def test_nothing_acknowledged_is_lost_by_a_power_cut(
-    make_faulty_node, tmp_path, mounts, size, figure
+    tmp_path, mounts, make_faulty_node, size, figure
 ):
     disk = PowerCutDisk(tmp_path, mounts)
     node = make_faulty_node(data=disk.folder / "data")
@@ -65,7 +65,7 @@ def test_nothing_acknowledged_is_lost_by_a_power_cut(
     assert torn == 0
 
 
-def test_the_power_cut_finds_a_node_that_does_not_sync(make_faulty_node, tmp_path, mounts, figure):
+def test_the_power_cut_finds_a_node_that_does_not_sync(tmp_path, mounts, make_faulty_node, figure):
     require_program("eatmydata")
     disk = PowerCutDisk(tmp_path, mounts)
     node = make_faulty_node(data=disk.folder / "data", environment=["LD_PRELOAD=libeatmydata.so"])
