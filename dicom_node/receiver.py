@@ -19,6 +19,9 @@ from dicom_node.index import IndexReader
 from dicom_node.index_queue import IndexQueue
 from dicom_node.index_writer import Index, IndexedInstance
 from dicom_node.ingest import Ingest
+from dicom_node.journal import FILE as JOURNAL_FILE
+from dicom_node.journal import Journal
+from dicom_node.placement import Placement
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import Quarantine
 from dicom_node.reconcile import Progress, adopt_pending, scan_store
@@ -52,7 +55,8 @@ class Receiver:
         self.index = open_index(data / INDEX_FILE, clock)
         self._index_queue = IndexQueue(self.index.add, self.store.forget, self._give_up)
         quarantine = Quarantine(data / QUARANTINE)
-        self.ingest = Ingest(self.store, quarantine, self._index_queue, clock)
+        self._placement = Placement(open_journal(settings), self.store, self._index_queue)
+        self.ingest = Ingest(self.store, quarantine, self._index_queue, clock, self._placement)
         self._server = DicomServer(
             settings.dicom,
             self.ingest,
@@ -83,9 +87,11 @@ class Receiver:
         self._index_queue.start()
         for entry, name in pending:
             self._index_queue.put(entry, name)
+        self._placement.start()
         try:
             port = self._server.start()
         except BadSettings:
+            self._placement.stop()
             self._index_queue.stop()
             raise
         if self._settings.inbox.enabled:
@@ -99,6 +105,7 @@ class Receiver:
         self._server.stop()
         if self._settings.inbox.enabled:
             self._inbox.stop()
+        self._placement.stop()
         self._index_queue.stop()  # before the rebuild: it may wait for what is queued
         self._rebuild.join()
         self.index.close()
@@ -136,6 +143,15 @@ def open_store(settings: Settings) -> InstanceStore:
         sync_writes=settings.storage.sync_writes,
         reserve_bytes=settings.storage.reserve_bytes,
         reserve_inodes=settings.storage.reserve_inodes,
+    )
+
+
+def open_journal(settings: Settings) -> Journal:
+    """Return the journal as the settings say; it is opened when it is replayed."""
+    return Journal(
+        settings.node.data / JOURNAL_FILE,
+        settings.storage.journal_bytes,
+        sync_writes=settings.storage.sync_writes,
     )
 
 

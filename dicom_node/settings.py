@@ -76,6 +76,8 @@ class StorageSettings:
     """Free space that is never used up, bytes: below it new instances are refused."""
     reserve_inodes: int = 1000
     """Free inodes that are never used up."""
+    journal_bytes: int = 512 * 1024**2
+    """Size of the journal that takes what arrives before it has a file, bytes; 0 = no journal."""
     sync_writes: bool = True
     """Wait for the disk before acknowledging. False loses images in a power cut: measuring only."""
 
@@ -153,6 +155,7 @@ TABLES: Final[dict[str, type]] = {
     "web": WebSettings,
 }
 
+MINIMUM_JOURNAL_BYTES: Final = 1 << 20
 _PROOFS: Final = ("auto", "commitment", "c-find")
 _Values = dict[str, tuple[Any, str]]  # "table.key" -> (value, source)
 
@@ -306,6 +309,8 @@ def _check(settings: Settings) -> None:
         _check_port(pacs.port, f"pacs.{pacs.name}.port")
         if pacs.proof not in _PROOFS:
             raise BadSettings(f"pacs.proof must be one of {', '.join(_PROOFS)}")
+    if 0 < settings.storage.journal_bytes < MINIMUM_JOURNAL_BYTES:
+        raise BadSettings("storage.journal_bytes must be 0, or at least 1 MiB (1048576)")
     for name in ("retry_min_s", "retry_max_s", "probe_interval_s"):
         if getattr(settings.sync, name) <= 0:
             raise BadSettings(f"sync.{name} must be more than 0 seconds")

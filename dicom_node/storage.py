@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import itertools
 import logging
 import os
 import secrets
@@ -60,7 +61,7 @@ class Incoming:
         From `build_head` with a place holder for the digest.
     """
 
-    def __init__(self, path: Path, head: bytes) -> None:
+    def __init__(self, path: Path, head: bytes | memoryview) -> None:
         self.path = path
         self._hash = hashlib.sha256()
         self._digest_offset = digest_offset(head)
@@ -149,13 +150,19 @@ class InstanceStore:
         """Let go of the data folder."""
         os.close(self._owner)
 
-    def check_room(self) -> None:
-        """Raise StorageFull when the file system is within its reserve."""
+    def check_room(self, promised_bytes: int = 0) -> None:
+        """Raise StorageFull when the file system is within its reserve.
+
+        Parameters
+        ----------
+        promised_bytes : int
+            What is acknowledged and still needs a file.
+        """
         try:
             free = os.statvfs(self.data)
         except OSError as exc:
             raise StorageFailed("the store cannot be read") from exc
-        if free.f_bavail * free.f_frsize < self._reserve_bytes:
+        if free.f_bavail * free.f_frsize < self._reserve_bytes + promised_bytes:
             raise StorageFull("no disk space, not saved")
         if free.f_files and free.f_favail < self._reserve_inodes:
             raise StorageFull("no free inodes, not saved")
@@ -192,23 +199,101 @@ class InstanceStore:
         StorageFull, StorageFailed
             Nothing was kept.
         """
-        folder = (
-            Path(INSTANCES)
-            / check_uid(study_instance_uid, "Study Instance UID")
-            / check_uid(series_instance_uid, "Series Instance UID")
-        )
-        name = check_uid(sop_instance_uid, "SOP Instance UID")
+        folder, name = _place_of(study_instance_uid, series_instance_uid, sop_instance_uid)
         self.check_room()
+        self._check_folder(folder)
+        with self._written(head, chunks) as incoming:
+            digest = incoming.finish(sync=self._sync_writes)
+            target, version = self._publish(incoming, self.data / folder, name)
+            self._sync_folders(folder)
+            is_new = incoming.is_published
+            incoming.discard()
+        pending = incoming.path.name if is_new else ""
+        path = f"{folder}/{target.name}"
+        return StoredInstance(path, version, digest, target.stat().st_size, is_new, pending)
+
+    def place(
+        self,
+        head: bytes | memoryview,
+        dataset: bytes | memoryview,
+        *,
+        study_instance_uid: str,
+        series_instance_uid: str,
+        sop_instance_uid: str,
+        anew: bool = False,
+    ) -> StoredInstance:
+        """Give an instance its file, which is durable only once it is settled.
+
+        Parameters
+        ----------
+        head, dataset, study_instance_uid, series_instance_uid, sop_instance_uid
+            As for `store`.
+        anew : bool
+            Write the file again even if it is there: after a crash nobody knows what of it
+            reached the disk.
+
+        Returns
+        -------
+        StoredInstance
+
+        Raises
+        ------
+        StorageFull, StorageFailed
+            It has no file; it may be tried again.
+        """
+        folder, name = _place_of(study_instance_uid, series_instance_uid, sop_instance_uid)
+        with self._written(head, (dataset,)) as incoming:
+            digest = incoming.finish(sync=False)
+            known_digest = digest if anew else None
+            target, version = self._publish(incoming, self.data / folder, name, known_digest)
+            is_new = incoming.is_published
+            with contextlib.suppress(FileNotFoundError):  # it replaced the file
+                incoming.path.unlink()
+        return StoredInstance(
+            f"{folder}/{target.name}", version, digest, incoming.size_bytes, is_new
+        )
+
+    def settle(self, paths: Iterable[str]) -> None:
+        """Make files durable that were placed, with the folders they are in.
+
+        Parameters
+        ----------
+        paths : iterable of str
+            Relative to the data folder.
+
+        Raises
+        ------
+        StorageFull, StorageFailed
+            Some may not be durable, and must be written again.
+        """
+        if not self._sync_writes:
+            return
+        folders = set()
+        try:
+            for path in paths:
+                _sync_file(self.data / path)
+                folders.add(os.path.dirname(path))
+            for folder in folders:
+                self._sync_folders(Path(folder))
+        except OSError as exc:
+            raise storage_error(exc) from exc
+
+    def _check_folder(self, folder: Path) -> None:
         if str(folder) in self._failed_folders:
             # a second sync may succeed without having written what the first one lost
             raise StorageFailed("the disk failed here before, not saved")
+
+    @contextlib.contextmanager
+    def _written(
+        self, head: bytes | memoryview, chunks: Iterable[bytes | memoryview]
+    ) -> Iterator[Incoming]:
+        """Write a file in `incoming/`; what fails later removes it."""
         incoming = None
         try:
             incoming = Incoming(self._incoming_path(), head)
             for chunk in chunks:
                 incoming.write(chunk)
-            digest = incoming.finish(sync=self._sync_writes)
-            return self._publish(incoming, digest, folder, name)
+            yield incoming
         except BaseException as exc:
             if incoming is not None:
                 incoming.discard()
@@ -245,28 +330,28 @@ class InstanceStore:
     def _incoming_path(self) -> Path:
         return self.data / INCOMING / secrets.token_hex(12)
 
-    def _publish(self, incoming: Incoming, digest: str, folder: Path, name: str) -> StoredInstance:
-        """Link the finished file under its name, or under the next version of it."""
-        absolute = self.data / folder
-        absolute.mkdir(parents=True, exist_ok=True)
-        version = 1
-        while True:
-            target = absolute / (f"{name}.dcm" if version == 1 else f"{name}~{version}.dcm")
+    def _publish(
+        self, incoming: Incoming, folder: Path, name: str, known_digest: str | None = None
+    ) -> tuple[Path, int]:
+        """Link the finished file under its name, or under the next version of it.
+
+        With `known_digest` the file replaces the one that has its data set, or should have.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        for version in itertools.count(1):
+            target = folder / (f"{name}.dcm" if version == 1 else f"{name}~{version}.dcm")
             try:
                 os.link(incoming.path, target)
             except FileExistsError:
-                if not holds_same_data_set(target, incoming.path):
-                    version += 1
+                is_same = holds_same_data_set(target, incoming.path)
+                if known_digest is not None and (is_same or _was_begun(target, known_digest)):
+                    os.replace(incoming.path, target)
+                elif not is_same:
                     continue
             else:
                 incoming.is_published = True
             break
-        self._sync_folders(folder)
-        is_new = incoming.is_published
-        incoming.discard()
-        path = str(folder / target.name)
-        pending = incoming.path.name if is_new else ""
-        return StoredInstance(path, version, digest, target.stat().st_size, is_new, pending)
+        return target, version
 
     def _sync_folders(self, folder: Path) -> None:
         """Sync the series folder, and once each parent whose entry for it may be new."""
@@ -284,6 +369,28 @@ class InstanceStore:
             if exc.errno == errno.EIO:
                 self._failed_folders.add(str(folder))
             raise
+
+
+def _place_of(
+    study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
+) -> tuple[Path, str]:
+    """Return the folder of an instance, relative to the data folder, and its name in it."""
+    folder = (
+        Path(INSTANCES)
+        / check_uid(study_instance_uid, "Study Instance UID")
+        / check_uid(series_instance_uid, "Series Instance UID")
+    )
+    return folder, check_uid(sop_instance_uid, "SOP Instance UID")
+
+
+def _was_begun(path: Path, digest: str) -> bool:
+    """Tell whether a file is what a power cut left of one with this digest."""
+    if not path.stat().st_size:
+        return True
+    try:
+        return read_file_head(path).digest == digest
+    except BadDataset:
+        return False
 
 
 def make_data_folder(folder: Path) -> Path:
@@ -354,6 +461,14 @@ def holds_same_data_set(first: Path, second: Path) -> bool:
     except (OSError, BadDataset):
         _log.exception("stored_file_unreadable")
         return False
+
+
+def _sync_file(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)
 
 
 def _sync_folder(folder: Path) -> None:
