@@ -1,4 +1,4 @@
-"""Bad input at the level of PDUs: each costs its sender an association, and nobody else anything."""
+"""Bad input at the level of PDUs: each costs its sender an association, and nobody else a thing."""
 
 import contextlib
 import struct

@@ -130,7 +130,7 @@ ECHO = b"".join(message(1, request(C_ECHO_RQ, VERIFICATION)))
 
 @dataclass(frozen=True)
 class Answer:
-    """A PDU of the node, the command set of a whole message, or the end of the connection: kind 0."""
+    """A PDU of the node, the command set of a message, or the end of the connection: kind 0."""
 
     kind: int
     body: bytes = b""
