@@ -65,8 +65,10 @@ class Target:
 
     def stored(self, uid: str) -> list[bytes]:
         """Return the files the store holds of an instance."""
-        found = (self.data / "instances").rglob(f"{uid}*.dcm")
-        return [path.read_bytes() for path in found]
+        found = (self.data / "instances").rglob(f"{uid}[.~]*")
+        return [
+            path.read_bytes() for path in found if path.name.split("~")[0] in (uid, f"{uid}.dcm")
+        ]
 
     def quarantined(self, data: bytes) -> bool:
         """Tell whether bytes lie in quarantine, with a reason beside them."""
