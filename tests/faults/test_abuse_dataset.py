@@ -303,7 +303,7 @@ def test_a_bad_data_set_is_kept_and_shown_truthfully_or_not_at_all(target, name)
 
 
 def look_at(target: Target, uid: str, shown: tuple[int, ...]) -> None:
-    """Ask for the picture, which is what `shown` allows, and for the pages that name the patient."""
+    """Ask for the picture, which is what `shown` allows, and for what names the patient."""
     wait_until(lambda: target.node.get(f"/studies/{uid}.1")[0] == 200)
     target.peak_bytes("web", forget=True)
     before = target.peak_bytes("web")
