@@ -228,6 +228,11 @@ class Peer:
                 self.socket.sendall(part)
         return self
 
+    def end(self) -> None:
+        """Send nothing more; answers are still read."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
     def read(self) -> Answer:
         """Read one PDU or message; silence beyond the time limit is a TimeoutError."""
         try:
