@@ -48,6 +48,7 @@ class IndexQueue:
         # bounded: a stuck index slows reception down, it does not fill the memory
         self._entries: queue.Queue[_Entry | threading.Event | None] = queue.Queue(CAPACITY)
         self._stopping = threading.Event()
+        self._has_left_out = False
         self._thread = threading.Thread(target=self._run, name="index", daemon=True)
 
     def start(self) -> None:
@@ -68,16 +69,16 @@ class IndexQueue:
             raise StorageFailed("the index is stuck, ask IT") from exc
 
     def flush(self) -> bool:
-        """Wait until what was put before is entered; False when stopped meanwhile."""
+        """Wait until what was put before is entered; False when it may not be."""
         entered = threading.Event()
         try:
             self._entries.put(entered, timeout=PUT_TIMEOUT_S)
         except queue.Full:
             return False
         while not entered.wait(BATCH_WAIT_S):
-            if self._stopping.is_set():
+            if not self._thread.is_alive():
                 return False
-        return True
+        return not self._has_left_out
 
     def stop(self) -> None:
         """Enter what is queued, then end."""
@@ -90,9 +91,10 @@ class IndexQueue:
         while not is_last:
             batch, marker = self._next_batch()
             try:
-                self._enter(batch)
+                self._has_left_out |= not self._enter(batch)
             except Exception:  # noqa: BLE001 - the edge of the thread: it must outlive any fault
                 _log.exception("index_write_failed", extra={"count": len(batch)})
+                self._has_left_out = True
             if isinstance(marker, threading.Event):
                 marker.set()
             is_last = marker is None
@@ -113,12 +115,13 @@ class IndexQueue:
             batch.append(entry)
         return batch, True
 
-    def _enter(self, batch: list[_Entry]) -> None:
+    def _enter(self, batch: list[_Entry]) -> bool:
         """Enter a batch; a database that fails is tried again, a row that cannot be is left out."""
         while batch and not self._try(batch):
-            # nothing is lost: what is not entered keeps its name in `incoming/`
+            # nothing is lost: what is not entered keeps its place in `incoming/` or the journal
             if self._stopping.wait(RETRY_S):
-                return
+                return False
+        return True
 
     def _try(self, batch: list[_Entry]) -> bool:
         try:

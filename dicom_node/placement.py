@@ -3,7 +3,7 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from dicom_node.filing import file_under, index_entry
 from dicom_node.header import Header, ReadHeader
 from dicom_node.incoming import storage_error
 from dicom_node.index_queue import IndexQueue
+from dicom_node.index_writer import IndexedInstance
 from dicom_node.journal import Journal, Record
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES, read_head
 from dicom_node.storage import InstanceStore
@@ -143,37 +144,16 @@ class Placement:
         while True:
             try:
                 content = self._journal.read(waiting.record, self._buffer)
-                break_at = waiting.head_bytes
-                self._place(waiting.record, waiting.arrived, content, break_at, anew=False)
+                entry = _place(self._store, waiting, content, anew=False)
+                # a duplicate too: its first arrival may have failed between store and index
+                self._index_queue.put(entry, "")
             except (NodeError, OSError) as error:
                 self._tell(error)
                 if self._stopping.wait(RETRY_S):
                     return  # the next start takes it up
             else:
+                self._placed.append((waiting.record, entry.path))
                 return
-
-    def _place(
-        self,
-        record: Record,
-        arrived: Arrived,
-        content: memoryview,
-        head_bytes: int,
-        *,
-        anew: bool,
-    ) -> None:
-        stored = self._store.place(
-            content[:head_bytes], content[head_bytes:], anew=anew, **file_under(arrived.header)
-        )
-        # a duplicate too: its first arrival may have failed between store and index
-        entry = index_entry(
-            arrived.header,
-            stored,
-            arrived.transfer_syntax_uid,
-            arrived.received_at,
-            arrived.calling_ae_title,
-        )
-        self._index_queue.put(entry, "")
-        self._placed.append((record, stored.path))
 
     def _settle(self, count: int) -> None:
         """Sync files that were placed, and release their records.
@@ -201,21 +181,62 @@ class Placement:
 
     def _replay(self) -> None:
         """Place what an earlier process acknowledged and may not have placed durably."""
-        records = self._journal.open()
-        for record in records:
-            content = self._journal.read(record, self._buffer)
-            head = read_head(bytes(content[:MAXIMUM_HEAD_BYTES]))
-            header = self._read(content[head.dataset_offset :], head.transfer_syntax_uid)
-            arrived = Arrived(
-                header, head.transfer_syntax_uid, head.received_at, head.source_ae_title
-            )
-            self._place(record, arrived, content, head.dataset_offset, anew=True)
-        self._settle(len(records))
-        if records:
-            _log.info("journal_replayed", extra={"count": len(records)})
+        for record, entry in replay(self._journal, self._store, self._read):
+            self._index_queue.put(entry, "")
+            self._placed.append((record, entry.path))
+        if self._placed:
+            _log.info("journal_replayed", extra={"count": len(self._placed)})
+        self._settle(len(self._placed))
         self._store.check_room(self._journal.size_bytes)
         self._journal.prepare()
 
     def _tell(self, error: NodeError | OSError) -> None:
         _log.warning("placement_waits", exc_info=error)
         self._on_trouble(error if isinstance(error, NodeError) else storage_error(error))
+
+
+def replay(
+    journal: Journal, store: InstanceStore, read: ReadHeader
+) -> Iterator[tuple[Record, IndexedInstance]]:
+    """Open the journal and place what it holds; settle the files, then release the records.
+
+    Parameters
+    ----------
+    journal : Journal
+    store : InstanceStore
+    read : ReadHeader
+
+    Yields
+    ------
+    Record, IndexedInstance
+        What has its file again, in the order it came.
+
+    Raises
+    ------
+    OSError, StorageFull, StorageFailed
+        The disk refused; nothing is lost.
+    """
+    buffer = bytearray(BUFFER_BYTES)
+    for record in journal.open():
+        content = journal.read(record, buffer)
+        head = read_head(bytes(content[:MAXIMUM_HEAD_BYTES]))
+        header = read(content[head.dataset_offset :], head.transfer_syntax_uid)
+        arrived = Arrived(header, head.transfer_syntax_uid, head.received_at, head.source_ae_title)
+        waiting = _Waiting(record, arrived, head.dataset_offset)
+        yield record, _place(store, waiting, content, anew=True)
+
+
+def _place(
+    store: InstanceStore, waiting: _Waiting, content: memoryview, *, anew: bool
+) -> IndexedInstance:
+    """Give an instance its file; return what the index keeps of it."""
+    arrived = waiting.arrived
+    head, dataset = content[: waiting.head_bytes], content[waiting.head_bytes :]
+    stored = store.place(head, dataset, anew=anew, **file_under(arrived.header))
+    return index_entry(
+        arrived.header,
+        stored,
+        arrived.transfer_syntax_uid,
+        arrived.received_at,
+        arrived.calling_ae_title,
+    )

@@ -22,7 +22,7 @@ from dicom_node.index_writer import Index, IndexedInstance
 from dicom_node.ingest import Ingest
 from dicom_node.journal import FILE as JOURNAL_FILE
 from dicom_node.journal import Journal
-from dicom_node.placement import Placement
+from dicom_node.placement import Placement, replay
 from dicom_node.policy import Policy
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import Quarantine
@@ -214,7 +214,9 @@ def reindex(settings: Settings, progress: Progress) -> int:
     fresh = path.with_name(path.name + ".new")
     _remove(fresh)
     index = Index(fresh)
-    headers = HeaderReader()
+    journal, headers = open_journal(settings), HeaderReader()
+    placed = [(record, entry.path) for record, entry in replay(journal, store, headers.read)]
+    store.settle(path for _, path in placed)
     total, batch = 0, []
     try:
         for entry in scan_store(store, progress=progress, read=headers.read):
@@ -230,6 +232,9 @@ def reindex(settings: Settings, progress: Progress) -> int:
         index.close()
     _remove(path)
     fresh.rename(path)
+    journal.release([record for record, _ in placed])
+    journal.remember_released()
+    journal.close()
     store.close()
     return total
 

@@ -293,7 +293,7 @@ def test_a_dead_worker_costs_one_parse(headers, small):
 
 
 def test_a_frozen_worker_is_killed(small):
-    headers = HeaderReader(ParseWorker(timeout_s=1.0))
+    headers = HeaderReader(ParseWorker(timeout_s=5.0))
     data = ODD + small[1]
     headers.read(data, EXPLICIT)
     process = headers._worker._process
