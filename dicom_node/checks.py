@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dicom_node.errors import BadSettings, NodeError
+from dicom_node.inbox import inbox_state
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
@@ -99,6 +100,7 @@ def node_status(settings: Settings) -> dict[str, Any]:
         ),
         "is_serving": _serves(settings),
         **counts,
+        "inbox": inbox_state(data),
         "scrubbed_at": read_state(data).last_pass_at or "not yet",
         "not_indexed": _waiting_for_index(data / INCOMING),
         "quarantined": count_quarantine(data / QUARANTINE),

@@ -69,6 +69,9 @@ class Receiver:
             sweep_s=settings.inbox.sweep_s,
             settle_s=settings.inbox.settle_s,
             incomplete_wait_s=settings.inbox.incomplete_wait_s,
+            spool=data / INCOMING,
+            largest_bytes=settings.dicom.maximum_object_bytes,
+            read=self._headers.read,
         )
         self._scrub = Scrub(data, self.index, settings.scrub, clock)
         self._rebuild = threading.Thread(target=self._rebuild_index, name="rebuild", daemon=True)
