@@ -89,7 +89,7 @@ _STORED_TAGS: Final = {
 """What matters in the short loop, by the numbers their stored bytes make."""
 _BYTE_ORDERS: Final[dict[str, Literal["little", "big"]]] = {"<": "little", ">": "big"}
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
-_UID_LENGTH: Final = 64
+UID_LENGTH: Final = 64
 _DELIMITERS: Final = set(map(ord, "\n\f\r\t^=\\"))
 
 
@@ -98,11 +98,12 @@ class Header:
     """The indexed elements of one data set.
 
     `values` maps DICOM keywords in snake case to text; what is absent is absent. `numbers` holds
-    Rows, Columns and BitsAllocated.
+    Rows, Columns and BitsAllocated. `is_odd` tells that only the lenient reader understood it.
     """
 
     values: dict[str, str]
     numbers: dict[str, int]
+    is_odd: bool = False
 
     def text(self, keyword: str) -> str:
         """Return an element's text, '' when absent."""
@@ -124,7 +125,7 @@ def is_valid_uid(uid: str) -> bool:
 
     Leading zeros are tolerated: scanners write them, and they are safe in a path.
     """
-    return len(uid) <= _UID_LENGTH and _UID.fullmatch(uid) is not None
+    return len(uid) <= UID_LENGTH and _UID.fullmatch(uid) is not None
 
 
 def check_uid(uid: str, keyword: str) -> str:

@@ -1,22 +1,21 @@
 """The one door: everything that arrives passes here, whichever way it came."""
 
-import hashlib
 import logging
 from dataclasses import dataclass
-from typing import Final
 
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.errors import IdentityMismatch, NodeError, UnsafeUid
-from dicom_node.header import Header, ReadHeader, check_uid, is_valid_uid, read_header
+from dicom_node.filing import file_under, index_entry
+from dicom_node.header import UID_LENGTH, Header, ReadHeader, check_uid, is_valid_uid, read_header
+from dicom_node.incoming import storage_error
 from dicom_node.index_queue import IndexQueue
-from dicom_node.index_writer import IndexedInstance
-from dicom_node.part10 import build_head
+from dicom_node.journal import JournalUnavailable
+from dicom_node.part10 import FileHead, build_head, read_head
+from dicom_node.placement import Arrived, Placement
 from dicom_node.quarantine import Quarantine
-from dicom_node.storage import InstanceStore, StoredInstance, storage_error
+from dicom_node.storage import InstanceStore, StoredInstance
 
 _log = logging.getLogger(__name__)
-
-_OWN_UID_ROOT: Final = "2.25."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,10 @@ class Ingest:
     store : InstanceStore
     quarantine : Quarantine
     index_queue : IndexQueue
-        Receives what is durable.
+        Receives what has its file.
     clock : Clock
+    placement : Placement, optional
+        Makes instances durable sooner than their files are; None = each waits for its own file.
     read : ReadHeader
         Reads what arrives, e.g. `HeaderReader.read`.
     """
@@ -54,9 +55,11 @@ class Ingest:
         quarantine: Quarantine,
         index_queue: IndexQueue,
         clock: Clock = utc_now,
+        placement: Placement | None = None,
         read: ReadHeader = read_header,
     ) -> None:
         self._store = store
+        self._placement = placement
         self._quarantine = quarantine
         self._index_queue = index_queue
         self._clock = clock
@@ -64,7 +67,7 @@ class Ingest:
 
     def accept(
         self, dataset: bytes | memoryview, transfer_syntax_uid: str, origin: Origin
-    ) -> StoredInstance:
+    ) -> StoredInstance | None:
         """Take one instance in.
 
         Parameters
@@ -77,8 +80,8 @@ class Ingest:
 
         Returns
         -------
-        StoredInstance
-            It is durable: the sender may be told so.
+        StoredInstance or None
+            It is durable: the sender may be told so. None while it has no file of its own yet.
 
         Raises
         ------
@@ -87,13 +90,43 @@ class Ingest:
         StorageFull, StorageFailed
             Nothing was kept; the sender must keep its copy.
         """
+        header = self.check(dataset, transfer_syntax_uid, origin)
+        return self._keep(dataset, transfer_syntax_uid, origin, header)
+
+    def check(
+        self, dataset: bytes | memoryview, transfer_syntax_uid: str, origin: Origin
+    ) -> Header:
+        """Read the header of a data set and check its identity.
+
+        Raises
+        ------
+        BadDataset, UnsafeUid, IdentityMismatch
+            The bytes are in quarantine with the reason.
+        """
         try:
             header = self._read_header(dataset, transfer_syntax_uid)
             _check_identity(header, origin)
         except NodeError as error:
             self.refuse(dataset, transfer_syntax_uid, origin, error)
             raise
-        return self._keep(dataset, transfer_syntax_uid, origin, header)
+        return header
+
+    def begin_large(self, transfer_syntax_uid: str, origin: Origin) -> "LargeInstance":
+        """Begin to take in an instance that is too large for the memory.
+
+        Raises
+        ------
+        StorageFull, StorageFailed
+            It has no place.
+        """
+        return LargeInstance(self, self._store, transfer_syntax_uid, origin, stamp(self._clock()))
+
+    def enter(self, header: Header, stored: StoredInstance, head: FileHead) -> None:
+        """Have an instance indexed that has its file."""
+        entry = index_entry(
+            header, stored, head.transfer_syntax_uid, head.received_at, head.source_ae_title
+        )
+        self._index_queue.put(entry, stored.pending)
 
     def refuse(
         self,
@@ -131,7 +164,7 @@ class Ingest:
         transfer_syntax_uid: str,
         origin: Origin,
         header: Header,
-    ) -> StoredInstance:
+    ) -> StoredInstance | None:
         received_at = stamp(self._clock())
         head = build_head(
             header.text("sop_class_uid"),
@@ -140,57 +173,96 @@ class Ingest:
             source_ae_title=origin.calling_ae_title,
             received_at=received_at,
         )
-        uids = file_under(header)
-        stored = self._store.store(head, (dataset,), **uids)
+        arrived = Arrived(header, transfer_syntax_uid, received_at, origin.calling_ae_title)
+        # the journal must be readable at the next start without a worker process
+        if self._placement is not None and not header.is_odd:
+            self._store.check_room(self._placement.backlog_bytes)
+            try:
+                self._placement.add(arrived, head, dataset)
+            except JournalUnavailable:
+                pass  # then it waits for a file of its own
+            except OSError as exc:
+                raise storage_error(exc) from exc
+            else:
+                return None
+        stored = self._store.store(head, (dataset,), **file_under(header))
         # a duplicate too: its first arrival may have failed between store and index
-        entry = index_entry(
-            header, stored, transfer_syntax_uid, received_at, origin.calling_ae_title
-        )
-        self._index_queue.put(entry, stored.pending)
+        self.enter(header, stored, read_head(head))
         return stored
 
 
-def file_under(header: Header) -> dict[str, str]:
-    """Return the three UIDs an instance is filed and indexed under.
+class LargeInstance:
+    """An instance that is written to its file while it arrives.
 
-    An instance without a study or a series gets ones of its own, made from its SOP Instance UID:
-    it is kept and visible, and never mixed with another one that lacks them too.
+    Parameters
+    ----------
+    ingest : Ingest
+    store : InstanceStore
+    transfer_syntax_uid : str
+    origin : Origin
+        With the UIDs of its command, which its data set must repeat.
+    received_at : str
+        ISO 8601 time in UTC.
+
+    Raises
+    ------
+    StorageFull, StorageFailed
+        It has no place.
     """
-    sop_instance_uid = header.text("sop_instance_uid")
-    study = header.text("study_instance_uid") or _own_uid("study", sop_instance_uid)
-    return {
-        "study_instance_uid": study,
-        "series_instance_uid": header.text("series_instance_uid")
-        or _own_uid("series", sop_instance_uid),
-        "sop_instance_uid": sop_instance_uid,
-    }
 
+    def __init__(
+        self,
+        ingest: Ingest,
+        store: InstanceStore,
+        transfer_syntax_uid: str,
+        origin: Origin,
+        received_at: str,
+    ) -> None:
+        self.origin = origin
+        self._ingest = ingest
+        self._store = store
+        self._head = build_head(
+            origin.sop_class_uid[:UID_LENGTH],
+            origin.sop_instance_uid[:UID_LENGTH],
+            transfer_syntax_uid,
+            source_ae_title=origin.calling_ae_title,
+            received_at=received_at,
+        )
+        self._incoming = store.begin(self._head)
 
-def index_entry(
-    header: Header,
-    stored: StoredInstance,
-    transfer_syntax_uid: str,
-    received_at: str,
-    calling_ae_title: str,
-) -> IndexedInstance:
-    """Return what the index keeps of one stored instance."""
-    values: dict[str, object] = dict(header.values)
-    values |= header.numbers
-    for keyword in ("series_number", "instance_number"):
-        values[keyword] = header.integer(keyword)
-    values["number_of_frames"] = max(1, header.integer("number_of_frames") or 1)
-    return IndexedInstance(
-        path=stored.path,
-        **file_under(header),
-        sop_class_uid=header.text("sop_class_uid"),
-        transfer_syntax_uid=transfer_syntax_uid,
-        size_bytes=stored.size_bytes,
-        digest=stored.digest,
-        received_at=received_at,
-        calling_ae_title=calling_ae_title,
-        version=stored.version,
-        values=values,
-    )
+    def write(self, data: memoryview) -> None:
+        """Take the next bytes of the data set.
+
+        Raises
+        ------
+        StorageFull, StorageFailed
+            The disk does not take them.
+        """
+        self._store.write(self._incoming, data)
+
+    def finish(self) -> None:
+        """Take the instance in.
+
+        Raises
+        ------
+        NodeError
+            As `Ingest.accept`.
+        """
+        try:
+            self._finish()
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove what was written, unless it is taken in."""
+        self._incoming.discard()
+
+    def _finish(self) -> None:
+        head = read_head(self._head)
+        header = self._ingest.check(
+            self._incoming.content()[head.dataset_offset :], head.transfer_syntax_uid, self.origin
+        )
+        self._ingest.enter(header, self._store.finish(self._incoming, **file_under(header)), head)
 
 
 def _check_identity(header: Header, origin: Origin) -> None:
@@ -207,8 +279,3 @@ def _check_identity(header: Header, origin: Origin) -> None:
         raise IdentityMismatch("the data set has another SOP Instance UID than its C-STORE command")
     if origin.sop_class_uid and origin.sop_class_uid != header.text("sop_class_uid"):
         raise IdentityMismatch("the data set has another SOP Class UID than its C-STORE command")
-
-
-def _own_uid(purpose: str, sop_instance_uid: str) -> str:
-    digest = hashlib.sha256(f"{purpose} of {sop_instance_uid}".encode()).digest()
-    return _OWN_UID_ROOT + str(int.from_bytes(digest[:16], "big"))

@@ -91,7 +91,7 @@ def build_head(
     return bytes(PREAMBLE_LENGTH) + b"DICM" + length + meta
 
 
-def digest_offset(head: bytes) -> int:
+def digest_offset(head: bytes | memoryview) -> int:
     """Return where in a head of `build_head` the digest stands, in bytes."""
     return len(head) - DIGEST_LENGTH
 

@@ -20,13 +20,19 @@ from dicom_node.index import IndexReader
 from dicom_node.index_queue import IndexQueue
 from dicom_node.index_writer import Index, IndexedInstance
 from dicom_node.ingest import Ingest
+from dicom_node.journal import FILE as JOURNAL_FILE
+from dicom_node.journal import Journal
+from dicom_node.placement import Placement
+from dicom_node.policy import Policy
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import Quarantine
 from dicom_node.reconcile import Progress, adopt_pending, scan_store
+from dicom_node.refusals import Refusals
 from dicom_node.scrub import Scrub
 from dicom_node.server import DicomServer
 from dicom_node.settings import Settings
 from dicom_node.storage import INCOMING, InstanceStore
+from dicom_node.unknown_switch import UnknownSwitch
 
 _log = logging.getLogger(__name__)
 
@@ -55,13 +61,19 @@ class Receiver:
         self._index_queue = IndexQueue(self.index.add, self.store.forget, self._give_up)
         quarantine = Quarantine(data / QUARANTINE)
         self._headers = HeaderReader()
-        self.ingest = Ingest(self.store, quarantine, self._index_queue, clock, self._headers.read)
+        self._placement = Placement(open_journal(settings), self.store, self._index_queue)
+        self.ingest = Ingest(
+            self.store, quarantine, self._index_queue, clock, self._placement, self._headers.read
+        )
+        self._refusals = Refusals(data, clock)
         self._server = DicomServer(
             settings.dicom,
             self.ingest,
             self.index.add_commitment_reports,
-            data / INCOMING,
             clock,
+            tls=settings.tls,
+            policy=Policy(settings, UnknownSwitch(data, clock).is_open),
+            count_refusal=self._refusals.add,
         )
         self._inbox = Inbox(
             data / INBOX,
@@ -90,11 +102,14 @@ class Receiver:
         self._index_queue.start()
         for entry, name in pending:
             self._index_queue.put(entry, name)
+        self._placement.start()
         try:
             port = self._server.start()
         except BadSettings:
+            self._placement.stop()
             self._index_queue.stop()
             raise
+        self._refusals.start()
         if self._settings.inbox.enabled:
             self._inbox.start()
         self._rebuild.start()
@@ -106,8 +121,10 @@ class Receiver:
         """Drain: finish what is being received, enter it, and let go."""
         self._stopping.set()
         self._server.stop()
+        self._refusals.stop()
         if self._settings.inbox.enabled:
             self._inbox.stop()
+        self._placement.stop()
         self._index_queue.stop()  # before the rebuild: it may wait for what is queued
         self._rebuild.join()
         self._scrub.stop()
@@ -147,6 +164,15 @@ def open_store(settings: Settings) -> InstanceStore:
         sync_writes=settings.storage.sync_writes,
         reserve_bytes=settings.storage.reserve_bytes,
         reserve_inodes=settings.storage.reserve_inodes,
+    )
+
+
+def open_journal(settings: Settings) -> Journal:
+    """Return the journal as the settings say; it is opened when it is replayed."""
+    return Journal(
+        settings.node.data / JOURNAL_FILE,
+        settings.storage.journal_bytes,
+        sync_writes=settings.storage.sync_writes,
     )
 
 

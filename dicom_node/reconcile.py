@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dicom_node.errors import NodeError
+from dicom_node.filing import file_under, index_entry
 from dicom_node.header import Header, ReadHeader, read_header
 from dicom_node.index_writer import IndexedInstance
-from dicom_node.ingest import file_under, index_entry
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES, FileHead, read_head
 from dicom_node.storage import INCOMING, INSTANCES, InstanceStore, StoredInstance
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from dicom_node.storage import read_file_head
+from dicom_node.stored_file import read_file_head
 
 pytestmark = pytest.mark.peer
 
@@ -30,6 +30,7 @@ def test_nothing_acknowledged_is_missing_after_kill_9(
     assert kill_after <= len(known) < 300
 
     node.start("receive", "web")
+    wait(lambda: node.get_json("/healthz")["instances"] >= len(known), what="all is indexed")
     stored = {dataset_digest(path) for path in (node.data / "instances").rglob("*.dcm")}
     lost = [path for path in known if dataset_digest(path) not in stored]
     assert lost == []

@@ -1,0 +1,58 @@
+"""Where an instance belongs: the UIDs it is filed under, and what the index keeps of it."""
+
+import hashlib
+from typing import Final
+
+from dicom_node.header import Header
+from dicom_node.index_writer import IndexedInstance
+from dicom_node.storage import StoredInstance
+
+_OWN_UID_ROOT: Final = "2.25."
+
+
+def file_under(header: Header) -> dict[str, str]:
+    """Return the three UIDs an instance is filed and indexed under.
+
+    An instance without a study or a series gets ones of its own, made from its SOP Instance UID:
+    it is kept and visible, and never mixed with another one that lacks them too.
+    """
+    sop_instance_uid = header.text("sop_instance_uid")
+    study = header.text("study_instance_uid") or _own_uid("study", sop_instance_uid)
+    return {
+        "study_instance_uid": study,
+        "series_instance_uid": header.text("series_instance_uid")
+        or _own_uid("series", sop_instance_uid),
+        "sop_instance_uid": sop_instance_uid,
+    }
+
+
+def index_entry(
+    header: Header,
+    stored: StoredInstance,
+    transfer_syntax_uid: str,
+    received_at: str,
+    calling_ae_title: str,
+) -> IndexedInstance:
+    """Return what the index keeps of one stored instance."""
+    values: dict[str, object] = dict(header.values)
+    values |= header.numbers
+    for keyword in ("series_number", "instance_number"):
+        values[keyword] = header.integer(keyword)
+    values["number_of_frames"] = max(1, header.integer("number_of_frames") or 1)
+    return IndexedInstance(
+        path=stored.path,
+        **file_under(header),
+        sop_class_uid=header.text("sop_class_uid"),
+        transfer_syntax_uid=transfer_syntax_uid,
+        size_bytes=stored.size_bytes,
+        digest=stored.digest,
+        received_at=received_at,
+        calling_ae_title=calling_ae_title,
+        version=stored.version,
+        values=values,
+    )
+
+
+def _own_uid(purpose: str, sop_instance_uid: str) -> str:
+    digest = hashlib.sha256(f"{purpose} of {sop_instance_uid}".encode()).digest()
+    return _OWN_UID_ROOT + str(int.from_bytes(digest[:16], "big"))
