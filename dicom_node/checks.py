@@ -13,6 +13,7 @@ from typing import Any, Final
 from dicom_node.certificate import certificate_state
 from dicom_node.clock import utc_now
 from dicom_node.errors import BadSettings, NodeError
+from dicom_node.inbox import inbox_state
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
@@ -106,6 +107,7 @@ def node_status(settings: Settings) -> dict[str, Any]:
         ),
         "is_serving": _serves(settings),
         **counts,
+        "inbox": inbox_state(data),
         "scrubbed_at": read_state(data).last_pass_at or "not yet",
         "not_indexed": _waiting_for_index(data / INCOMING),
         "quarantined": count_quarantine(data / QUARANTINE),

@@ -98,11 +98,12 @@ class Header:
     """The indexed elements of one data set.
 
     `values` maps DICOM keywords in snake case to text; what is absent is absent. `numbers` holds
-    Rows, Columns and BitsAllocated.
+    Rows, Columns and BitsAllocated. `is_odd` tells that only the lenient reader understood it.
     """
 
     values: dict[str, str]
     numbers: dict[str, int]
+    is_odd: bool = False
 
     def text(self, keyword: str) -> str:
         """Return an element's text, '' when absent."""

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dicom_node.errors import BadDataset, BeyondLimits
@@ -90,7 +90,7 @@ class HeaderReader:
             rest = EncodedDataset(
                 encoded.data, encoded.order, reading.is_explicit, encoded.is_whole
             )
-            return finish_header(rest, reading.found, reading.offset)
+            return replace(finish_header(rest, reading.found, reading.offset), is_odd=True)
         except BadDataset:
             return None
 

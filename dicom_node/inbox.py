@@ -4,48 +4,50 @@ A look at the whole folder every few seconds is the truth; the operating system'
 something changed only makes the next look come sooner.
 """
 
+import contextlib
+import json
 import logging
 import os
-import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from pydicom.uid import MediaStorageDirectoryStorage
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from dicom_node.dropped_files import Look, Replaced, look_through, read_unchanged
 from dicom_node.errors import BadDataset, NodeError, StorageFailed, StorageFull
-from dicom_node.header import read_header
+from dicom_node.header import ReadHeader, read_header
 from dicom_node.ingest import Ingest, Origin
-from dicom_node.part10 import PREAMBLE_LENGTH, read_head
+from dicom_node.part10 import MAXIMUM_HEAD_BYTES, PREAMBLE_LENGTH, read_head
 
 _log = logging.getLogger(__name__)
 
 FOLDER: Final = "inbox"
-_PART_SUFFIXES: Final = (".part", ".tmp", ".crdownload")
+STATE_FILE: Final = "inbox.json"
+_LARGEST_BYTES: Final = 4 * 1024**3
+_TAKERS: Final = 4
+"""Files taken at the same time: each waits for the disk, which syncs several as fast as one."""
 
 
 @dataclass(slots=True)
 class _Sight:
-    """How a file looked: when it changes, it is still being written.
+    """An entry of the folder, and since when it looks so.
 
-    `is_done` marks one that was taken but could not be removed, `is_cut_off` one that is not whole.
+    `is_done` marks one that is not to be touched again: of a kind that is never opened, or taken
+    and not to be removed. `is_cut_off` marks one that is not whole.
     """
 
-    size: int
-    modified_ns: int
-    inode: int
+    look: Look
     since: float
     is_done: bool = False
     is_cut_off: bool = False
-
-    def is_of(self, status: os.stat_result) -> bool:
-        """Tell whether the file still looks so."""
-        looks = (status.st_size, status.st_mtime_ns, status.st_ino)
-        return looks == (self.size, self.modified_ns, self.inode)
+    is_waiting: bool = False
 
 
 class Inbox:
@@ -54,11 +56,17 @@ class Inbox:
     Parameters
     ----------
     folder : Path
-        Made when missing.
+        Made the first time; later a missing one is a mount that vanished, and waited for.
     ingest : Ingest
     sweep_s, settle_s, incomplete_wait_s : float
         Time between two looks, how long a file must stand still, and how long one that looks cut
         off may wait for its rest, seconds.
+    spool : Path, optional
+        A folder for copies of large files while they are read; beside `folder` when absent.
+    largest_bytes : int
+        What is larger stays where it is.
+    read : ReadHeader
+        As the ingest reads.
     monotonic : callable
         A clock that never jumps, seconds.
     """
@@ -71,6 +79,9 @@ class Inbox:
         sweep_s: float,
         settle_s: float,
         incomplete_wait_s: float = 86400.0,
+        spool: Path | None = None,
+        largest_bytes: int = _LARGEST_BYTES,
+        read: ReadHeader = read_header,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder = folder
@@ -78,6 +89,9 @@ class Inbox:
         self._sweep_s = sweep_s
         self._settle_s = settle_s
         self._incomplete_wait_s = incomplete_wait_s
+        self._spool = spool or folder.parent
+        self._largest_bytes = largest_bytes
+        self._read_header = read
         self._monotonic = monotonic
         self._seen: dict[str, _Sight] = {}
         self._hint = threading.Event()
@@ -85,12 +99,17 @@ class Inbox:
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
         self._observer = Observer()
         self._unlink: Callable[[str], None] = os.unlink
-        folder.mkdir(parents=True, exist_ok=True)
+        self._was_mount = bool(_read_state(folder.parent).get("is_mount"))
+        if not (folder.parent / STATE_FILE).exists():
+            folder.mkdir(parents=True, exist_ok=True)
+        self._root: tuple[int, int] | None = None
+        self._is_gone: bool | None = None
+        self._is_full = False
+        self._find_root()
 
     def start(self) -> None:
         """Watch the folder."""
         try:
-            self._observer.schedule(_Hint(self._hint), str(self.folder), recursive=True)
             self._observer.start()
         except OSError:
             _log.warning("inbox_hint_unavailable")  # the sweep finds everything all the same
@@ -108,21 +127,22 @@ class Inbox:
 
     def sweep(self) -> int:
         """Look at the whole folder once; return how many files were taken."""
+        self._find_root()
+        if self._root is None:
+            return 0
         now = self._monotonic()
-        seen: dict[str, _Sight] = {}
-        taken = 0
-        for path, status in _regular_files(self.folder):
-            if self._stopping.is_set():
-                break
-            sight = seen[path] = self._look(path, status, now)
-            if now - sight.since >= self._settle_s and not sight.is_done:
-                try:
-                    sight.is_done = self._take(path, sight, now)
-                except Exception:  # noqa: BLE001 - one file must never keep the others waiting
-                    _log.exception("inbox_file_waits")
-                taken += sight.is_done
-        self._seen = seen
-        return taken
+        # a look costs microseconds and taking milliseconds: first all looks, from one moment
+        self._seen = {
+            path: self._sight(path, look, now) for path, look in look_through(self.folder)
+        }
+        ripe = [
+            (path, sight)
+            for path, sight in self._seen.items()
+            if now - sight.since >= self._settle_s and not sight.is_done
+        ]
+        self._is_full = False
+        with ThreadPoolExecutor(_TAKERS, "inbox") as pool:
+            return sum(pool.map(lambda item: self._try(item[0], item[1], now), ripe))
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -135,58 +155,140 @@ class Inbox:
                 self._hint.clear()
                 self._stopping.wait(min(self._sweep_s, max(self._settle_s, 0.05)))
 
-    def _look(self, path: str, status: os.stat_result, now: float) -> _Sight:
-        before = self._seen.get(path)
-        if before is not None and before.is_of(status):
-            return before
-        return _Sight(status.st_size, status.st_mtime_ns, status.st_ino, since=now)
+    def _find_root(self) -> None:
+        """Notice a folder that was renamed, unmounted or made anew: its watch has gone with it."""
+        root = _identity(self.folder)
+        is_mount = root is not None and os.path.ismount(self.folder)
+        self._was_mount |= is_mount
+        is_gone = root is None or (self._was_mount and not is_mount)
+        if root != self._root:
+            self._root = root
+            self._watch_anew()
+        if is_gone != self._is_gone:
+            if is_gone:
+                _log.error("inbox_gone")
+            elif self._is_gone:
+                _log.warning("inbox_back")
+            self._is_gone = is_gone
+            self._write_state()
 
-    def _take(self, path: str, sight: "_Sight", now: float) -> bool:
+    def _watch_anew(self) -> None:
+        self._observer.unschedule_all()
+        try:
+            if self._root is not None:
+                self._observer.schedule(_Hint(self._hint), str(self.folder), recursive=True)
+        except OSError:
+            _log.warning("inbox_hint_unavailable")
+
+    def _write_state(self) -> None:
+        state = {"state": "gone" if self._is_gone else "watched", "is_mount": self._was_mount}
+        try:
+            (self.folder.parent / STATE_FILE).write_text(json.dumps(state), "utf-8")
+        except OSError:
+            _log.exception("inbox_state_not_written")
+
+    def _sight(self, path: str, look: Look, now: float) -> _Sight:
+        before = self._seen.get(path)
+        if before is not None and before.look == look:
+            return before
+        sight = _Sight(look, since=now)
+        if look.kind or look.size > self._largest_bytes:
+            sight.is_done = True
+            _log.warning("inbox_entry_ignored", extra={"state": look.kind or "too-large"})
+        return sight
+
+    def _try(self, path: str, sight: _Sight, now: float) -> bool:
+        """Take one file if it can be; whatever it is, it never keeps the others waiting."""
+        if self._is_full or self._stopping.is_set():
+            return False
+        try:
+            sight.is_done = self._take(path, sight, now)
+        except (Replaced, FileNotFoundError):
+            sight.since = now  # it has to stand still anew
+        except StorageFull:
+            if not self._is_full:
+                _log.warning("inbox_waits_for_room")
+            self._is_full = True
+        except Exception:  # noqa: BLE001 - one file must never keep the others waiting
+            if not sight.is_waiting:
+                _log.exception("inbox_file_waits")
+            sight.is_waiting = True
+        return sight.is_done
+
+    def _take(self, path: str, sight: _Sight, now: float) -> bool:
         """Take one file; it leaves the inbox once it is durable, or in quarantine."""
         may_grow = now - sight.since < self._incomplete_wait_s
         if may_grow and sight.is_cut_off:
             return False
-        content = _read_file(path)
-        sight.is_cut_off = _looks_cut_off(content)
+        content = read_unchanged(path, sight.look, self._spool)
+        if _is_dicomdir(content):  # what it names is taken as it lies, not because it is named
+            _log.warning("inbox_entry_ignored", extra={"state": "dicomdir"})
+            return True
+        sight.is_cut_off = self._looks_cut_off(content)
         if may_grow and sight.is_cut_off:
             return False
         try:
             self._accept(content)
         except (StorageFull, StorageFailed):
-            _log.warning("inbox_file_waits")
-            return False
+            raise
         except NodeError as error:
             _log.warning("inbox_file_quarantined", extra={"error_code": error.code})
-        if sight.is_of(os.lstat(path)):
+        if Look.of(os.lstat(path)) == sight.look:
             try:
                 self._unlink(path)
             except OSError:
                 _log.warning("inbox_file_not_removed")
         return True
 
-    def _accept(self, content: bytes) -> None:
+    def _accept(self, content: memoryview) -> None:
         origin = Origin(door="inbox", calling_ae_title="")
         try:
-            head = read_head(content)
+            head = read_head(bytes(content[:MAXIMUM_HEAD_BYTES]))
         except BadDataset as error:
             self._ingest.refuse(content, "", origin, error)
             raise
         origin = Origin(door="inbox", calling_ae_title=head.source_ae_title)
-        dataset = memoryview(content)[head.dataset_offset :]
-        self._ingest.accept(dataset, head.transfer_syntax_uid, origin)
+        self._ingest.accept(content[head.dataset_offset :], head.transfer_syntax_uid, origin)
+
+    def _looks_cut_off(self, content: memoryview) -> bool:
+        """Tell a DICOM file that is not whole, or perhaps not begun, from one of another kind."""
+        if bytes(content[PREAMBLE_LENGTH : PREAMBLE_LENGTH + 4]) != b"DICM":
+            return not content
+        try:
+            head = read_head(bytes(content[:MAXIMUM_HEAD_BYTES]))
+            self._read_header(content[head.dataset_offset :], head.transfer_syntax_uid)
+        except BadDataset:
+            return True
+        return False
 
 
-def _looks_cut_off(content: bytes) -> bool:
-    """Tell a DICOM file that is not whole, or perhaps not begun, from one of another kind."""
-    prefix = content[PREAMBLE_LENGTH : PREAMBLE_LENGTH + 4]
-    if prefix != b"DICM":
-        return not content
-    try:
-        head = read_head(content)
-        read_header(memoryview(content)[head.dataset_offset :], head.transfer_syntax_uid)
-    except BadDataset:
-        return True
+def inbox_state(data: Path) -> str:
+    """Return what became of the inbox of a data folder: `watched`, `gone`, or `never watched`."""
+    return str(_read_state(data).get("state", "never watched"))
+
+
+def _is_dicomdir(content: memoryview) -> bool:
+    with contextlib.suppress(BadDataset):
+        head = read_head(bytes(content[:MAXIMUM_HEAD_BYTES]))
+        return head.sop_class_uid == MediaStorageDirectoryStorage
     return False
+
+
+def _read_state(data: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        state = json.loads((data / STATE_FILE).read_text("utf-8"))
+        if isinstance(state, dict):
+            return state
+    return {}
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+        os.scandir(folder).close()  # a mount whose server is gone has a status and no content
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 class _Hint(FileSystemEventHandler):
@@ -197,25 +299,3 @@ class _Hint(FileSystemEventHandler):
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         self._hint.set()
-
-
-def _regular_files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield the ordinary, finished-looking files below a folder; links and devices never."""
-    for root, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            if name.startswith(".") or name.lower().endswith(_PART_SUFFIXES):
-                continue
-            path = os.path.join(root, name)
-            try:
-                status = os.lstat(path)
-            except OSError:
-                continue  # gone since it was listed
-            if stat.S_ISREG(status.st_mode):
-                yield path, status
-
-
-def _read_file(path: str) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(fd, "rb") as file:
-        return file.read()

@@ -181,7 +181,8 @@ class Ingest:
             received_at=received_at,
         )
         arrived = Arrived(header, transfer_syntax_uid, received_at, origin.calling_ae_title)
-        if self._placement is not None:
+        # the journal must be readable at the next start without a worker process
+        if self._placement is not None and not header.is_odd:
             self._store.check_room(self._placement.backlog_bytes)
             try:
                 self._placement.add(arrived, head, dataset)

@@ -31,7 +31,7 @@ from dicom_node.refusals import Refusals
 from dicom_node.scrub import Scrub
 from dicom_node.server import DicomServer
 from dicom_node.settings import Settings
-from dicom_node.storage import InstanceStore
+from dicom_node.storage import INCOMING, InstanceStore
 from dicom_node.unknown_switch import UnknownSwitch
 
 _log = logging.getLogger(__name__)
@@ -83,6 +83,9 @@ class Receiver:
             sweep_s=settings.inbox.sweep_s,
             settle_s=settings.inbox.settle_s,
             incomplete_wait_s=settings.inbox.incomplete_wait_s,
+            spool=data / INCOMING,
+            largest_bytes=settings.dicom.maximum_object_bytes,
+            read=self._headers.read,
         )
         self._scrub = Scrub(data, self.index, settings.scrub, clock)
         self._rebuild = threading.Thread(target=self._rebuild_index, name="rebuild", daemon=True)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -352,6 +353,24 @@ def make_series(tmp_path: Path) -> Callable[..., list[Path]]:
         return paths
 
     return make
+
+
+@pytest.fixture
+def flood() -> Callable[[Path, int], None]:
+    """Fill a folder with small instances, each with a UID of its own."""
+
+    def fill(folder: Path, count: int) -> None:
+        ds = make_ct()
+        content = BytesIO()
+        ds.save_as(content, enforce_file_format=True)
+        uid = str(ds.SOPInstanceUID).encode("ascii")
+        for number in range(count):
+            other = b"1.2.3.%d." % number
+            (folder / f"{number:06}.dcm").write_bytes(
+                content.getvalue().replace(uid, other.ljust(len(uid), b"7"))
+            )
+
+    return fill
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ class Room:
             self.quarantine,
             self.queue,
             lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-            self.headers.read,
+            read=self.headers.read,
         )
         self.reader = IndexReader(data / "index.sqlite")
 

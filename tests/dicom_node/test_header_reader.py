@@ -293,9 +293,10 @@ def test_a_dead_worker_costs_one_parse(headers, small):
 
 
 def test_a_frozen_worker_is_killed(small):
-    headers = HeaderReader(ParseWorker(timeout_s=5.0))
+    headers = HeaderReader()
     data = ODD + small[1]
     headers.read(data, EXPLICIT)
+    headers._worker._timeout_s = 1.0  # now that it runs
     process = headers._worker._process
     os.kill(process.pid, signal.SIGSTOP)
     begin = time.monotonic()
@@ -303,6 +304,7 @@ def test_a_frozen_worker_is_killed(small):
         headers.read(data, EXPLICIT)
     assert time.monotonic() - begin < 20
     assert process.returncode == -signal.SIGKILL
+    headers._worker._timeout_s = 60.0
     assert headers.read(data, EXPLICIT).text("patient_id") == "PH-TEST"
     headers.close()
 
