@@ -142,7 +142,7 @@ class DicomServer:
         except OSError as exc:
             raise BadSettings(
                 f"cannot listen for DICOM on {host} port {port}: {exc.strerror};"
-                " set dicom.host and the port"
+                f" set dicom.host and {name}.port"
             ) from exc
         server.store = self._store
         server.spool_folder = self._spool_folder
