@@ -361,7 +361,11 @@ def sync_status(
 
 @cli.group()
 def modalities() -> None:
-    """Say who may send to this node."""
+    """Show who may send to this node; let unknown scanners in on the worst day.
+
+    \b
+    Example: lifeboat modalities list
+    """
 
 
 @modalities.command("list")

@@ -7,6 +7,7 @@ they come, with a deadline, a limit for each address, and never by waiting for o
 
 import contextlib
 import errno
+import gc
 import ipaddress
 import logging
 import selectors
@@ -32,6 +33,7 @@ MAXIMUM_WAITING_PER_ADDRESS: Final = 128
 LEAVE_TIMEOUT_S: Final = 1.0
 """How long a peer that was turned away may take to read why, seconds."""
 _POLL_S: Final = 0.2
+_COLLECT_EVERY_S: Final = 30.0
 _ACCEPTED_AT_ONCE: Final = 64
 _OUT_OF_SOCKETS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -132,6 +134,9 @@ class WaitingRoom:
         except OSError as error:
             has_gone = isinstance(error, ssl.SSLEOFError) or not isinstance(error, ssl.SSLError)
             self._dismiss(waiting, "" if has_gone else NO_TLS)
+        except Exception:  # noqa: BLE001 - the edge of the thread: one peer must not close the door
+            _log.exception("connection_failed")
+            self._dismiss(waiting, "")
 
     def expire(self) -> None:
         """Let go of those that took too long."""
@@ -220,6 +225,7 @@ class GuardedServer(ThreadedAssociationServer):
     def start(self, name: str) -> None:
         """Serve in a thread of that name until `shutdown`."""
         self._stopping = threading.Event()
+        self._collect_at = 0.0
         self._thread = threading.Thread(target=self.serve_forever, name=name, daemon=True)
         self._thread.start()
 
@@ -235,7 +241,10 @@ class GuardedServer(ThreadedAssociationServer):
         room.selector.register(self._listening, selectors.EVENT_READ)
         while not self._stopping.is_set():
             for key, _ in room.selector.select(poll_interval):
-                self._attend(room, key.data)
+                if key.data is None:
+                    self._accept_some(room)
+                elif key.data.connection.fileno() >= 0:  # not closed earlier in this round
+                    room.look_at(key.data)
             room.expire()
             self.service_actions()
         room.close()
@@ -262,14 +271,11 @@ class GuardedServer(ThreadedAssociationServer):
     def _listening(self) -> socket.socket:
         return cast(socket.socket, self.socket)
 
-    def _attend(self, room: WaitingRoom, waiting: Waiting | None) -> None:
-        try:
-            if waiting is None:
-                self._accept_some(room)
-            elif waiting.connection.fileno() >= 0:  # not closed by an earlier event of this round
-                room.look_at(waiting)
-        except Exception:  # noqa: BLE001 - the edge of the thread: one peer must not close the door
-            _log.exception("connection_failed")
+    def service_actions(self) -> None:
+        """Collect the circles that ended associations leave, now and then."""
+        if time.monotonic() >= self._collect_at:
+            self._collect_at = time.monotonic() + _COLLECT_EVERY_S
+            gc.collect()
 
     def _accept_some(self, room: WaitingRoom) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):
@@ -279,9 +285,14 @@ class GuardedServer(ThreadedAssociationServer):
                 return
             except OSError as error:
                 if error.errno in _OUT_OF_SOCKETS:
-                    room.drop_oldest()
+                    self._make_sockets_free(room)
                 return  # or it is gone already
             room.enter(accepted, address)
+
+    def _make_sockets_free(self, room: WaitingRoom) -> None:
+        _log.error("out_of_sockets", extra={"count": len(room)})
+        room.drop_oldest()
+        self._stopping.wait(_POLL_S)  # until more are free, to accept is no use
 
     def _admit(self, accepted: Accepted, address: Any) -> None:
         """Start an association; in this thread, so that the next decision counts it."""

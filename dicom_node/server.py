@@ -136,7 +136,7 @@ class DicomServer:
         except OSError as exc:
             raise BadSettings(
                 f"cannot listen for DICOM on {host} port {port}: {exc.strerror};"
-                " set dicom.host and the port"
+                f" set dicom.host and {name}.port"
             ) from exc
         server.storage = self._storage
         server.maximum_object_bytes = self._settings.maximum_object_bytes

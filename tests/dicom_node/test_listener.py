@@ -195,6 +195,15 @@ def test_who_is_refused_reads_why_and_costs_little(make_street):
     assert street.turned_away == []  # counted by who decided
 
 
+def test_a_fault_of_ours_costs_one_connection(make_street, caplog):
+    street = make_street()
+    street.room._decide = None  # not to be called
+    peer = street.connect(sends=hello())
+    assert is_closed(peer)
+    assert len(street.room) == 0
+    assert [line.message for line in caplog.records] == ["connection_failed"]
+
+
 @pytest.fixture
 def serve(room):
     servers = []
