@@ -13,15 +13,15 @@ from tests.faults.volumes import mounts
 __all__ = ["figure", "mounts"]
 
 IS_FULL = os.environ.get("LIFEBOAT_FAULTS", "quick") == "full"
-FULL_TIMEOUT_S = 5400
+TIMEOUT_S, FULL_TIMEOUT_S = 600, 5400
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the long forms, or give them time."""
+    """Give them time, for they wait on processes; leave out the long forms."""
     ours = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.timeout(FULL_TIMEOUT_S if IS_FULL else TIMEOUT_S))
     if IS_FULL:
-        for item in ours:
-            item.add_marker(pytest.mark.timeout(FULL_TIMEOUT_S))
         return
     long = [item for item in ours if item.get_closest_marker("full_faults")]
     items[:] = [item for item in items if item not in long]
