@@ -6,7 +6,9 @@ processes stay small.
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -124,6 +126,10 @@ def _announce(settings: Settings) -> None:
     dicom = settings.dicom
     click.echo(f"Lifeboat is up. Data in {settings.node.data.resolve()}")
     click.echo(f"  Scanners send to   {dicom.ae_title} at {dicom.host} port {dicom.port}")
+    if settings.tls.is_wanted:
+        click.echo(
+            f"  or by TLS to       {dicom.ae_title} at {dicom.host} port {settings.tls.port}"
+        )
     click.echo(f"  Studies board      http://{settings.web.host}:{settings.web.port}/")
     for pacs in settings.pacs:
         click.echo(f"  Returns images to  {pacs.ae_title} at {pacs.host} port {pacs.port}")
@@ -234,13 +240,13 @@ def status(
     """
     settings = _settings(config, data, overrides)
     from dicom_node.checks import node_status
+    from dicom_node.report import print_status
 
     found = node_status(settings)
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
-        for name, value in found.items():
-            click.echo(f"{name.replace('_', ' '):24} {value}")
+        print_status(found)
     sys.exit(0 if found["is_receiving"] and found["is_serving"] else EXIT_FAILED)
 
 
@@ -259,6 +265,27 @@ def reindex(config: Path | None, data: Path | None, overrides: tuple[str, ...]) 
     with progress_of("Reading stored instances") as progress:
         total = build_index(settings, progress)
     click.echo(f"{total} instances indexed")
+
+
+@cli.command()
+@settings_options
+def scrub(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> None:
+    """Read every stored file once and compare it with its digest; exit 1 when one is damaged.
+
+    \b
+    Example: lifeboat scrub --data /srv/lifeboat
+    Nothing is changed; the node may be running. It does the same slowly, all the time.
+    """
+    settings = _settings(config, data, overrides)
+    from dicom_node.report import progress_of
+    from dicom_node.scrub import find_damaged
+
+    with progress_of("Reading stored files") as progress:
+        damaged = list(find_damaged(settings.node.data, progress))
+    for path in damaged:
+        click.echo(f"damaged: {path}")
+    click.echo(f"{len(damaged)} damaged files" if damaged else "every stored file is sound")
+    sys.exit(EXIT_FAILED if damaged else 0)
 
 
 @cli.command()
@@ -330,6 +357,64 @@ def sync_status(
         n for item in destinations for state, n in item.counts.items() if state != "proven"
     )
     sys.exit(EXIT_FAILED if waiting or not_queued else 0)
+
+
+@cli.group()
+def modalities() -> None:
+    """Say who may send to this node."""
+
+
+@modalities.command("list")
+@settings_options
+def modalities_list(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> None:
+    """Show who may call the DICOM port and what each may do.
+
+    \b
+    Example: lifeboat modalities list
+    """
+    settings = _settings(config, data, overrides)
+    from dicom_node.report import print_modalities
+    from dicom_node.unknown_switch import UnknownSwitch
+
+    print_modalities(settings, UnknownSwitch(settings.node.data).opening())
+
+
+@modalities.command("accept-unknown")
+@settings_options
+@click.option("--for", "duration", default="4h", show_default=True, help="How long: 4h, 90m.")
+@click.option("--reason", default="", help="Why; it is kept on record.")
+@click.option("--off", is_flag=True, help="Accept them no longer.")
+def accept_unknown(
+    config: Path | None,
+    data: Path | None,
+    overrides: tuple[str, ...],
+    duration: str,
+    reason: str,
+    off: bool,
+) -> None:
+    """Accept scanners that are not listed, for some hours; the node may run on.
+
+    \b
+    Example: lifeboat modalities accept-unknown --for 4h --reason "CT from the van"
+             lifeboat modalities accept-unknown --off
+    """
+    settings = _settings(config, data, overrides)
+    from dicom_node.unknown_switch import UnknownSwitch, parse_duration
+
+    switch = UnknownSwitch(settings.node.data)
+    if off:
+        switch.close(by=_login_name(), reason=reason)
+        click.echo("unknown scanners are refused")
+        return
+    opening = switch.open(parse_duration(duration), by=_login_name(), reason=reason)
+    click.echo(f"unknown scanners are accepted until {opening.until}")
+    if not settings.modalities:
+        click.echo("no modality is listed, so everyone was accepted before, too", err=True)
+
+
+def _login_name() -> str:
+    """Return who sits at the keyboard, behind sudo too."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
 if __name__ == "__main__":

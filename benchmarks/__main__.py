@@ -18,12 +18,14 @@ from rich.console import Console
 
 from benchmarks.comparison import Comparison
 from benchmarks.data import UidFactory
+from benchmarks.header import LIFEBOAT as LIFEBOAT_HEADER
+from benchmarks.header import HeaderBenchmark, HeaderResult
 from benchmarks.ingest import CASES, QUICK_CASES, CaseResult, IngestBenchmark
 from benchmarks.machine import describe_machine, file_system
 from benchmarks.processes import BenchmarkError
 from benchmarks.receivers import LIFEBOAT
 from benchmarks.render import QUICK_TURNS, TURNS, RenderBenchmark
-from benchmarks.tables import print_ingest, print_machine, print_render
+from benchmarks.tables import print_header, print_ingest, print_machine, print_render
 from dicom_node.report import progress_of
 
 ROUNDS: Final = 7
@@ -36,7 +38,7 @@ _SEED: Final = 7
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--only", type=click.Choice(["ingest", "render"]), help="One part alone.")
+@click.option("--only", type=click.Choice(["ingest", "render", "header"]), help="One part alone.")
 @click.option("--quick", is_flag=True, help="One round of little: whether it works, not how fast.")
 @click.option("--rounds", type=click.IntRange(1, 100), help=f"Turns of each; {ROUNDS} by default.")
 @click.option("--json", "report", type=click.Path(path_type=Path), help="Write the figures here.")
@@ -58,7 +60,7 @@ def main(
         signal.signal(number, lambda *_: sys.exit("stopped"))
     console = Console(width=max(_WIDTH, Console().width))
     rounds = rounds or (1 if quick else ROUNDS)
-    little = quick or only == "render"
+    little = quick or only in ("render", "header")
     needed_bytes = (rounds + 1) * (_QUICK_BYTES_PER_ROUND if little else _BYTES_PER_ROUND)
     try:
         with _working_folder(folder, needed_bytes) as work:
@@ -95,13 +97,14 @@ class Run:
         self.has_failed = False
 
     def measure(self, only: str | None) -> dict[str, Any]:
-        """Measure one part or both, print the tables, and return all figures."""
+        """Measure one part or all, print the tables, and return all figures."""
         machine = describe_machine(self._folder)
         print_machine(self._console, machine)
         if file_system(self._folder) in ("tmpfs", "ramfs"):
             self._console.print("This folder lies in memory: nothing here says anything of a disk.")
         figures: dict[str, Any] = {"machine": machine, "rounds": self._rounds}
-        for name, part in (("ingest", self._ingest), ("render", self._render)):
+        parts = {"ingest": self._ingest, "render": self._render, "header": self._header}
+        for name, part in parts.items():
             if only in (None, name):
                 figures[name] = self._part(name, part)
         return figures
@@ -132,6 +135,15 @@ class Run:
         print_render(self._console, results)
         timings = [timing for result in results for timing in result.timings]
         self.has_failed |= any(t.failure for t in timings if t.name.startswith(LIFEBOAT.name))
+        return results
+
+    def _header(self) -> list[HeaderResult]:
+        benchmark = HeaderBenchmark(self._folder, self._uids, self._rng)
+        with progress_of("Headers") as progress:
+            results = benchmark.measure(self._rounds, progress)
+        print_header(self._console, results)
+        timings = [timing for result in results for timing in result.timings]
+        self.has_failed |= any(t.failure for t in timings if t.name == LIFEBOAT_HEADER)
         return results
 
 

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from benchmarks.comparison import Comparison, Timing
 from benchmarks.figures import middle, middle_ratio, percentile, present
+from benchmarks.header import PEERS as HEADER_PEERS
+from benchmarks.header import HeaderResult
 from benchmarks.ingest import CaseResult, Row
 from benchmarks.receivers import ORTHANC, STORESCP
 from benchmarks.render import PEERS
@@ -49,6 +51,18 @@ def print_render(console: Console, results: Sequence[Comparison]) -> None:
         table = _table(result.title, "way", columns, "note")
         for timing in result.timings:
             table.add_row(*_render_cells(timing, peers))
+        _print(console, table)
+
+
+def print_header(console: Console, results: Sequence[HeaderResult]) -> None:
+    """Print what each way to a header took."""
+    console.rule("Header: microseconds each, of bytes in memory (dcmdump: files)", align="left")
+    for result in results:
+        peers = [timing for timing in result.timings if timing.name in HEADER_PEERS]
+        columns = ("median", "best", *(f"x {HEADER_PEERS[peer.name]}" for peer in peers))
+        table = _table(result.title, "way", columns, "note")
+        for timing in result.timings:
+            table.add_row(*_header_cells(timing, peers))
         _print(console, table)
 
 
@@ -95,6 +109,19 @@ def _render_cells(timing: Timing, peers: Sequence[Timing]) -> list[str]:
         f"{percentile(timing.times_ms, 95):.2f}",
         *(_ratio(peer.times_ms, timing.times_ms) for peer in peers),
         f"{timing.difference:.2f}",
+        timing.note,
+    ]
+
+
+def _header_cells(timing: Timing, peers: Sequence[Timing]) -> list[str]:
+    known = present(timing.times_ms)
+    if not known:
+        return [timing.name, "-", "-", *("-" for _ in peers), escape(timing.failure)]
+    return [
+        timing.name,
+        _figure(middle(timing.times_ms) * 1e3),
+        _figure(min(known) * 1e3),
+        *(_ratio(peer.times_ms, timing.times_ms) for peer in peers),
         timing.note,
     ]
 

@@ -6,10 +6,12 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from dicom_node.certificate import certificate_state
+from dicom_node.clock import utc_now
 from dicom_node.errors import BadSettings, NodeError
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader
@@ -18,8 +20,11 @@ from dicom_node.ledger import LedgerReader
 from dicom_node.pacs import Pacs
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import count_quarantine
+from dicom_node.refusals import read_refusals
+from dicom_node.scrub import read_state
 from dicom_node.settings import PacsSettings, Settings
 from dicom_node.storage import INCOMING, make_data_folder
+from dicom_node.unknown_switch import UnknownSwitch
 
 _LOOPBACK: Final = ("127.", "::1", "localhost")
 _CONNECT_TIMEOUT_S: Final = 1.0
@@ -42,8 +47,11 @@ def run_checks(settings: Settings) -> list[CheckResult]:
         _check_room,
         _check_dicom_port,
         _check_web_port,
+        _check_modalities,
     ]
     results = [check(settings) for check in checks]
+    if settings.tls.is_wanted:
+        results.append(_check_tls(settings))
     results += [_check_pacs(pacs, settings.dicom.ae_title) for pacs in settings.pacs]
     if not settings.pacs:
         words = "none is configured: nothing will be returned; set pacs.host, port and ae_title"
@@ -98,10 +106,24 @@ def node_status(settings: Settings) -> dict[str, Any]:
         ),
         "is_serving": _serves(settings),
         **counts,
+        "scrubbed_at": read_state(data).last_pass_at or "not yet",
         "not_indexed": _waiting_for_index(data / INCOMING),
         "quarantined": count_quarantine(data / QUARANTINE),
         "free_bytes": _free_bytes(data),
         "delivery": owed,
+        **door_status(settings),
+    }
+
+
+def door_status(settings: Settings) -> dict[str, Any]:
+    """Return who may call the DICOM port, how its certificate stands, and who was turned away."""
+    certificate = certificate_state(settings.tls, utc_now())
+    opening = UnknownSwitch(settings.node.data).opening()
+    return {
+        "modalities": len(settings.modalities),
+        "accept_unknown": asdict(opening) if opening else None,
+        "certificate": asdict(certificate) if certificate else None,
+        "refusals": [asdict(refusal) for refusal in read_refusals(settings.node.data)],
     }
 
 
@@ -145,6 +167,30 @@ def _check_dicom_port(settings: Settings) -> CheckResult:
         words = f"{where} is reached only from this machine; set dicom.host for scanners"
         return CheckResult("DICOM port", "warning", words)
     return CheckResult("DICOM port", "ok", where)
+
+
+def _check_modalities(settings: Settings) -> CheckResult:
+    opening = UnknownSwitch(settings.node.data).opening()
+    if opening and settings.modalities:
+        words = f"unknown scanners are accepted until {opening.until}, by {opening.by}"
+        return CheckResult("modalities", "warning", words)
+    if settings.modalities:
+        words = f"{len(settings.modalities)} listed; whoever is not is refused"
+        return CheckResult("modalities", "ok", words)
+    words = "none is listed, so everyone may send; list them as [modalities.NAME]"
+    outcome = "ok" if settings.dicom.host.startswith(_LOOPBACK) else "warning"
+    return CheckResult("modalities", outcome, words)
+
+
+def _check_tls(settings: Settings) -> CheckResult:
+    state = certificate_state(settings.tls, utc_now())
+    assert state is not None  # a TLS port is wanted
+    host, port = settings.dicom.host, settings.tls.port
+    where = f"{host} port {port}: "
+    failure = None if is_listening(host, port) else _bind_failure(host, port)
+    if failure:
+        return CheckResult("TLS port", "failed", where + failure)
+    return CheckResult("TLS port", state.outcome, where + state.words)
 
 
 def _check_web_port(settings: Settings) -> CheckResult:

@@ -24,6 +24,12 @@ class BadDataset(NodeError):
     code = "bad-dataset"
 
 
+class BeyondLimits(BadDataset):
+    """The data set nests, counts or inflates beyond what is read for anyone."""
+
+    code = "beyond-limits"
+
+
 class UnsafeUid(NodeError):
     """A UID is missing or holds anything but digits and dots, or more than 64 of them."""
 
@@ -76,6 +82,7 @@ DIMSE_STATUS: Final[dict[type[NodeError], int]] = {
     NodeError: 0x0110,
     BadSettings: 0x0110,
     BadDataset: 0xC000,
+    BeyondLimits: 0xC000,
     UnsafeUid: 0xA900,
     IdentityMismatch: 0xA900,
     StorageFull: 0xA700,

@@ -5,48 +5,44 @@ request is taken out of its hands, because its queues, copies and polling thread
 the disk does.
 """
 
-import contextlib
 import logging
-import mmap
 import socket
 import struct
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Final, cast
+from functools import partial
+from typing import Final, cast
 
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
-from pynetdicom.transport import RequestHandler
 
+from dicom_node.association_request import MAXIMUM_HELLO_BYTES
 from dicom_node.command_set import C_STORE_RQ, CommandSet, read_command_set, store_response
 from dicom_node.errors import BadDataset, NodeError, StorageFull, dimse_status
-from dicom_node.ingest import Origin
-from dicom_node.storage import storage_error
+from dicom_node.ingest import LargeInstance, Origin
+from dicom_node.listener import GuardedHandler, GuardedServer
+from dicom_node.services.store import StorageService
 from dicom_node.transport import (
     BUSY_WAIT_S,
-    HELLO_TIMEOUT_S,
     PDU_TIMEOUT_S,
-    GuardedServer,
     GuardedSocket,
     use_monotonic_timers,
 )
 
 _log = logging.getLogger(__name__)
 
-Store = Callable[[memoryview, str, Origin], tuple[int, str]]
-"""Takes a data set, its transfer syntax and its origin; returns status and comment."""
+BeginLarge = Callable[[], LargeInstance]
 
-MAXIMUM_HELLO_BYTES: Final = 64 * 1024
 MAXIMUM_COMMAND_BYTES: Final = 64 * 1024
 MAXIMUM_MESSAGE_BYTES: Final = 16 * 1024**2
 """Largest data set of a message that is no C-STORE."""
+MAXIMUM_EMPTY_PDUS: Final = 10
 FIRST_BUFFER_BYTES: Final = 1 << 20
-KEPT_BUFFER_BYTES: Final = 4 << 20
-SPOOL_BYTES: Final = 64 * 1024**2
-"""Data sets larger than this go to a file while they arrive."""
+KEPT_BUFFER_BYTES: Final = 16 << 20
+"""A larger buffer is given back after its instance."""
+MEMORY_BYTES: Final = 32 * 1024**2
+"""Data sets larger than this are written to their file while they arrive."""
 
 _PDU: Final = struct.Struct(">BBL")
 _PDV: Final = struct.Struct(">LBB")
@@ -64,107 +60,97 @@ class Refused(Exception):
 
 
 class Arrival:
-    """A data set while it arrives: in memory, or in a file without a name when it is large.
+    """A data set while it arrives: in memory, or in the file it will stay in when it is large.
 
     Parameters
     ----------
-    spool_folder : Path
-        Where the file is made.
     maximum_bytes : int
         The largest data set accepted.
     """
 
-    def __init__(self, spool_folder: Path, maximum_bytes: int) -> None:
-        self._spool_folder = spool_folder
+    def __init__(self, maximum_bytes: int) -> None:
         self._maximum_bytes = maximum_bytes
         self._buffer = bytearray()  # a silent peer costs nothing
-        self._file: Any = None
-        self._size = 0
+        self._begin_large: BeginLarge | None = None
+        self.large: LargeInstance | None = None
+        self.size_bytes = 0
         self.error: NodeError | None = None
 
     @property
-    def size_bytes(self) -> int:
-        """How much has arrived."""
-        return self._size
+    def data(self) -> memoryview:
+        """The whole data set, unless it is large."""
+        return memoryview(self._buffer)[: self.size_bytes]
 
-    def read(self, source: GuardedSocket, size: int) -> None:
-        """Take the next bytes of the data set from a socket.
+    def begin(self, begin_large: BeginLarge) -> None:
+        """Expect an instance; `begin_large` gives it a file if it needs one."""
+        self._begin_large = begin_large
 
-        A disk that fails is remembered; the rest is read all the same, so that the sender gets
+    def room(self, size: int) -> memoryview:
+        """Return a buffer for the next bytes; `take` them once they are there."""
+        if self._is_in_memory and self.size_bytes + size > MEMORY_BYTES:
+            self._turn_large()
+        start = self.size_bytes if self._is_in_memory else 0
+        self._grow(start + size)
+        return memoryview(self._buffer)[start : start + size]
+
+    def take(self, size: int) -> None:
+        """Count bytes that were read into `room` as the next of the data set.
+
+        A disk that fails is remembered; the rest is taken all the same, so that the sender gets
         its answer.
 
         Raises
         ------
-        Refused
+        StorageFull
             The data set is larger than accepted.
-        OSError
-            The peer is gone.
         """
-        if self._size + size > self._maximum_bytes:
-            self.error = StorageFull("the instance is larger than this node accepts")
-            raise Refused
-        if self._file is None and self._size + size > SPOOL_BYTES:
-            self._spool()
-        if self._file is None and self.error is None:
-            self._grow(self._size + size)
-            source.read_into(memoryview(self._buffer)[self._size : self._size + size])
-        else:
-            chunk = bytearray(size)
-            source.read_into(memoryview(chunk))
-            self._write(chunk)
-        self._size += size
-
-    def data(self) -> memoryview:
-        """Return the whole data set.
-
-        Raises
-        ------
-        StorageFull, StorageFailed
-            The disk did not take it.
-        """
-        if self.error is not None:
-            raise self.error
-        if self._file is None:
-            return memoryview(self._buffer)[: self._size]
-        try:
-            content = mmap.mmap(self._file.fileno(), self._size, access=mmap.ACCESS_READ)
-        except OSError as exc:
-            raise storage_error(exc) from exc
-        return memoryview(content)
+        if self.size_bytes + size > self._maximum_bytes:
+            raise StorageFull("the instance is larger than this node accepts")
+        if self.large is not None and self.error is None:
+            self._write(memoryview(self._buffer)[:size])
+        self.size_bytes += size
 
     def clear(self) -> None:
         """Begin the next data set; the buffer is kept unless it became large."""
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.close()
-            self._file = None
+        if self.large is not None:
+            self.large.discard()
+            self.large = None
         if len(self._buffer) > KEPT_BUFFER_BYTES:
             self._buffer = bytearray()
-        self._size, self.error = 0, None
+        self.size_bytes, self.error, self._begin_large = 0, None, None
+
+    def forget(self) -> None:
+        """Give the buffer back: the peer rests."""
+        self.clear()
+        self._buffer = bytearray()
+
+    @property
+    def _is_in_memory(self) -> bool:
+        return self.large is None and self.error is None
 
     def _grow(self, size: int) -> None:
         if size > len(self._buffer):
             # a new one: views of the old one may still be held by an error on its way out
             larger = bytearray(max(size, 2 * len(self._buffer), FIRST_BUFFER_BYTES))
-            larger[: self._size] = memoryview(self._buffer)[: self._size]
+            larger[: self.size_bytes] = self._buffer[: self.size_bytes]
             self._buffer = larger
 
-    def _spool(self) -> None:
+    def _turn_large(self) -> None:
+        if self._begin_large is None:
+            raise Refused  # only instances may be large
         try:
-            self._file = tempfile.TemporaryFile(  # noqa: SIM115 - closed by clear()
-                dir=self._spool_folder, buffering=0
-            )
-        except OSError as exc:
-            self.error = storage_error(exc)
-        self._write(memoryview(self._buffer)[: self._size])
+            self.large = self._begin_large()
+        except NodeError as error:
+            self.error = error
+        else:
+            self._write(self.data)
 
-    def _write(self, data: bytearray | memoryview) -> None:
-        view = memoryview(data)
-        while view and self.error is None:
-            try:
-                view = view[self._file.write(view) :]
-            except OSError as exc:
-                self.error = storage_error(exc)
+    def _write(self, data: memoryview) -> None:
+        assert self.large is not None  # it turned large
+        try:
+            self.large.write(data)
+        except NodeError as error:
+            self.error = error
 
 
 class FastProvider(DULServiceProvider):
@@ -173,23 +159,31 @@ class FastProvider(DULServiceProvider):
     Parameters
     ----------
     association : Association
-    store : Store
+    storage : StorageService
     arrival : Arrival
     maximum_pdu_bytes : int
         What we offered to receive.
     """
 
     def __init__(
-        self, association: Association, store: Store, arrival: Arrival, maximum_pdu_bytes: int
+        self,
+        association: Association,
+        storage: StorageService,
+        arrival: Arrival,
+        maximum_pdu_bytes: int,
     ) -> None:
         super().__init__(association)
-        self._store = store
+        self._storage = storage
         self._arrival = arrival
         self._maximum_pdu_bytes = maximum_pdu_bytes
         self._command = bytearray()
         self._request: CommandSet | None = None
         self._context_id = 0
+        self._transfer_syntax_uid = ""
+        self._origin = Origin(door="c-store", calling_ae_title="")
         self._is_storing = False
+        self._value_head = bytearray(_PDV.size)
+        self._empty_pdus = 0
         self.heard_at = 0.0
 
     @property
@@ -214,26 +208,18 @@ class FastProvider(DULServiceProvider):
         is_event = super()._is_transport_event()
         if not is_event and self._is_storing:
             self._rest()  # silence: the library may look at its timers
+            if not self.is_receiving:
+                self._arrival.forget()
         return bool(is_event)
 
     def _read_pdu_data(self) -> None:
-        """Read one PDU: data ourselves, every other kind by the library."""
+        """Read what comes: data ourselves, every other kind of PDU by the library."""
         source = self._guarded
-        is_established = self.state_machine.current_state == _ESTABLISHED
-        source.begin_pdu(PDU_TIMEOUT_S if is_established else HELLO_TIMEOUT_S)
         try:
-            kind, _, length = _PDU.unpack(source.need(_PDU.size))
-            limit = self._maximum_pdu_bytes if is_established else MAXIMUM_HELLO_BYTES
-            if kind not in _KNOWN_PDUS or length > max(limit, MAXIMUM_HELLO_BYTES):
-                raise Refused
-            self.heard_at = time.monotonic()
-            if is_established and kind == _P_DATA:
-                source.skip(_PDU.size)
-                source.expect_data()
-                self._read_data(source, length)
+            if self.state_machine.current_state == _ESTABLISHED:
+                self._read_while_busy(source)
             else:
-                self._rest()
-                super()._read_pdu_data()
+                self._read_pdu(source, MAXIMUM_HELLO_BYTES)
         except (Refused, BadDataset):
             self._end(_INVALID_PDU)
         except OSError:
@@ -242,9 +228,32 @@ class FastProvider(DULServiceProvider):
             _log.exception("association_failed")
             self._end(_INVALID_PDU)
 
+    def _read_while_busy(self, source: GuardedSocket) -> None:
+        """Read PDUs of data as they come; return when the library has something to do."""
+        source.limit_reads(PDU_TIMEOUT_S)
+        limit = max(self._maximum_pdu_bytes, MAXIMUM_HELLO_BYTES)
+        while self._read_pdu(source, limit) and self._is_storing and source.ready:
+            if self._kill_thread or not self.to_provider_queue.empty():
+                return
+
+    def _read_pdu(self, source: GuardedSocket, limit: int) -> bool:
+        """Read one PDU; tell whether it was data, which we serve ourselves."""
+        kind, _, length = _PDU.unpack(source.look(_PDU.size))
+        if kind not in _KNOWN_PDUS or length > limit:
+            raise Refused
+        self.heard_at = time.monotonic()
+        is_data: bool = kind == _P_DATA and self.state_machine.current_state == _ESTABLISHED
+        if is_data:
+            source.recv(_PDU.size)
+            self._read_data(source, length)
+        else:
+            self._rest()
+            super()._read_pdu_data()
+        return is_data
+
     def _end(self, event: str) -> None:
         _log.warning("association_cut", extra={"peer": str(self.assoc.requestor.address)})
-        self._arrival.clear()
+        self._arrival.forget()
         self._rest()
         self._guarded.cut()
         self.event_queue.put(event)
@@ -257,50 +266,99 @@ class FastProvider(DULServiceProvider):
 
     def _work(self) -> None:
         """Keep the library's polling thread still while instances come."""
-        self._is_storing = True
-        self._guarded.wait_s = BUSY_WAIT_S
-        self.assoc._reactor_checkpoint.clear()
+        if not self._is_storing:
+            self._is_storing = True
+            self._guarded.wait_s = BUSY_WAIT_S
+            self.assoc._reactor_checkpoint.clear()
 
     def _read_data(self, source: GuardedSocket, length: int) -> None:
-        """Read the presentation data values of one P-DATA-TF PDU (PS3.8 9.3.5)."""
-        while length:
-            size, context_id, flags = _PDV.unpack(source.need(_PDV.size))
-            source.skip(_PDV.size)
-            length -= size + 4
-            if size < 2 or length < 0:
-                raise Refused
-            self._read_value(source, size - 2, context_id, flags)
+        """Read the presentation data values of one P-DATA-TF PDU (PS3.8 9.3.5).
 
-    def _read_value(self, source: GuardedSocket, size: int, context_id: int, flags: int) -> None:
-        is_first = self._request is None and not self._command
-        if not is_first and context_id != self._context_id:
+        The usual one has a single value, whose bytes go where they stay.
+        """
+        if length < _PDV.size:
+            self._empty_pdus += 1
+            if length or self._empty_pdus > MAXIMUM_EMPTY_PDUS:
+                raise Refused
+            return
+        content = self._arrival.room(length - _PDV.size)
+        source.read_into(memoryview(self._value_head), content)
+        size, context_id, flags = _PDV.unpack(self._value_head)
+        if size == length - 4 and not flags & _COMMAND:
+            self._take_data(context_id, len(content))
+            if flags & _LAST:
+                self._end_of_part(is_command=False)
+        else:
+            self._take_values(bytes(self._value_head) + bytes(content))
+
+    def _take_values(self, values: bytes) -> None:
+        """Take several presentation data values, or one of a command."""
+        while values:
+            if len(values) < _PDV.size:
+                raise Refused
+            size, context_id, flags = _PDV.unpack_from(values)
+            if size < 2 or size + 4 > len(values):
+                raise Refused
+            content, values = values[_PDV.size : size + 4], values[size + 4 :]
+            if flags & _COMMAND:
+                self._take_command(context_id, content)
+            else:
+                self._arrival.room(len(content))[:] = content
+                self._take_data(context_id, len(content))
+            if flags & _LAST:
+                self._end_of_part(is_command=bool(flags & _COMMAND))
+
+    def _take_command(self, context_id: int, content: bytes) -> None:
+        is_first = not self._command
+        if self._request is not None or not (is_first or context_id == self._context_id):
+            raise Refused
+        if len(self._command) + len(content) > MAXIMUM_COMMAND_BYTES:
             raise Refused
         self._context_id = context_id
-        if flags & _COMMAND:
-            self._read_command(source, size)
-        elif self._request is None:
-            raise Refused  # data before its command
-        else:
-            is_store = self._request.command_field == C_STORE_RQ
-            if not is_store and self._arrival.size_bytes + size > MAXIMUM_MESSAGE_BYTES:
-                raise Refused
-            self._arrival.read(source, size)
-        if flags & _LAST:
-            self._end_of_part(is_command=bool(flags & _COMMAND))
+        self._command += content
 
-    def _read_command(self, source: GuardedSocket, size: int) -> None:
-        if self._request is not None or len(self._command) + size > MAXIMUM_COMMAND_BYTES:
+    def _take_data(self, context_id: int, size: int) -> None:
+        if self._request is None or context_id != self._context_id:
+            raise Refused  # data before its command, or of another one
+        if self._request.command_field == C_STORE_RQ:
+            self._work()
+        elif self._arrival.size_bytes + size > MAXIMUM_MESSAGE_BYTES:
             raise Refused
-        self._command += source.recv(size)
+        try:
+            self._arrival.take(size)
+        except StorageFull as error:
+            self._send_answer(self._request, dimse_status(error), str(error))
+            raise Refused from error
 
     def _end_of_part(self, *, is_command: bool) -> None:
         if is_command:
-            self._request = read_command_set(self._command)
-            if self._request.command_field == C_STORE_RQ:
-                self._work()
-            if self._request.has_data_set:
+            self._begin_message()
+            if self._request is None or self._request.has_data_set:
                 return
         self._serve()
+
+    def _begin_message(self) -> None:
+        self._request = request = read_command_set(self._command)
+        if request.command_field != C_STORE_RQ:
+            return
+        context = self.assoc._accepted_cx.get(self._context_id)
+        if context is None:
+            raise Refused
+        self._work()
+        self._transfer_syntax_uid = str(context.transfer_syntax[0])
+        self._origin = self._origin_of(request)
+        begin_large = partial(self._storage.begin_large, self._transfer_syntax_uid, self._origin)
+        self._arrival.begin(begin_large)
+
+    def _origin_of(self, request: CommandSet) -> Origin:
+        requestor = self.assoc.requestor
+        return Origin(
+            door="c-store",
+            calling_ae_title=str(requestor.ae_title).strip(),
+            peer=str(requestor.address),
+            sop_class_uid=_text(request.sop_class_uid),
+            sop_instance_uid=_text(request.sop_instance_uid),
+        )
 
     def _serve(self) -> None:
         request, command = self._request, bytes(self._command)
@@ -308,30 +366,21 @@ class FastProvider(DULServiceProvider):
         self._request = None
         self._command.clear()
         if request.command_field == C_STORE_RQ:
-            self._answer(request)
+            self._send_answer(request, *self._store())
         else:
             self._hand_over(command, request.has_data_set)
         self._arrival.clear()
         self._idle_timer.restart()
 
-    def _answer(self, request: CommandSet) -> None:
-        context = self.assoc._accepted_cx.get(self._context_id)
-        if context is None:
-            raise Refused
-        requestor = self.assoc.requestor
-        origin = Origin(
-            door="c-store",
-            calling_ae_title=str(requestor.ae_title).strip(),
-            peer=str(requestor.address),
-            sop_class_uid=_text(request.sop_class_uid),
-            sop_instance_uid=_text(request.sop_instance_uid),
-        )
-        try:
-            data = self._arrival.data()
-        except NodeError as error:
-            status, comment = dimse_status(error), str(error)
-        else:
-            status, comment = self._store(data, str(context.transfer_syntax[0]), origin)
+    def _store(self) -> tuple[int, str]:
+        arrival = self._arrival
+        if arrival.error is not None:
+            return dimse_status(arrival.error), str(arrival.error)
+        if arrival.large is not None:
+            return self._storage.finish_large(arrival.large)
+        return self._storage.store(arrival.data, self._transfer_syntax_uid, self._origin)
+
+    def _send_answer(self, request: CommandSet, status: int, comment: str) -> None:
         answer = store_response(request, status, comment)
         head = _PDU.pack(_P_DATA, 0, len(answer) + 6)
         value = _PDV.pack(len(answer) + 2, self._context_id, _COMMAND | _LAST)
@@ -343,34 +392,34 @@ class FastProvider(DULServiceProvider):
         primitive = P_DATA()
         primitive.presentation_data_value_list.append((self._context_id, b"\x03" + command))
         if has_data_set:
-            data = b"\x02" + bytes(self._arrival.data())
+            data = b"\x02" + bytes(self._arrival.data)
             primitive.presentation_data_value_list.append((self._context_id, data))
         self.assoc.dimse.receive_primitive(primitive)
 
 
-class FastHandler(RequestHandler):
+class FastHandler(GuardedHandler):
     """Makes the association of an accepted connection."""
 
     def _create_association(self) -> Association:
         association = super()._create_association()
         server = cast(FastServer, self.server)
-        arrival = Arrival(server.spool_folder, server.maximum_object_bytes)
+        arrival = Arrival(server.maximum_object_bytes)
         association.dul = FastProvider(
-            association, server.store, arrival, server.ae.maximum_pdu_size
+            association, server.storage, arrival, server.ae.maximum_pdu_size
         )
         # set again what the association had set on the provider that is replaced
         association.network_timeout = association.network_timeout
         association.acse_timeout = association.acse_timeout
         use_monotonic_timers(association)
-        association.set_socket(GuardedSocket(association, cast(socket.socket, self.request)))
+        connection = cast(socket.socket, self.request)
+        association.set_socket(GuardedSocket(association, connection, self.hello))
         return association
 
 
 class FastServer(GuardedServer):
     """A server whose associations store the fast way; its owner sets these before it serves."""
 
-    store: Store
-    spool_folder: Path
+    storage: StorageService
     maximum_object_bytes: int
 
 

@@ -4,6 +4,7 @@ A patient is a set of columns of the study, not a table: a patient ID without it
 identity, and joining two people by it would show one under the other's name.
 """
 
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ from dicom_node.index_tables import (
 )
 
 FILE: Final = "index.sqlite"
+_IS_DAMAGED: Final = instances.c.damaged_at != ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class StudyRecord:
     number_of_study_related_series: int
     number_of_study_related_instances: int
     number_of_conflicts: int
+    number_of_damaged_instances: int
     has_patient_conflict: bool
     first_received_at: str
     last_received_at: str
@@ -98,7 +101,10 @@ class SeriesRecord:
 
 @dataclass(frozen=True, slots=True)
 class InstanceRecord:
-    """One instance. `path` is absolute; positions are in mm (PS3.3 C.7.6.2)."""
+    """One instance. `path` is absolute; positions are in mm (PS3.3 C.7.6.2).
+
+    `damaged_at` is when its file was found damaged on disk, ISO 8601 in UTC; '' while it is sound.
+    """
 
     instance_id: int
     path: Path
@@ -121,6 +127,7 @@ class InstanceRecord:
     calling_ae_title: str
     version: int
     is_conflict: bool
+    damaged_at: str
 
 
 class IndexReader:
@@ -214,6 +221,31 @@ class IndexReader:
         )
         return [self._instance_record(row) for row in self._rows(statement)]
 
+    def stored_after(self, path: str, limit: int) -> list[InstanceRecord]:
+        """Return instances in the order of their paths (relative, as stored), after a given one."""
+        statement = (
+            sa.select(instances)
+            .where(instances.c.path > path)
+            .order_by(instances.c.path)
+            .limit(limit)
+        )
+        return [self._instance_record(row) for row in self._rows(statement)]
+
+    def holds_path(self, path: str) -> bool:
+        """Tell whether a file is indexed, by its path relative to the data folder."""
+        statement = sa.select(instances.c.instance_id).where(instances.c.path == path)
+        return bool(self._rows(statement))
+
+    def newest_instance_id(self) -> int:
+        """Return the number of the instance that was indexed last, 0 when there is none."""
+        statement = sa.select(sa.func.max(instances.c.instance_id).label("last"))
+        return next((row["last"] or 0 for row in self._rows(statement)), 0)
+
+    def damaged_paths(self) -> dict[str, str]:
+        """Return when each damaged file was found so, by its path relative to the data folder."""
+        statement = sa.select(instances.c.path, instances.c.damaged_at).where(_IS_DAMAGED)
+        return {row["path"]: row["damaged_at"] for row in self._rows(statement)}
+
     def count_after(self, instance_id: int) -> int:
         """Return how many instances were indexed after a given one."""
         statement = sa.select(sa.func.count().label("n")).where(
@@ -237,12 +269,17 @@ class IndexReader:
 
     def revision(self) -> str:
         """Return a text that changes whenever anything was indexed."""
-        statement = sa.select(sa.func.max(instances.c.instance_id).label("last"))
-        last = next((row["last"] for row in self._rows(statement)), None)
-        return f"{self.generation()}-{last or 0}"
+        damaged = sa.select(sa.func.count()).select_from(instances).where(_IS_DAMAGED)
+        statement = sa.select(
+            sa.func.max(instances.c.instance_id).label("last"),
+            damaged.scalar_subquery().label("damaged"),
+        )
+        last = next(iter(self._rows(statement)), None)
+        facts = (last["last"] or 0, last["damaged"]) if last else (0, 0)
+        return f"{self.generation()}-{facts[0]}-{facts[1]}"
 
     def counts(self) -> dict[str, int]:
-        """Return how many studies, series, instances and conflicts there are."""
+        """Return how many studies, series, instances, conflicts and damaged files there are."""
         statement = sa.select(
             sa.select(sa.func.count()).select_from(studies).scalar_subquery().label("studies"),
             sa.select(sa.func.count()).select_from(series).scalar_subquery().label("series"),
@@ -251,8 +288,13 @@ class IndexReader:
             .where(instances.c.is_conflict)
             .scalar_subquery()
             .label("conflicts"),
+            sa.select(sa.func.count())
+            .select_from(instances)
+            .where(_IS_DAMAGED)
+            .scalar_subquery()
+            .label("damaged"),
         )
-        empty = {"studies": 0, "series": 0, "instances": 0, "conflicts": 0}
+        empty = {"studies": 0, "series": 0, "instances": 0, "conflicts": 0, "damaged": 0}
         return next((dict(row) for row in self._rows(statement)), empty)
 
     def paths(self) -> set[str]:
@@ -322,6 +364,7 @@ def _study_record(row: sa.RowMapping) -> StudyRecord:
 
 def _decimals(text: str) -> tuple[float, ...] | None:
     try:
-        return tuple(float(part) for part in text.split("\\")) if text else None
+        numbers = tuple(float(part) for part in text.split("\\")) if text else None
     except ValueError:
         return None
+    return numbers if numbers and all(map(math.isfinite, numbers)) else None

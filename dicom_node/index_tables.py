@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from dicom_node.database import text_column
 
-SCHEMA_VERSION: Final = "1"
+SCHEMA_VERSION: Final = "2"
+"""An index of another version is set aside and built anew from the files."""
 
 metadata = sa.MetaData()
 
@@ -40,6 +41,7 @@ studies = sa.Table(
     sa.Column("number_of_study_related_series", sa.Integer, nullable=False, server_default="0"),
     sa.Column("number_of_study_related_instances", sa.Integer, nullable=False, server_default="0"),
     sa.Column("number_of_conflicts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("number_of_damaged_instances", sa.Integer, nullable=False, server_default="0"),
     sa.Column("has_patient_conflict", sa.Boolean, nullable=False, server_default="0"),
     text_column("first_received_at"),
     text_column("last_received_at"),
@@ -85,7 +87,14 @@ instances = sa.Table(
     text_column("calling_ae_title"),
     sa.Column("version", sa.Integer, nullable=False, server_default="1"),
     sa.Column("is_conflict", sa.Boolean, nullable=False, server_default="0"),
+    text_column("damaged_at"),
     sa.Index("instances_of_series", "study_instance_uid", "series_instance_uid"),
+)
+
+sa.Index(
+    "instances_damaged",
+    instances.c.study_instance_uid,
+    sqlite_where=instances.c.damaged_at != "",
 )
 
 commitment_reports = sa.Table(

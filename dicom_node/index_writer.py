@@ -63,6 +63,7 @@ _SERIES_VALUES: Final = (
     "body_part_examined",
     "laterality",
 )
+_PATIENT: Final = _STUDY_TEXTS[:4]
 _INSTANCE_VALUES: Final = (
     "instance_number",
     "rows",
@@ -73,6 +74,20 @@ _INSTANCE_VALUES: Final = (
     "image_position_patient",
     "image_orientation_patient",
 )
+
+
+_OWN_VALUES: Final = tuple(
+    field.name for field in fields(IndexedInstance) if field.name != "values"
+)
+_ABSENT: Final = {
+    table.name: {column.name: None if column.nullable else "" for column in table.columns}
+    for table in (studies, series, instances)
+}
+"""What a column holds where an instance has no such element."""
+
+
+class OutdatedIndex(sa.exc.DatabaseError):
+    """The index has the tables of another version of Lifeboat; it is built anew from the files."""
 
 
 class Index:
@@ -86,7 +101,7 @@ class Index:
     Raises
     ------
     sqlalchemy.exc.DatabaseError
-        The file is damaged; it may be deleted and rebuilt.
+        The file is damaged, or (OutdatedIndex) of another version; it may be deleted and rebuilt.
     """
 
     def __init__(self, path: Path) -> None:
@@ -130,6 +145,31 @@ class Index:
         with self._engine.begin() as connection:
             connection.execute(statement)
 
+    def mark_damaged(self, path: str, when: str) -> None:
+        """Remember that a stored file is damaged, so that it is never shown without saying so.
+
+        Parameters
+        ----------
+        path : str
+            Relative to the data folder.
+        when : str
+            ISO 8601 in UTC; '' for a file that turned out to be sound.
+        """
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(instances).where(instances.c.path == path).values(damaged_at=when)
+            )
+            of_path = sa.select(instances.c.study_instance_uid).where(instances.c.path == path)
+            damaged = sa.and_(
+                instances.c.study_instance_uid == studies.c.study_instance_uid,
+                instances.c.damaged_at != "",
+            )
+            connection.execute(
+                sa.update(studies)
+                .where(studies.c.study_instance_uid.in_(of_path))
+                .values(number_of_damaged_instances=_of(sa.func.count(), instances, damaged))
+            )
+
     def add_commitment_reports(self, reports: Iterable[CommitmentReport]) -> None:
         """Enter answers of a PACS to storage commitment."""
         rows = [
@@ -142,142 +182,151 @@ class Index:
 
 
 def _check(engine: sa.Engine) -> None:
-    """Raise DatabaseError when the file is damaged."""
+    """Raise DatabaseError when the file is damaged or of another version."""
     with engine.connect() as connection:
         result = connection.scalar(sa.text("PRAGMA quick_check(1)"))
     if result != "ok":
         raise sa.exc.DatabaseError("PRAGMA quick_check", None, Exception("damaged"))
+    if sa.inspect(engine).has_table(about.name):
+        statement = sa.select(about.c.value).where(about.c.key == "schema")
+        with engine.connect() as connection:
+            if connection.scalar(statement) not in (SCHEMA_VERSION, None):
+                raise OutdatedIndex("schema", None, Exception("of another version"))
 
 
 def _add_studies(connection: sa.Connection, batch: Sequence[IndexedInstance]) -> None:
-    rows: dict[Any, dict[str, Any]] = {}
-    for item in batch:
-        row = _values(studies, item, _STUDY_TEXTS)
-        row["study_instance_uid"] = item.study_instance_uid
-        row["patient_name_folded"] = fold_text(row["patient_name"])
-        row["search_text"] = fold_text(
-            row["patient_name"], row["patient_id"], row["accession_number"]
-        )
-        row["first_received_at"] = row["last_received_at"] = item.received_at
-        rows.setdefault(item.study_instance_uid, row)
-    statement = insert(studies).on_conflict_do_nothing()
-    connection.execute(statement, list(rows.values()))
+    # backwards: of each study the first instance counts
+    first = {item.study_instance_uid: item for item in reversed(batch)}
+    connection.execute(_ADD_STUDY, [_study_row(item) for item in first.values()])
     _mark_patient_conflicts(connection, batch)
+
+
+def _study_row(item: IndexedInstance) -> dict[str, Any]:
+    row = _values(studies, item, _STUDY_TEXTS)
+    row["study_instance_uid"] = item.study_instance_uid
+    row["patient_name_folded"] = fold_text(row["patient_name"])
+    row["search_text"] = fold_text(row["patient_name"], row["patient_id"], row["accession_number"])
+    row["first_received_at"] = row["last_received_at"] = item.received_at
+    return row
 
 
 def _mark_patient_conflicts(connection: sa.Connection, batch: Sequence[IndexedInstance]) -> None:
     """Flag studies whose instances do not all name the same patient."""
     patients = {
-        (item.study_instance_uid, *(item.values.get(name, "") for name in _STUDY_TEXTS[:4]))
+        (item.study_instance_uid, *(item.values.get(name, "") for name in _PATIENT))
         for item in batch
     }
-    for study_instance_uid, name, patient_id, issuer, birth_date in patients:
-        connection.execute(
-            sa.update(studies)
-            .where(
-                studies.c.study_instance_uid == study_instance_uid,
-                sa.or_(
-                    studies.c.patient_id != patient_id,
-                    studies.c.patient_name != name,
-                    studies.c.issuer_of_patient_id != issuer,
-                    studies.c.patient_birth_date != birth_date,
-                ),
-            )
-            .values(has_patient_conflict=True)
-        )
+    names = ("study", *(f"of_{name}" for name in _PATIENT))
+    connection.execute(_MARK_PATIENT, [dict(zip(names, row, strict=True)) for row in patients])
 
 
 def _add_series(connection: sa.Connection, batch: Sequence[IndexedInstance]) -> None:
-    rows: dict[Any, dict[str, Any]] = {}
-    for item in batch:
-        row = _values(series, item, _SERIES_VALUES)
-        row |= {
+    first = {(item.study_instance_uid, item.series_instance_uid): item for item in reversed(batch)}
+    rows = [
+        _values(series, item, _SERIES_VALUES)
+        | {
             "study_instance_uid": item.study_instance_uid,
             "series_instance_uid": item.series_instance_uid,
             "last_received_at": item.received_at,
         }
-        rows.setdefault((item.study_instance_uid, item.series_instance_uid), row)
-    statement = insert(series).on_conflict_do_nothing()
-    connection.execute(statement, list(rows.values()))
+        for item in first.values()
+    ]
+    connection.execute(_ADD_SERIES, rows)
 
 
 def _add_instances(connection: sa.Connection, batch: Sequence[IndexedInstance]) -> None:
-    own = [field.name for field in fields(IndexedInstance) if field.name != "values"]
     rows = [
-        {name: getattr(item, name) for name in own} | _values(instances, item, _INSTANCE_VALUES)
+        {name: getattr(item, name) for name in _OWN_VALUES}
+        | _values(instances, item, _INSTANCE_VALUES)
         for item in batch
     ]
-    statement = insert(instances).on_conflict_do_nothing(index_elements=["path"])
-    connection.execute(statement, rows)
+    connection.execute(_ADD_INSTANCE, rows)
 
 
 def _values(table: sa.Table, item: IndexedInstance, names: Sequence[str]) -> dict[str, Any]:
     """Pick columns of one instance; an absent text is ''."""
-    absent = {name: None if table.c[name].nullable else "" for name in names}
-    return {name: item.values.get(name, absent[name]) for name in names}
+    given, absent = item.values, _ABSENT[table.name]
+    return {name: given.get(name, absent[name]) for name in names}
 
 
 def _mark_conflicts(connection: sa.Connection, sop_instance_uids: set[str]) -> None:
     """Flag every instance whose UID also exists with other bytes, wherever it lies."""
-    several = (
-        sa.select(instances.c.sop_instance_uid)
-        .where(instances.c.sop_instance_uid.in_(sop_instance_uids))
-        .group_by(instances.c.sop_instance_uid)
-        .having(sa.func.count(instances.c.digest.distinct()) > 1)
-    )
-    found = [row.sop_instance_uid for row in connection.execute(several)]
+    rows = connection.execute(_WITH_SEVERAL_DIGESTS, {"uids": list(sop_instance_uids)})
+    found = [row.sop_instance_uid for row in rows]
     if found:
-        connection.execute(
-            sa.update(instances)
-            .where(instances.c.sop_instance_uid.in_(found))
-            .values(is_conflict=True)
-        )
+        connection.execute(_MARK_CONFLICT, {"uids": found})
 
 
 def _count(connection: sa.Connection, batch: Sequence[IndexedInstance]) -> None:
-    for study_uid, series_uid in {
-        (item.study_instance_uid, item.series_instance_uid) for item in batch
-    }:
-        _count_series(connection, study_uid, series_uid)
-    for study_uid in {item.study_instance_uid for item in batch}:
-        _count_study(connection, study_uid)
-
-
-def _count_series(connection: sa.Connection, study_uid: str, series_uid: str) -> None:
-    of_series = sa.and_(
-        instances.c.study_instance_uid == study_uid,
-        instances.c.series_instance_uid == series_uid,
-    )
+    of_series = {(item.study_instance_uid, item.series_instance_uid) for item in batch}
     connection.execute(
-        sa.update(series)
-        .where(series.c.study_instance_uid == study_uid, series.c.series_instance_uid == series_uid)
-        .values(
-            number_of_series_related_instances=_of(sa.func.count(), instances, of_series),
-            last_received_at=_of(sa.func.max(instances.c.received_at), instances, of_series),
-        )
+        _COUNT_SERIES,
+        [{"study": study, "of_series": series_uid} for study, series_uid in of_series],
     )
-
-
-def _count_study(connection: sa.Connection, study_uid: str) -> None:
-    of_study = instances.c.study_instance_uid == study_uid
-    own_series = series.c.study_instance_uid == study_uid
-    conflicts = sa.and_(of_study, instances.c.is_conflict)
-    modalities = sa.func.group_concat(series.c.modality.distinct())
-    total = sa.func.sum(series.c.number_of_series_related_instances)
-    connection.execute(
-        sa.update(studies)
-        .where(studies.c.study_instance_uid == study_uid)
-        .values(
-            number_of_study_related_series=_of(sa.func.count(), series, own_series),
-            number_of_study_related_instances=_of(total, series, own_series),
-            number_of_conflicts=_of(sa.func.count(), instances, conflicts),
-            modalities_in_study=_of(modalities, series, own_series),
-            last_received_at=_of(sa.func.max(series.c.last_received_at), series, own_series),
-        )
-    )
+    connection.execute(_COUNT_STUDY, [{"study": study} for study in {key[0] for key in of_series}])
 
 
 def _of(
-    value: sa.ColumnElement[Any], table: sa.Table, condition: sa.ColumnElement[bool]
+    value: sa.ColumnElement[Any], table: sa.Table, *conditions: sa.ColumnElement[bool]
 ) -> sa.ScalarSelect[Any]:
-    return sa.select(value).select_from(table).where(condition).scalar_subquery()
+    return sa.select(value).select_from(table).where(*conditions).scalar_subquery()
+
+
+_STUDY: Final[sa.BindParameter[str]] = sa.bindparam("study")
+_SERIES: Final[sa.BindParameter[str]] = sa.bindparam("of_series")
+_UIDS: Final[sa.BindParameter[str]] = sa.bindparam("uids", expanding=True)
+_OF_SERIES: Final = (
+    instances.c.study_instance_uid == _STUDY,
+    instances.c.series_instance_uid == _SERIES,
+)
+_SERIES_OF_STUDY: Final = series.c.study_instance_uid == _STUDY
+
+# made once: building a statement costs more than running it
+_ADD_STUDY: Final = insert(studies).on_conflict_do_nothing()
+_ADD_SERIES: Final = insert(series).on_conflict_do_nothing()
+_ADD_INSTANCE: Final = insert(instances).on_conflict_do_nothing(index_elements=["path"])
+_MARK_PATIENT: Final = (
+    sa.update(studies)
+    .where(
+        studies.c.study_instance_uid == _STUDY,
+        sa.or_(*(studies.c[name] != sa.bindparam(f"of_{name}") for name in _PATIENT)),
+    )
+    .values(has_patient_conflict=sa.true())
+)
+_WITH_SEVERAL_DIGESTS: Final = (
+    sa.select(instances.c.sop_instance_uid)
+    .where(instances.c.sop_instance_uid.in_(_UIDS))
+    .group_by(instances.c.sop_instance_uid)
+    .having(sa.func.count(instances.c.digest.distinct()) > 1)
+)
+_MARK_CONFLICT: Final = (
+    sa.update(instances).where(instances.c.sop_instance_uid.in_(_UIDS)).values(is_conflict=True)
+)
+_COUNT_SERIES: Final = (
+    sa.update(series)
+    .where(_SERIES_OF_STUDY, series.c.series_instance_uid == _SERIES)
+    .values(
+        number_of_series_related_instances=_of(sa.func.count(), instances, *_OF_SERIES),
+        last_received_at=_of(sa.func.max(instances.c.received_at), instances, *_OF_SERIES),
+    )
+)
+_COUNT_STUDY: Final = (
+    sa.update(studies)
+    .where(studies.c.study_instance_uid == _STUDY)
+    .values(
+        number_of_study_related_series=_of(sa.func.count(), series, _SERIES_OF_STUDY),
+        number_of_study_related_instances=_of(
+            sa.func.sum(series.c.number_of_series_related_instances), series, _SERIES_OF_STUDY
+        ),
+        number_of_conflicts=_of(
+            sa.func.count(),
+            instances,
+            instances.c.study_instance_uid == _STUDY,
+            instances.c.is_conflict,
+        ),
+        modalities_in_study=_of(
+            sa.func.group_concat(series.c.modality.distinct()), series, _SERIES_OF_STUDY
+        ),
+        last_received_at=_of(sa.func.max(series.c.last_received_at), series, _SERIES_OF_STUDY),
+    )
+)

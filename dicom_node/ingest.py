@@ -6,13 +6,21 @@ from dataclasses import dataclass
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.errors import IdentityMismatch, NodeError, UnsafeUid
 from dicom_node.filing import file_under, index_entry
-from dicom_node.header import Header, check_uid, is_valid_uid, read_header
+from dicom_node.header import (
+    UID_LENGTH,
+    Header,
+    ReadHeader,
+    check_uid,
+    is_valid_uid,
+    read_header,
+)
+from dicom_node.incoming import storage_error
 from dicom_node.index_queue import IndexQueue
 from dicom_node.journal import JournalUnavailable
-from dicom_node.part10 import build_head
+from dicom_node.part10 import FileHead, build_head, read_head
 from dicom_node.placement import Arrived, Placement
 from dicom_node.quarantine import Quarantine
-from dicom_node.storage import InstanceStore, StoredInstance, storage_error
+from dicom_node.storage import InstanceStore, StoredInstance
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +50,8 @@ class Ingest:
     index_queue : IndexQueue
         Receives what has its file.
     clock : Clock
+    read : ReadHeader
+        Reads what arrives, e.g. `HeaderReader.read`.
     placement : Placement, optional
         Makes instances durable sooner than their files are; None = each waits for its own file.
     """
@@ -52,6 +62,7 @@ class Ingest:
         quarantine: Quarantine,
         index_queue: IndexQueue,
         clock: Clock = utc_now,
+        read: ReadHeader = read_header,
         placement: Placement | None = None,
     ) -> None:
         self._store = store
@@ -59,6 +70,7 @@ class Ingest:
         self._quarantine = quarantine
         self._index_queue = index_queue
         self._clock = clock
+        self._read_header = read
 
     def accept(
         self, dataset: bytes | memoryview, transfer_syntax_uid: str, origin: Origin
@@ -85,13 +97,43 @@ class Ingest:
         StorageFull, StorageFailed
             Nothing was kept; the sender must keep its copy.
         """
+        header = self.check(dataset, transfer_syntax_uid, origin)
+        return self._keep(dataset, transfer_syntax_uid, origin, header)
+
+    def check(
+        self, dataset: bytes | memoryview, transfer_syntax_uid: str, origin: Origin
+    ) -> Header:
+        """Read the header of a data set and check its identity.
+
+        Raises
+        ------
+        BadDataset, UnsafeUid, IdentityMismatch
+            The bytes are in quarantine with the reason.
+        """
         try:
-            header = read_header(dataset, transfer_syntax_uid)
+            header = self._read_header(dataset, transfer_syntax_uid)
             _check_identity(header, origin)
         except NodeError as error:
             self.refuse(dataset, transfer_syntax_uid, origin, error)
             raise
-        return self._keep(dataset, transfer_syntax_uid, origin, header)
+        return header
+
+    def begin_large(self, transfer_syntax_uid: str, origin: Origin) -> "LargeInstance":
+        """Begin to take in an instance that is too large for the memory.
+
+        Raises
+        ------
+        StorageFull, StorageFailed
+            It has no place.
+        """
+        return LargeInstance(self, self._store, transfer_syntax_uid, origin, stamp(self._clock()))
+
+    def enter(self, header: Header, stored: StoredInstance, head: FileHead) -> None:
+        """Have an instance indexed that has its file."""
+        entry = index_entry(
+            header, stored, head.transfer_syntax_uid, head.received_at, head.source_ae_title
+        )
+        self._index_queue.put(entry, stored.pending)
 
     def refuse(
         self,
@@ -151,11 +193,82 @@ class Ingest:
                 return None
         stored = self._store.store(head, (dataset,), **file_under(header))
         # a duplicate too: its first arrival may have failed between store and index
-        entry = index_entry(
-            header, stored, transfer_syntax_uid, received_at, origin.calling_ae_title
-        )
-        self._index_queue.put(entry, stored.pending)
+        self.enter(header, stored, read_head(head))
         return stored
+
+
+class LargeInstance:
+    """An instance that is written to its file while it arrives.
+
+    Parameters
+    ----------
+    ingest : Ingest
+    store : InstanceStore
+    transfer_syntax_uid : str
+    origin : Origin
+        With the UIDs of its command, which its data set must repeat.
+    received_at : str
+        ISO 8601 time in UTC.
+
+    Raises
+    ------
+    StorageFull, StorageFailed
+        It has no place.
+    """
+
+    def __init__(
+        self,
+        ingest: Ingest,
+        store: InstanceStore,
+        transfer_syntax_uid: str,
+        origin: Origin,
+        received_at: str,
+    ) -> None:
+        self.origin = origin
+        self._ingest = ingest
+        self._store = store
+        self._head = build_head(
+            origin.sop_class_uid[:UID_LENGTH],
+            origin.sop_instance_uid[:UID_LENGTH],
+            transfer_syntax_uid,
+            source_ae_title=origin.calling_ae_title,
+            received_at=received_at,
+        )
+        self._incoming = store.begin(self._head)
+
+    def write(self, data: memoryview) -> None:
+        """Take the next bytes of the data set.
+
+        Raises
+        ------
+        StorageFull, StorageFailed
+            The disk does not take them.
+        """
+        self._store.write(self._incoming, data)
+
+    def finish(self) -> None:
+        """Take the instance in.
+
+        Raises
+        ------
+        NodeError
+            As `Ingest.accept`.
+        """
+        try:
+            self._finish()
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove what was written, unless it is taken in."""
+        self._incoming.discard()
+
+    def _finish(self) -> None:
+        head = read_head(self._head)
+        header = self._ingest.check(
+            self._incoming.content()[head.dataset_offset :], head.transfer_syntax_uid, self.origin
+        )
+        self._ingest.enter(header, self._store.finish(self._incoming, **file_under(header)), head)
 
 
 def _check_identity(header: Header, origin: Origin) -> None:

@@ -24,6 +24,8 @@ from typing import Final
 
 from isal.isal_zlib import crc32
 
+from dicom_node.durable_file import sync_folder
+
 FILE: Final = "journal"
 BLOCK_BYTES: Final = 4096
 
@@ -150,7 +152,7 @@ class Journal:
             os.pwrite(fd, _label(secret, self._sequence, 0), 0)
             os.fsync(fd)
             os.replace(fresh, self._path)
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         except OSError:
             os.close(fd)
             with contextlib.suppress(OSError):
@@ -190,21 +192,29 @@ class Journal:
             raise
         return record
 
-    def read(self, record: Record) -> bytearray:
+    def read(self, record: Record, buffer: bytearray) -> memoryview:
         """Return the content of a record.
+
+        Parameters
+        ----------
+        record : Record
+        buffer : bytearray
+            Holds the content until the next call, if it is large enough.
 
         Raises
         ------
         OSError
             It cannot be read, or is not what was written.
         """
-        content = bytearray(record.size_bytes)
-        view, offset = memoryview(content), record.offset + _HEADER_BYTES
-        while view:
-            size = os.preadv(self._fd, [view], offset)
+        if len(buffer) < record.size_bytes:
+            buffer = bytearray(record.size_bytes)
+        content = memoryview(buffer)[: record.size_bytes]
+        done = 0
+        while done < record.size_bytes:
+            size = os.preadv(self._fd, [content[done:]], record.offset + _HEADER_BYTES + done)
             if not size:
                 raise OSError("the journal is cut off")
-            view, offset = view[size:], offset + size
+            done += size
         if crc32(content) != record.crc:
             raise OSError("the journal is damaged")
         return content
@@ -275,11 +285,12 @@ class Journal:
         A torn record tells no length that could be trusted, so every block is looked at.
         """
         found: list[Record] = []
+        buffer = bytearray(_FILL_BYTES)
         known_until, end = _START, os.fstat(self._fd).st_size
         for offset, header in self._headers(end):
             if offset < known_until:
                 continue
-            record = self._record_at(offset, header, end)
+            record = self._record_at(offset, header, end, buffer)
             if record is not None:
                 found.append(record)
                 known_until = record.end
@@ -293,14 +304,14 @@ class Journal:
                 if data.startswith(_RECORD_MAGIC, start):
                     yield offset + start, data[start : start + _HEADER_BYTES]
 
-    def _record_at(self, offset: int, header: bytes, end: int) -> Record | None:
+    def _record_at(self, offset: int, header: bytes, end: int, buffer: bytearray) -> Record | None:
         _, secret, sequence, size, crc = _RECORD.unpack_from(header)
         is_ours = secret == self._secret and _has_crc(header)
         record = Record(sequence, offset, size, crc)
         if not is_ours or record.end > end or sequence <= self._released:
             return None
         try:
-            self.read(record)
+            self.read(record, buffer).release()
         except OSError:
             return None  # torn: nobody was told that it is safe
         return record
@@ -400,11 +411,3 @@ def _write_all(fd: int, parts: Sequence[bytes | memoryview], offset: int) -> Non
             size -= len(left.pop(0))
         if left:
             left[0] = left[0][size:]
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

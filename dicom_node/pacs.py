@@ -28,7 +28,7 @@ from dicom_node.index import CommitmentReport
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.services.commitment import read_reports
 from dicom_node.settings import PacsSettings
-from dicom_node.storage import is_intact
+from dicom_node.stored_file import is_intact
 from dicom_node.transport import acknowledge_at_once
 
 MAXIMUM_CONTEXTS: Final = 128

@@ -9,11 +9,12 @@ from typing import Final
 
 from dicom_node.errors import NodeError, StorageFailed
 from dicom_node.filing import file_under, index_entry
-from dicom_node.header import Header, read_header
+from dicom_node.header import Header, ReadHeader
+from dicom_node.incoming import storage_error
 from dicom_node.index_queue import IndexQueue
 from dicom_node.journal import Journal, Record
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES, read_head
-from dicom_node.storage import InstanceStore, storage_error
+from dicom_node.storage import InstanceStore
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ QUIET_S: Final = 1.0
 RETRY_S: Final = 1.0
 REPLAY_TIMEOUT_S: Final = 30.0
 SETTLE_COUNT: Final = 64
+BUFFER_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Placement:
     store : InstanceStore
     index_queue : IndexQueue
         Receives what has its file.
+    read : ReadHeader
+        Reads again what an earlier process left, e.g. `HeaderReader.read`.
     on_trouble : callable
         Called with an error when files cannot be written or synced.
     """
@@ -61,14 +65,17 @@ class Placement:
         journal: Journal,
         store: InstanceStore,
         index_queue: IndexQueue,
+        read: ReadHeader,
         on_trouble: Callable[[NodeError], None] = lambda error: None,
     ) -> None:
         self._journal = journal
         self._store = store
         self._index_queue = index_queue
+        self._read = read
         self._on_trouble = on_trouble
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._placed: list[tuple[Record, str]] = []
+        self._buffer = bytearray(BUFFER_BYTES)
         self._is_replayed = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="place", daemon=True)
@@ -135,7 +142,7 @@ class Placement:
         """Place an instance, however long the disk takes to recover."""
         while True:
             try:
-                content = memoryview(self._journal.read(waiting.record))
+                content = self._journal.read(waiting.record, self._buffer)
                 break_at = waiting.head_bytes
                 self._place(waiting.record, waiting.arrived, content, break_at, anew=False)
             except (NodeError, OSError) as error:
@@ -196,9 +203,9 @@ class Placement:
         """Place what an earlier process acknowledged and may not have placed durably."""
         records = self._journal.open()
         for record in records:
-            content = memoryview(self._journal.read(record))
+            content = self._journal.read(record, self._buffer)
             head = read_head(bytes(content[:MAXIMUM_HEAD_BYTES]))
-            header = read_header(content[head.dataset_offset :], head.transfer_syntax_uid)
+            header = self._read(content[head.dataset_offset :], head.transfer_syntax_uid)
             arrived = Arrived(
                 header, head.transfer_syntax_uid, head.received_at, head.source_ae_title
             )

@@ -10,6 +10,8 @@ from typing import Final
 SUPERVISED: Final = "LIFEBOAT_SUPERVISED"
 """Set in the environment of a supervised process: its standard input ends with the supervisor."""
 
+SWITCH_INTERVAL_S: Final = 0.0005
+
 
 def run_until_stopped(start: Callable[[], object], stop: Callable[[], None]) -> None:
     """Start, wait for SIGTERM or SIGINT, stop.
@@ -22,6 +24,8 @@ def run_until_stopped(start: Callable[[], object], stop: Callable[[], None]) -> 
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    # a thread that answers a peer must not wait the default 5 ms for one that keeps accounts
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     stop_with_supervisor()
     start()
     try:

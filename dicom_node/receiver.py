@@ -12,6 +12,7 @@ import sqlalchemy.exc
 
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.errors import BadSettings, StorageFailed
+from dicom_node.header_reader import HeaderReader
 from dicom_node.inbox import FOLDER as INBOX
 from dicom_node.inbox import Inbox
 from dicom_node.index import FILE as INDEX_FILE
@@ -22,12 +23,16 @@ from dicom_node.ingest import Ingest
 from dicom_node.journal import FILE as JOURNAL_FILE
 from dicom_node.journal import Journal
 from dicom_node.placement import Placement
+from dicom_node.policy import Policy
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import Quarantine
 from dicom_node.reconcile import Progress, adopt_pending, scan_store
+from dicom_node.refusals import Refusals
+from dicom_node.scrub import Scrub
 from dicom_node.server import DicomServer
 from dicom_node.settings import Settings
-from dicom_node.storage import INCOMING, InstanceStore
+from dicom_node.storage import InstanceStore
+from dicom_node.unknown_switch import UnknownSwitch
 
 _log = logging.getLogger(__name__)
 
@@ -55,14 +60,22 @@ class Receiver:
         self.index = open_index(data / INDEX_FILE, clock)
         self._index_queue = IndexQueue(self.index.add, self.store.forget, self._give_up)
         quarantine = Quarantine(data / QUARANTINE)
-        self._placement = Placement(open_journal(settings), self.store, self._index_queue)
-        self.ingest = Ingest(self.store, quarantine, self._index_queue, clock, self._placement)
+        self._headers = HeaderReader()
+        self._placement = Placement(
+            open_journal(settings), self.store, self._index_queue, self._headers.read
+        )
+        self.ingest = Ingest(
+            self.store, quarantine, self._index_queue, clock, self._headers.read, self._placement
+        )
+        self._refusals = Refusals(data, clock)
         self._server = DicomServer(
             settings.dicom,
             self.ingest,
             self.index.add_commitment_reports,
-            data / INCOMING,
             clock,
+            tls=settings.tls,
+            policy=Policy(settings, UnknownSwitch(data, clock).is_open),
+            count_refusal=self._refusals.add,
         )
         self._inbox = Inbox(
             data / INBOX,
@@ -71,6 +84,7 @@ class Receiver:
             settle_s=settings.inbox.settle_s,
             incomplete_wait_s=settings.inbox.incomplete_wait_s,
         )
+        self._scrub = Scrub(data, self.index, settings.scrub, clock)
         self._rebuild = threading.Thread(target=self._rebuild_index, name="rebuild", daemon=True)
         self._stopping = threading.Event()
         self.has_failed = False
@@ -83,7 +97,7 @@ class Receiver:
         BadSettings
             The DICOM port cannot be listened on.
         """
-        pending = adopt_pending(self.store)
+        pending = adopt_pending(self.store, self._headers.read)
         self._index_queue.start()
         for entry, name in pending:
             self._index_queue.put(entry, name)
@@ -94,20 +108,26 @@ class Receiver:
             self._placement.stop()
             self._index_queue.stop()
             raise
+        self._refusals.start()
         if self._settings.inbox.enabled:
             self._inbox.start()
         self._rebuild.start()
+        if self._settings.scrub.enabled:
+            self._scrub.start()
         return port
 
     def stop(self) -> None:
         """Drain: finish what is being received, enter it, and let go."""
         self._stopping.set()
         self._server.stop()
+        self._refusals.stop()
         if self._settings.inbox.enabled:
             self._inbox.stop()
         self._placement.stop()
         self._index_queue.stop()  # before the rebuild: it may wait for what is queued
         self._rebuild.join()
+        self._scrub.stop()
+        self._headers.close()
         self.index.close()
         self.store.close()
 
@@ -125,7 +145,7 @@ class Receiver:
         known = reader.paths()
         reader.close()
         try:
-            for entry in scan_store(self.store, known):
+            for entry in scan_store(self.store, known, read=self._headers.read):
                 if self._stopping.is_set():
                     return
                 self._index_queue.put(entry, "")
@@ -194,9 +214,10 @@ def reindex(settings: Settings, progress: Progress) -> int:
     fresh = path.with_name(path.name + ".new")
     _remove(fresh)
     index = Index(fresh)
+    headers = HeaderReader()
     total, batch = 0, []
     try:
-        for entry in scan_store(store, progress=progress):
+        for entry in scan_store(store, progress=progress, read=headers.read):
             batch.append(entry)
             if len(batch) >= _REBUILD_BATCH:
                 total, batch = total + _add(index, batch), []
@@ -205,6 +226,7 @@ def reindex(settings: Settings, progress: Progress) -> int:
     except sqlalchemy.exc.OperationalError as exc:
         raise StorageFailed("the new index cannot be written; is the disk full?") from exc
     finally:
+        headers.close()
         index.close()
     _remove(path)
     fresh.rename(path)

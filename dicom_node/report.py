@@ -4,15 +4,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from dicom_node.ledger import DestinationState, State, StudyDelivery
+from dicom_node.policy import OF_PACS
+from dicom_node.settings import Settings
+from dicom_node.unknown_switch import Opening
 
 _LINE_EVERY_S = 2.0
+_MOST_REFUSALS = 20
 
 
 @contextmanager
@@ -121,3 +127,64 @@ def _study_table(studies: Sequence[StudyDelivery], today: str) -> Table:
 
 def _short(moment: str, today: str) -> str:
     return moment[:19].replace("T", " ").removeprefix(f"{today} ")
+
+
+def print_status(status: dict[str, Any]) -> None:
+    """Print what the node holds, then who may call it and whom it turned away.
+
+    Parameters
+    ----------
+    status : dict
+        As `checks.node_status` returns it.
+    """
+    apart = ("modalities", "accept_unknown", "certificate", "refusals")
+    for name, value in status.items():
+        if name not in apart:
+            print(f"{name.replace('_', ' '):24} {value}")
+    print(f"{'modalities':24} {status['modalities'] or 'none listed: everyone may send'}")
+    opening, certificate = status["accept_unknown"], status["certificate"]
+    if opening:
+        print(f"{'accept unknown':24} {_opening_words(Opening(**opening))}")
+    if certificate:
+        print(f"{'certificate':24} {certificate['words']}")
+    for item in status["refusals"][:_MOST_REFUSALS]:
+        print(_refusal_line(item))
+
+
+def print_modalities(settings: Settings, opening: Opening | None) -> None:
+    """Print who may call the DICOM port.
+
+    Parameters
+    ----------
+    settings : Settings
+    opening : Opening or None
+        Of the switch that accepts unknown callers.
+    """
+    table = Table("Name", "AE title", "Address", "Rights", "Note", box=SIMPLE)
+    rows = [
+        (one.name, one.ae_title, one.address or "any", one.rights, one.note)
+        for one in settings.modalities
+    ]
+    rows += [(one.name, one.ae_title, one.host, tuple(OF_PACS), "PACS") for one in settings.pacs]
+    for *words, rights, note in rows:
+        table.add_row(*map(escape, (*words, " ".join(sorted(rights)), note)))
+    console = Console()
+    if table.row_count:
+        console.print(table)
+    if not settings.modalities:
+        console.print("No modality is listed, so everyone may send: see docs/security.md.")
+    elif opening:
+        console.print(f"Unknown scanners are accepted {_opening_words(opening)}", markup=False)
+    else:
+        console.print("Unknown scanners are refused.")
+
+
+def _opening_words(opening: Opening) -> str:
+    reason = f": {opening.reason}" if opening.reason else ""
+    return f"until {opening.until}, opened {opening.at} by {opening.by}{reason}"
+
+
+def _refusal_line(item: dict[str, Any]) -> str:
+    caller = item["calling_ae_title"] or "somebody"
+    times = f"{item['count']} x, last {item['last_at']}"
+    return f"{'turned away':24} {caller} at {item['address']}: {item['reason']}, {times}"

@@ -8,7 +8,7 @@ from typing import Final
 from dicom_node.errors import BadSettings, NodeError
 from dicom_node.pacs import MAXIMUM_CONTEXTS, Outcome, Pacs, Receipt, Shipment
 from dicom_node.settings import PacsSettings
-from dicom_node.storage import read_file_head
+from dicom_node.stored_file import read_file_head
 
 _WORDS: Final = {
     Outcome.REFUSED: "refused",

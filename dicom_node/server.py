@@ -1,39 +1,50 @@
 """The application entity: what we accept, from whom, and which service answers."""
 
 import logging
+import ssl
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]  # made at import time
 
+from dicom_node.association_request import (
+    TOO_MANY_ASSOCIATIONS,
+    printable,
+    read_request,
+    rejection_pdu,
+)
+from dicom_node.certificate import Certificate
 from dicom_node.clock import Clock, utc_now
 from dicom_node.errors import BadSettings
 from dicom_node.fast_store import FastHandler, FastProvider, FastServer
 from dicom_node.ingest import Ingest
+from dicom_node.listener import peer_of
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.policy import Caller, Policy, right_needed
+from dicom_node.refusals import Count
 from dicom_node.services.commitment import AddReports, handle_commitment_report
-from dicom_node.services.store import accept_storage, store_instance
+from dicom_node.services.store import StorageService, accept_storage
 from dicom_node.services.verification import handle_echo
-from dicom_node.settings import DicomSettings
+from dicom_node.settings import DicomSettings, Settings, TlsSettings
 from dicom_node.transport import HELLO_TIMEOUT_S
 
 _log = logging.getLogger(__name__)
 
+CERTIFICATE_POLL_S: Final = 30.0
+"""How often the files of the certificate are looked at, seconds."""
 _POLL_S = 0.05
-_LOCAL_LIMIT_EXCEEDED = (2, 3, 2)
-"""A-ASSOCIATE-RJ: transient, by the presentation layer, local limit exceeded (PS3.8 9.3.4)."""
 _ANY_NUMBER = 1_000_000
 _QUIET_S = 1.0
 """An association that was silent this long is between two instances, seconds."""
 
 
 class DicomServer:
-    """The DICOM port of the node.
+    """The DICOM port of the node, and the encrypted one beside it.
 
     Parameters
     ----------
@@ -41,9 +52,12 @@ class DicomServer:
     ingest : Ingest
     add_reports : callable
         Keeps storage commitment reports.
-    spool_folder : Path
-        Where large data sets lie while they arrive.
     clock : Clock
+    tls : TlsSettings
+    policy : Policy, optional
+        Who may call; without one, everybody.
+    count_refusal : Count
+        Told of everyone who is turned away.
     """
 
     def __init__(
@@ -51,20 +65,28 @@ class DicomServer:
         settings: DicomSettings,
         ingest: Ingest,
         add_reports: AddReports,
-        spool_folder: Path,
         clock: Clock = utc_now,
+        *,
+        tls: TlsSettings = TlsSettings(),  # noqa: B008 - frozen
+        policy: Policy | None = None,
+        count_refusal: Count = lambda calling_ae_title, address, reason: None,
     ) -> None:
         self._settings = settings
+        self._tls = tls
+        self._certificate = Certificate(tls, clock)
+        self._policy = policy or Policy(Settings(dicom=settings))
+        self._count_refusal = count_refusal
         self._entity = _application_entity(settings)
-        self._store = partial(store_instance, ingest)
-        self._spool_folder = spool_folder
+        self._storage = StorageService(ingest)
         self._handlers: list[evt.EventHandlerType] = [
             (evt.EVT_REQUESTED, accept_storage),
-            (evt.EVT_REQUESTED, self._limit_associations),
+            (evt.EVT_REQUESTED, self._apply_rights),  # after all that add contexts
             (evt.EVT_C_ECHO, handle_echo),
             (evt.EVT_N_EVENT_REPORT, handle_commitment_report, [add_reports, clock]),
         ]
-        self._server: FastServer | None = None
+        self._servers: dict[str, FastServer] = {}
+        self._stopping = threading.Event()
+        self._keeper = threading.Thread(target=self._keep_tls, name="certificate", daemon=True)
 
     def start(self) -> int:
         """Listen.
@@ -79,57 +101,126 @@ class DicomServer:
         BadSettings
             The address cannot be listened on.
         """
-        address = (self._settings.host, self._settings.port)
-        try:
-            server = cast(
-                FastServer,
-                self._entity.make_server(
-                    address,
-                    evt_handlers=self._handlers,
-                    server_class=FastServer,
-                    request_handler=FastHandler,
-                ),
-            )
-        except OSError as exc:
-            raise BadSettings(
-                f"cannot listen for DICOM on {address[0]} port {address[1]}: {exc.strerror};"
-                " set dicom.host and dicom.port"
-            ) from exc
-        server.store = self._store
-        server.spool_folder = self._spool_folder
-        server.maximum_object_bytes = self._settings.maximum_object_bytes
-        self._server = server
-        threading.Thread(target=server.serve_forever, name="dicom", daemon=True).start()
-        port = int(server.server_address[1])
-        _log.info("dicom_listening", extra={"port": port})
+        port = self._listen("dicom", self._settings.port)
+        if self._tls.is_wanted:
+            self._look_at_certificate()
+            self._keeper.start()
         return port
 
     def stop(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
         """Stop accepting, let what is being sent finish, then end the associations."""
-        if self._server is None:
-            return
-        self._server.shutdown()
+        self._stopping.set()
+        if self._keeper.is_alive():
+            self._keeper.join()
+        for server in self._servers.values():
+            server.shutdown()
         deadline = time.monotonic() + self._settings.drain_timeout_s
         while self._is_busy() and time.monotonic() < deadline:
             sleep(_POLL_S)
-        for association in self._server.active_associations:
+        for association in self._associations():
             association.abort()
 
+    def _listen(self, name: str, port: int, context: ssl.SSLContext | None = None) -> int:
+        host = self._settings.host
+        try:
+            server = cast(
+                FastServer,
+                self._entity.make_server(
+                    (host, port),
+                    evt_handlers=self._handlers,
+                    server_class=FastServer,
+                    request_handler=FastHandler,
+                    ssl_context=context,
+                ),
+            )
+        except OSError as exc:
+            raise BadSettings(
+                f"cannot listen for DICOM on {host} port {port}: {exc.strerror};"
+                " set dicom.host and the port"
+            ) from exc
+        server.storage = self._storage
+        server.maximum_object_bytes = self._settings.maximum_object_bytes
+        server.maximum_waiting_per_address = self._settings.maximum_waiting_per_address
+        server.decide = self._decide
+        server.turned_away = self._turned_away
+        self._servers[name] = server
+        server.start(name)
+        chosen = int(server.server_address[1])
+        _log.info(f"{name}_listening", extra={"port": chosen})
+        return chosen
+
+    def _keep_tls(self) -> None:
+        while not self._stopping.wait(CERTIFICATE_POLL_S):
+            self._look_at_certificate()
+
+    def _look_at_certificate(self) -> None:
+        """Serve TLS with the certificate as it is now; without a good one plain DICOM goes on."""
+        self._certificate.warn()
+        context = self._certificate.renewed()
+        if context is None:
+            return
+        if "tls" in self._servers:
+            self._servers["tls"].ssl_context = context
+            return
+        try:
+            self._listen("tls", self._tls.port, context)
+        except BadSettings:
+            _log.exception("tls_not_listening", extra={"port": self._tls.port})
+
+    def _associations(self) -> list[Association]:
+        return [one for server in self._servers.values() for one in server.active_associations]
+
     def _is_busy(self) -> bool:
-        active = self._server.active_associations if self._server else []
         quiet_since = time.monotonic() - _QUIET_S
-        providers = [cast(FastProvider, item.dul) for item in active]
+        providers = [cast(FastProvider, item.dul) for item in self._associations()]
         return any(item.is_receiving or item.heard_at > quiet_since for item in providers)
 
-    def _limit_associations(self, event: evt.Event) -> None:
-        """Turn away, for now, what is beyond the limit; silent connections do not count."""
-        active = self._server.active_associations if self._server else []
-        established = sum(1 for item in active if item.is_established)
-        if established >= self._settings.maximum_associations:
-            _log.warning("association_refused", extra={"count": established})
-            event.assoc.acse.send_reject(*_LOCAL_LIMIT_EXCEEDED)
-            event.assoc.is_rejected = True
-            event.assoc.kill()
+    def _decide(self, hello: bytes, address: str) -> bytes:
+        """Answer a request that is refused, before it costs anything."""
+        request = read_request(hello)
+        rejection = self._policy.rejection(request, address)
+        if rejection is None and self._is_full_for(address):
+            rejection = TOO_MANY_ASSOCIATIONS
+        if rejection is None:
+            return b""
+        self._count_refusal(printable(request.calling_ae_title), address, rejection.reason)
+        return rejection_pdu(rejection)
+
+    def _turned_away(self, address: str, reason: str) -> None:
+        self._count_refusal("", address, reason)
+
+    def _is_full_for(self, address: str) -> bool:
+        """Tell whether one more is one too many; those that wait at the door do not count.
+
+        A quarter of the places is left to the other addresses.
+        """
+        peers = [peer_of((one.requestor.address,)) for one in self._associations() if _lives(one)]
+        most = self._settings.maximum_associations
+        return len(peers) >= most or peers.count(address) >= most - most // 4
+
+    def _apply_rights(self, event: evt.Event) -> None:
+        """Leave only the contexts this caller has a right to."""
+        acceptor = event.assoc.acceptor
+        request = cast(A_ASSOCIATE, event.assoc.requestor.primitive)
+        title = str(request.calling_ae_title).strip()
+        address = peer_of((event.assoc.requestor.address,))
+        caller = self._policy.caller(title, address) or Caller("", frozenset())
+        if caller.is_unknown:
+            _log.warning("unknown_accepted", extra={"ae_title": title, "peer": address})
+        wanted = [
+            str(context.abstract_syntax) for context in request.presentation_context_definition_list
+        ]
+        for right in sorted({right_needed(uid) for uid in wanted} - caller.rights):
+            self._count_refusal(title, address, f"no-right-to-{right}")
+        acceptor.supported_contexts = [
+            context
+            for context in acceptor.supported_contexts
+            if right_needed(str(context.abstract_syntax)) in caller.rights
+        ]
+
+
+def _lives(association: Association) -> bool:
+    return not (association.is_released or association.is_aborted or association.is_rejected)
 
 
 def _application_entity(settings: DicomSettings) -> AE:

@@ -1,5 +1,6 @@
 """Settings: one TOML file, the environment and the command line into frozen dataclasses."""
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -35,7 +36,11 @@ class DicomSettings:
     check_called_ae_title: bool = True
     """Refuse senders that call another AE title than ours."""
     maximum_associations: int = 200
-    """Associations served at the same time; more are refused as transient."""
+    """Associations served at the same time, three quarters of them from one address; more are
+    refused as transient."""
+    maximum_waiting_per_address: int = 128
+    """Connections of one address that may wait without having asked for an association; beyond it
+    the oldest of them is closed."""
     maximum_pdu_size: int = 131072
     """Largest PDU we offer to receive, bytes."""
     maximum_object_bytes: int = 4 * 1024**3
@@ -44,6 +49,41 @@ class DicomSettings:
     """Silence on an association after which it is ended, seconds."""
     drain_timeout_s: float = 20.0
     """How long running associations may finish after a request to stop, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """Table `[tls]`: a second DICOM port, encrypted, beside the plain one."""
+
+    certificate: str = ""
+    """File of our certificate and its chain, PEM; empty means there is no TLS port."""
+    private_key: str = ""
+    """File of its private key, PEM without a password; empty means it is in the same file."""
+    ca: str = ""
+    """File of the CAs whose clients are let in, PEM; empty means clients need no certificate."""
+    port: int = 2762
+    """TCP port to listen on, at `dicom.host`; 0 means there is no TLS port."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is to be a TLS port."""
+        return bool(self.certificate and self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class ModalitySettings:
+    """Table `[modalities.NAME]`, one for each scanner or workstation that may call us."""
+
+    name: str = ""
+    """How status and pages call it; the table's name."""
+    ae_title: str = ""
+    """Its application entity title."""
+    address: str = ""
+    """Its IP address, or its network as in 10.1.2.0/24; empty means any."""
+    rights: tuple[str, ...] = ("echo", "store")
+    """What it may do: `echo`, `store`, `find`, `move`, `get`, `commitment` (report it to us)."""
+    note: str = ""
+    """For people: the room, whom to call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +153,17 @@ class InboxSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ScrubSettings:
+    """Table `[scrub]`: reading stored files again, to notice damage on the disk."""
+
+    enabled: bool = True
+    """Scrub while the node runs; `lifeboat scrub` works either way."""
+    bytes_per_s: int = 4_000_000
+    """How fast, bytes per second: at 4,000,000 a terabyte takes 3 days, and 7 when images arrive
+    more than half of the time. It pauses while they do."""
+
+
+@dataclass(frozen=True, slots=True)
 class WebSettings:
     """Table `[web]`: pages and DICOMweb."""
 
@@ -137,10 +188,13 @@ class Settings:
 
     node: NodeSettings = NodeSettings()
     dicom: DicomSettings = DicomSettings()
+    tls: TlsSettings = TlsSettings()
+    modalities: tuple[ModalitySettings, ...] = ()
     pacs: tuple[PacsSettings, ...] = ()
     storage: StorageSettings = StorageSettings()
     sync: SyncSettings = SyncSettings()
     inbox: InboxSettings = InboxSettings()
+    scrub: ScrubSettings = ScrubSettings()
     web: WebSettings = WebSettings()
     sources: Mapping[str, str] = field(default_factory=dict)
 
@@ -148,15 +202,22 @@ class Settings:
 TABLES: Final[dict[str, type]] = {
     "node": NodeSettings,
     "dicom": DicomSettings,
+    "tls": TlsSettings,
+    "modalities": ModalitySettings,
     "pacs": PacsSettings,
     "storage": StorageSettings,
     "sync": SyncSettings,
     "inbox": InboxSettings,
+    "scrub": ScrubSettings,
     "web": WebSettings,
 }
 
 MINIMUM_JOURNAL_BYTES: Final = 1 << 20
+RIGHTS: Final = ("echo", "store", "find", "move", "get", "commitment")
+_SEVERAL: Final = ("pacs", "modalities")
+"""Tables that hold a table for each of several."""
 _PROOFS: Final = ("auto", "commitment", "c-find")
+_KINDS: Final[dict[Any, str]] = {bool: "true or false", tuple[str, ...]: "a list of words"}
 _Values = dict[str, tuple[Any, str]]  # "table.key" -> (value, source)
 
 
@@ -221,8 +282,8 @@ def _flatten(document: Mapping[str, Any], source: str) -> Iterable[tuple[str, tu
         if not isinstance(content, dict):
             raise BadSettings(f"{source}: '{table}' stands outside any table; see docs/settings.md")
         for key, value in content.items():
-            if table == "pacs" and isinstance(value, dict):
-                yield from ((f"pacs.{key}.{inner}", (v, source)) for inner, v in value.items())
+            if table in _SEVERAL and isinstance(value, dict):
+                yield from ((f"{table}.{key}.{inner}", (v, source)) for inner, v in value.items())
             else:
                 yield f"{table}.{key}", (value, source)
 
@@ -245,19 +306,19 @@ def _from_override(override: str) -> _Values:
 
 def _build(values: _Values) -> Settings:
     parts: dict[str, dict[str, Any]] = {table: {} for table in TABLES}
-    several: dict[str, dict[str, Any]] = {}
+    several: dict[str, dict[str, dict[str, Any]]] = {table: {} for table in _SEVERAL}
     for key, (value, source) in values.items():
         table, *rest = key.split(".")
-        if table == "pacs" and len(rest) == 2:
-            target, name = several.setdefault(rest[0], {"name": rest[0]}), rest[1]
+        if table in _SEVERAL and len(rest) == 2:
+            target, name = several[table].setdefault(rest[0], {"name": rest[0]}), rest[1]
         else:
             target, name = parts.get(table, {}), ".".join(rest)
         target[name] = _value(table, name, value, source)
-    pacs = _all_pacs(parts.pop("pacs"), several)
+    pacs = _all_pacs(parts.pop("pacs"), several["pacs"])
+    modalities = _all_modalities(parts.pop("modalities"), several["modalities"])
     tables = {table: TABLES[table](**content) for table, content in parts.items()}
-    settings = Settings(
-        **tables, pacs=pacs, sources={key: source for key, (_, source) in values.items()}
-    )
+    sources = {key: source for key, (_, source) in values.items()}
+    settings = Settings(**tables, pacs=pacs, modalities=modalities, sources=sources)
     _check(settings)
     return settings
 
@@ -267,6 +328,14 @@ def _all_pacs(
 ) -> tuple[PacsSettings, ...]:
     tables = ([single] if single.get("host") else []) + list(several.values())
     return tuple(PacsSettings(**table) for table in tables)
+
+
+def _all_modalities(
+    single: dict[str, Any], several: dict[str, dict[str, Any]]
+) -> tuple[ModalitySettings, ...]:
+    if single:
+        raise BadSettings("write a table for each modality, with its name: [modalities.NAME]")
+    return tuple(ModalitySettings(**table) for table in several.values())
 
 
 def _value(table: str, name: str, value: Any, source: str) -> Any:
@@ -282,14 +351,23 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
     try:
         if kind is bool:
             return _boolean(value)
+        if kind == tuple[str, ...]:
+            return _words(value)
         if kind is Path:
             return Path(str(value)).expanduser()
         if isinstance(value, bool) or (isinstance(value, float) and kind is int):
             raise ValueError
         return kind(value)
     except (TypeError, ValueError) as exc:
-        name = "true or false" if kind is bool else f"of type {kind.__name__}"
+        name = _KINDS.get(kind) or f"of type {kind.__name__}"
         raise BadSettings(f"{where} must be {name}, not {value!r}") from exc
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    words = value.replace(",", " ").split() if isinstance(value, str) else list(value)
+    if not all(isinstance(word, str) for word in words):
+        raise ValueError
+    return tuple(words)
 
 
 def _boolean(value: Any) -> bool:
@@ -304,6 +382,9 @@ def _check(settings: Settings) -> None:
     _check_ae_title(settings.dicom.ae_title, "dicom.ae_title")
     _check_port(settings.dicom.port, "dicom.port")
     _check_port(settings.web.port, "web.port")
+    _check_port(settings.tls.port, "tls.port")
+    for modality in settings.modalities:
+        _check_modality(modality)
     for pacs in settings.pacs:
         _check_ae_title(pacs.ae_title, f"pacs.{pacs.name}.ae_title")
         _check_port(pacs.port, f"pacs.{pacs.name}.port")
@@ -311,9 +392,22 @@ def _check(settings: Settings) -> None:
             raise BadSettings(f"pacs.proof must be one of {', '.join(_PROOFS)}")
     if 0 < settings.storage.journal_bytes < MINIMUM_JOURNAL_BYTES:
         raise BadSettings("storage.journal_bytes must be 0, or at least 1 MiB (1048576)")
+    if settings.scrub.bytes_per_s <= 0:
+        raise BadSettings("scrub.bytes_per_s must be more than 0; scrub.enabled=false turns it off")
     for name in ("retry_min_s", "retry_max_s", "probe_interval_s"):
         if getattr(settings.sync, name) <= 0:
             raise BadSettings(f"sync.{name} must be more than 0 seconds")
+
+
+def _check_modality(modality: ModalitySettings) -> None:
+    where = f"modalities.{modality.name}"
+    _check_ae_title(modality.ae_title, f"{where}.ae_title")
+    if not set(modality.rights) <= set(RIGHTS):
+        raise BadSettings(f"{where}.rights may hold {', '.join(RIGHTS)}")
+    try:
+        ipaddress.ip_network(modality.address or "0.0.0.0", strict=False)
+    except ValueError as exc:
+        raise BadSettings(f"{where}.address must be an IP address or network, no name") from exc
 
 
 def _check_ae_title(title: str, where: str) -> None:

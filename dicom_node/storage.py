@@ -8,9 +8,6 @@ at start-up it names every durable file that may not be indexed, without walking
 import contextlib
 import errno
 import fcntl
-import hashlib
-import itertools
-import logging
 import os
 import secrets
 from collections.abc import Iterable, Iterator
@@ -18,18 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dicom_node.errors import BadDataset, NodeError, StorageFailed, StorageFull, StoreInUse
+from dicom_node.durable_file import sync_folder
+from dicom_node.errors import StorageFailed, StorageFull, StoreInUse
 from dicom_node.header import check_uid
-from dicom_node.part10 import MAXIMUM_HEAD_BYTES, FileHead, digest_offset, read_head
+from dicom_node.incoming import Incoming, cleaning_up, storage_error
+from dicom_node.stored_file import holds_same_data_set, sync_file, was_begun
 
 INCOMING: Final = "incoming"
 INSTANCES: Final = "instances"
 LOCK: Final = "receive.lock"
 
-_log = logging.getLogger(__name__)
-_COMPARE_BYTES: Final = 1 << 20
+STEP_BYTES: Final = 64 << 20
+"""A file that is written while it arrives is synced, and room looked for, each time it grew so."""
 
-_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 _REMEMBERED_FOLDERS: Final = 10_000
 
 
@@ -48,60 +46,6 @@ class StoredInstance:
     size_bytes: int
     is_new: bool
     pending: str = ""
-
-
-class Incoming:
-    """One instance while it is being written.
-
-    Parameters
-    ----------
-    path : Path
-        A new file in `incoming/`.
-    head : bytes
-        From `build_head` with a place holder for the digest.
-    """
-
-    def __init__(self, path: Path, head: bytes | memoryview) -> None:
-        self.path = path
-        self._hash = hashlib.sha256()
-        self._digest_offset = digest_offset(head)
-        self.size_bytes = 0
-        self.is_published = False
-        self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        self._write_all(head)
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Append data set bytes."""
-        self._hash.update(data)
-        self._write_all(data)
-
-    def finish(self, *, sync: bool) -> str:
-        """Write the digest into the head, sync, close, and return the digest in hex."""
-        digest = self._hash.hexdigest()
-        os.pwrite(self._fd, digest.encode("ascii"), self._digest_offset)
-        if sync:
-            os.fdatasync(self._fd)
-        self._close()
-        return digest
-
-    def discard(self) -> None:
-        """Remove what was written, unless it is in the store: then its name must stay."""
-        with contextlib.suppress(OSError):
-            self._close()
-        if not self.is_published:
-            with contextlib.suppress(OSError):
-                self.path.unlink()
-
-    def _write_all(self, data: bytes | memoryview) -> None:
-        view = memoryview(data)
-        self.size_bytes += len(view)
-        while view:
-            view = view[os.write(self._fd, view) :]
-
-    def _close(self) -> None:
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            os.close(fd)
 
 
 class InstanceStore:
@@ -133,6 +77,7 @@ class InstanceStore:
         reserve_inodes: int = 0,
     ) -> None:
         self.data = data
+        self._incoming = str(data / INCOMING)
         self._sync_writes = sync_writes
         self._reserve_bytes = reserve_bytes
         self._reserve_inodes = reserve_inodes
@@ -142,9 +87,9 @@ class InstanceStore:
             make_data_folder(folder)
         self._owner = _lock_folder(data)
         if sync_writes:
-            _sync_folder(data)
+            sync_folder(data)
             with contextlib.suppress(PermissionError):  # whoever made the folder there synced it
-                _sync_folder(data.resolve().parent)
+                sync_folder(data.resolve().parent)
 
     def close(self) -> None:
         """Let go of the data folder."""
@@ -199,18 +144,67 @@ class InstanceStore:
         StorageFull, StorageFailed
             Nothing was kept.
         """
-        folder, name = _place_of(study_instance_uid, series_instance_uid, sop_instance_uid)
+        incoming = self.begin(head)
+        with cleaning_up(incoming):
+            for chunk in chunks:
+                incoming.write(chunk)
+            return self.finish(
+                incoming,
+                study_instance_uid=study_instance_uid,
+                series_instance_uid=series_instance_uid,
+                sop_instance_uid=sop_instance_uid,
+            )
+
+    def begin(self, head: bytes | memoryview) -> Incoming:
+        """Begin the file of an instance; its data set is written while it arrives.
+
+        Raises
+        ------
+        StorageFull, StorageFailed
+            It has no place.
+        """
         self.check_room()
+        try:
+            return Incoming(self._incoming_path(), head)
+        except OSError as exc:
+            raise storage_error(exc) from exc
+
+    def write(self, incoming: Incoming, data: memoryview) -> None:
+        """Append to a file that was begun; large ones are synced on the way.
+
+        Raises
+        ------
+        StorageFull, StorageFailed
+            The disk does not take it.
+        """
+        is_step = incoming.size_bytes % STEP_BYTES + len(data) >= STEP_BYTES
+        try:
+            incoming.write(data)
+            if is_step:
+                self.check_room()
+                incoming.sync(sync=self._sync_writes)
+        except OSError as exc:
+            raise storage_error(exc) from exc
+
+    def finish(
+        self,
+        incoming: Incoming,
+        *,
+        study_instance_uid: str,
+        series_instance_uid: str,
+        sop_instance_uid: str,
+    ) -> StoredInstance:
+        """Make a file durable that was begun, under its name; as `store`."""
+        folder, name = _place_of(study_instance_uid, series_instance_uid, sop_instance_uid)
         self._check_folder(folder)
-        with self._written(head, chunks) as incoming:
+        with cleaning_up(incoming):
             digest = incoming.finish(sync=self._sync_writes)
-            target, version = self._publish(incoming, self.data / folder, name)
+            target, version = self._publish(incoming, folder, name)
             self._sync_folders(folder)
             is_new = incoming.is_published
             incoming.discard()
-        pending = incoming.path.name if is_new else ""
-        path = f"{folder}/{target.name}"
-        return StoredInstance(path, version, digest, target.stat().st_size, is_new, pending)
+        pending = os.path.basename(incoming.path) if is_new else ""
+        return StoredInstance(target, version, digest, incoming.size_bytes, is_new, pending)
 
     def place(
         self,
@@ -242,15 +236,16 @@ class InstanceStore:
             It has no file; it may be tried again.
         """
         folder, name = _place_of(study_instance_uid, series_instance_uid, sop_instance_uid)
-        with self._written(head, (dataset,)) as incoming:
+        incoming = self.begin(head)
+        with cleaning_up(incoming):
+            incoming.write(dataset)
             digest = incoming.finish(sync=False)
             known_digest = digest if anew else None
-            target, version = self._publish(incoming, self.data / folder, name, known_digest)
-            is_new = incoming.is_published
+            target, version = self._publish(incoming, folder, name, known_digest)
             with contextlib.suppress(FileNotFoundError):  # it replaced the file
-                incoming.path.unlink()
+                os.unlink(incoming.path)
         return StoredInstance(
-            f"{folder}/{target.name}", version, digest, incoming.size_bytes, is_new
+            target, version, digest, incoming.size_bytes, is_new=incoming.is_published
         )
 
     def settle(self, paths: Iterable[str]) -> None:
@@ -271,35 +266,17 @@ class InstanceStore:
         folders = set()
         try:
             for path in paths:
-                _sync_file(self.data / path)
+                sync_file(self.data / path)
                 folders.add(os.path.dirname(path))
             for folder in folders:
-                self._sync_folders(Path(folder))
+                self._sync_folders(folder)
         except OSError as exc:
             raise storage_error(exc) from exc
 
-    def _check_folder(self, folder: Path) -> None:
-        if str(folder) in self._failed_folders:
+    def _check_folder(self, folder: str) -> None:
+        if folder in self._failed_folders:
             # a second sync may succeed without having written what the first one lost
             raise StorageFailed("the disk failed here before, not saved")
-
-    @contextlib.contextmanager
-    def _written(
-        self, head: bytes | memoryview, chunks: Iterable[bytes | memoryview]
-    ) -> Iterator[Incoming]:
-        """Write a file in `incoming/`; what fails later removes it."""
-        incoming = None
-        try:
-            incoming = Incoming(self._incoming_path(), head)
-            for chunk in chunks:
-                incoming.write(chunk)
-            yield incoming
-        except BaseException as exc:
-            if incoming is not None:
-                incoming.discard()
-            if isinstance(exc, OSError):
-                raise storage_error(exc) from exc
-            raise
 
     def forget(self, pending: Iterable[str]) -> None:
         """Drop the names in `incoming/` of instances that the index now holds."""
@@ -327,70 +304,62 @@ class InstanceStore:
             for name in sorted(files):
                 yield str(Path(folder, name).relative_to(self.data))
 
-    def _incoming_path(self) -> Path:
-        return self.data / INCOMING / secrets.token_hex(12)
+    def _incoming_path(self) -> str:
+        return f"{self._incoming}/{secrets.token_hex(12)}"
 
     def _publish(
-        self, incoming: Incoming, folder: Path, name: str, known_digest: str | None = None
-    ) -> tuple[Path, int]:
+        self, incoming: Incoming, folder: str, name: str, known_digest: str | None = None
+    ) -> tuple[str, int]:
         """Link the finished file under its name, or under the next version of it.
 
         With `known_digest` the file replaces the one that has its data set, or should have.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        for version in itertools.count(1):
-            target = folder / (f"{name}.dcm" if version == 1 else f"{name}~{version}.dcm")
-            try:
-                os.link(incoming.path, target)
-            except FileExistsError:
-                is_same = holds_same_data_set(target, incoming.path)
-                if known_digest is not None and (is_same or _was_begun(target, known_digest)):
-                    os.replace(incoming.path, target)
-                elif not is_same:
-                    continue
-            else:
-                incoming.is_published = True
-            break
+        os.makedirs(self.data / folder, exist_ok=True)
+        version, target = 1, f"{folder}/{name}.dcm"
+        while not self._link(incoming, self.data / target, known_digest):
+            version += 1
+            target = f"{folder}/{name}~{version}.dcm"
         return target, version
 
-    def _sync_folders(self, folder: Path) -> None:
+    @staticmethod
+    def _link(incoming: Incoming, target: Path, known_digest: str | None) -> bool:
+        """Give the file this name; False when another data set has it."""
+        try:
+            os.link(incoming.path, target)
+        except FileExistsError:
+            is_same = holds_same_data_set(target, Path(incoming.path))
+            if known_digest is not None and (is_same or was_begun(target, known_digest)):
+                os.replace(incoming.path, target)
+                return True
+            return is_same
+        incoming.is_published = True
+        return True
+
+    def _sync_folders(self, folder: str) -> None:
         """Sync the series folder, and once each parent whose entry for it may be new."""
         if not self._sync_writes:
             return
         try:
-            _sync_folder(self.data / folder)
-            for child in (folder, folder.parent):
-                if str(child) not in self._durable_folders:
-                    _sync_folder(self.data / child.parent)
+            sync_folder(self.data / folder)
+            for child in (folder, os.path.dirname(folder)):
+                if child not in self._durable_folders:
+                    sync_folder(self.data / os.path.dirname(child))
                     if len(self._durable_folders) >= _REMEMBERED_FOLDERS:
                         self._durable_folders.clear()
-                    self._durable_folders.add(str(child))
+                    self._durable_folders.add(child)
         except OSError as exc:
             if exc.errno == errno.EIO:
-                self._failed_folders.add(str(folder))
+                self._failed_folders.add(folder)
             raise
 
 
 def _place_of(
     study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
-) -> tuple[Path, str]:
+) -> tuple[str, str]:
     """Return the folder of an instance, relative to the data folder, and its name in it."""
-    folder = (
-        Path(INSTANCES)
-        / check_uid(study_instance_uid, "Study Instance UID")
-        / check_uid(series_instance_uid, "Series Instance UID")
-    )
-    return folder, check_uid(sop_instance_uid, "SOP Instance UID")
-
-
-def _was_begun(path: Path, digest: str) -> bool:
-    """Tell whether a file is what a power cut left of one with this digest."""
-    if not path.stat().st_size:
-        return True
-    try:
-        return read_file_head(path).digest == digest
-    except BadDataset:
-        return False
+    study = check_uid(study_instance_uid, "Study Instance UID")
+    series = check_uid(series_instance_uid, "Series Instance UID")
+    return f"{INSTANCES}/{study}/{series}", check_uid(sop_instance_uid, "SOP Instance UID")
 
 
 def make_data_folder(folder: Path) -> Path:
@@ -410,75 +379,6 @@ def make_data_folder(folder: Path) -> Path:
     return folder
 
 
-def read_file_head(path: Path) -> FileHead:
-    """Read the head of one stored file.
-
-    Raises
-    ------
-    BadDataset
-        It is not a DICOM file.
-    OSError
-        It cannot be read.
-    """
-    with path.open("rb") as file:
-        return read_head(file.read(MAXIMUM_HEAD_BYTES))
-
-
-def is_intact(path: Path, digest: str) -> bool:
-    """Tell whether a stored file still has the data set it was stored with.
-
-    Parameters
-    ----------
-    path : Path
-    digest : str
-        SHA-256 of the data set in hex; '' only checks that the file has a readable head.
-
-    Returns
-    -------
-    bool
-    """
-    try:
-        with path.open("rb") as file:
-            file.seek(read_head(file.read(MAXIMUM_HEAD_BYTES)).dataset_offset)
-            return not digest or hashlib.file_digest(file, "sha256").hexdigest() == digest
-    except (OSError, BadDataset):
-        _log.exception("stored_file_unreadable")
-        return False
-
-
-def holds_same_data_set(first: Path, second: Path) -> bool:
-    """Compare the data sets of two files byte by byte; an unreadable one is never the same."""
-    try:
-        with first.open("rb") as a, second.open("rb") as b:
-            for file in (a, b):
-                file.seek(read_head(file.read(MAXIMUM_HEAD_BYTES)).dataset_offset)
-            while True:
-                left, right = a.read(_COMPARE_BYTES), b.read(_COMPARE_BYTES)
-                if left != right:
-                    return False
-                if not left:
-                    return True
-    except (OSError, BadDataset):
-        _log.exception("stored_file_unreadable")
-        return False
-
-
-def _sync_file(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fdatasync(fd)
-    finally:
-        os.close(fd)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def _lock_folder(data: Path) -> int:
     fd = os.open(data / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
@@ -487,10 +387,3 @@ def _lock_folder(data: Path) -> int:
         os.close(fd)
         raise StoreInUse(f"another Lifeboat already receives into {data}; stop it first") from exc
     return fd
-
-
-def storage_error(error: OSError) -> NodeError:
-    """Return our kind of error for what the file system said."""
-    if error.errno in _FULL:
-        return StorageFull("no disk space, not saved")
-    return StorageFailed("the disk refused the write, not saved")

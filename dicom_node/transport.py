@@ -8,22 +8,20 @@ wall clock and polls; each of these lets one peer lock out the others or slows e
 import contextlib
 import select
 import socket
-import socketserver
 import ssl
+import struct
 import time
-from typing import Any, Final
+from typing import Final, cast
 
 from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.timer import Timer
-from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
+from pynetdicom.transport import AssociationSocket
 
-HELLO_BUFFER_BYTES: Final = 1 << 12
-BUFFER_BYTES: Final = 1 << 18
 HELLO_TIMEOUT_S: Final = 5.0
 """How long a peer may take for its first PDU, seconds."""
 PDU_TIMEOUT_S: Final = 10.0
-"""How long one PDU may take from its first byte to its last, seconds."""
+"""How long the head of a PDU, or its rest, may take from first byte to last, seconds."""
 BUSY_WAIT_S: Final = 0.05
 """How long the reader of a sending peer waits before it lets timers be looked at, seconds."""
 
@@ -56,7 +54,7 @@ class MonotonicTimer(Timer):
 
 
 class GuardedSocket(AssociationSocket):
-    """The socket of one accepted association: buffered, with a deadline for each PDU.
+    """The socket of one accepted association, with a deadline for everything it reads.
 
     It acknowledges at once: many senders leave Nagle's algorithm on, and their last short segment
     of each instance then waits for our delayed acknowledgement, 40 ms an instance.
@@ -65,15 +63,22 @@ class GuardedSocket(AssociationSocket):
     ----------
     association : Association
     connection : socket.socket
+    received : bytes
+        What was read from the connection before; it is read again first.
     """
 
-    def __init__(self, association: Association, connection: socket.socket) -> None:
+    def __init__(
+        self, association: Association, connection: socket.socket, received: bytes = b""
+    ) -> None:
         super().__init__(association, client_socket=connection)
-        self._use_buffer(HELLO_BUFFER_BYTES)
-        self._start = self._end = 0
-        self._deadline = 0.0
+        self._received = bytearray(received)
+        self._has_flags = not isinstance(connection, ssl.SSLSocket)
+        self._poll = select.poll()
+        self._poll.register(connection, select.POLLIN)
         self.is_cut = False
         self.wait_s = 0.0
+        self._read_timeout_s = 0.0
+        self.limit_reads(HELLO_TIMEOUT_S)
 
     @property
     def connection(self) -> socket.socket:
@@ -85,68 +90,64 @@ class GuardedSocket(AssociationSocket):
     @property
     def ready(self) -> bool:
         """Whether there is something to read; waits `wait_s` for it."""
-        if self._end > self._start:
+        if self._received:
             return True
         if self.socket is None or not self._is_connected or self.is_cut:
             return False
         try:
-            if isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
+            if not self._has_flags and cast(ssl.SSLSocket, self.socket).pending():
                 return True
-            return bool(select.select([self.socket], [], [], self.wait_s)[0])
+            return bool(self._poll.poll(self.wait_s * 1000))
         except (OSError, ValueError):
             self.event_queue.put("Evt17")  # transport connection closed
             return False
 
-    def expect_data(self) -> None:
-        """Take the larger buffer, once there is an association."""
-        if len(self._buffer) < BUFFER_BYTES:
-            kept = bytes(self._view[self._start : self._end])
-            self._use_buffer(BUFFER_BYTES)
-            self._view[: len(kept)] = kept
-            self._start, self._end = 0, len(kept)
-
-    def _use_buffer(self, size: int) -> None:
-        self._buffer = bytearray(size)
-        self._view = memoryview(self._buffer)
-
-    def begin_pdu(self, timeout_s: float) -> None:
-        """Set the deadline of the PDU that begins now."""
-        self._deadline = time.monotonic() + timeout_s
+    def limit_reads(self, seconds: float) -> None:
+        """Set how long one read may take, however steadily its bytes drip in."""
+        if seconds == self._read_timeout_s:
+            return
+        self._read_timeout_s = seconds
+        if self._has_flags:
+            connection = self.connection
+            connection.settimeout(None)  # the system keeps the time: one call reads a whole PDU
+            for option, limit_s in (("SO_RCVTIMEO", seconds), ("SO_SNDTIMEO", PDU_TIMEOUT_S)):
+                limit = struct.pack("ll", int(limit_s), int(limit_s % 1 * 1e6))
+                connection.setsockopt(socket.SOL_SOCKET, getattr(socket, option), limit)
 
     def cut(self) -> None:
         """Read nothing more: what comes is no longer believed."""
         self.is_cut = True
-        self._start = self._end = 0
+        self._received.clear()
 
-    def need(self, size: int) -> memoryview:
-        """Return the next bytes without consuming them; `size` is small.
+    def look(self, size: int) -> bytearray:
+        """Return the next bytes without consuming them.
 
         Raises
         ------
         OSError
-            The peer closed, or the deadline passed.
+            The peer closed, or took too long.
         """
-        if self._end - self._start < size and len(self._buffer) - self._start < size:
-            kept = self._end - self._start
-            self._buffer[:kept] = self._buffer[self._start : self._end]
-            self._start, self._end = 0, kept
-        while self._end - self._start < size:
-            self._end += self._receive(self._view[self._end :])
-        return self._view[self._start : self._start + size]
+        if len(self._received) < size:
+            missing = bytearray(size - len(self._received))
+            self._fill([memoryview(missing)])
+            self._received += missing
+        return self._received[:size]
 
-    def skip(self, size: int) -> None:
-        """Consume bytes that `need` returned."""
-        self._start += size
-        if self._start == self._end:
-            self._start = self._end = 0
+    def read_into(self, *targets: memoryview) -> None:
+        """Fill buffers one after the other, straight from the network.
 
-    def read_into(self, target: memoryview) -> None:
-        """Fill a buffer, straight from the network once our own is empty."""
-        size = min(len(target), self._end - self._start)
-        target[:size] = self._view[self._start : self._start + size]
-        self.skip(size)
-        while size < len(target):
-            size += self._receive(target[size:])
+        Raises
+        ------
+        OSError
+            The peer closed, or took too long.
+        """
+        views = [view for view in targets if len(view)]
+        while self._received and views:
+            size = min(len(views[0]), len(self._received))
+            views[0][:size] = self._received[:size]
+            del self._received[:size]
+            views = _behind(views, size)
+        self._fill(views)
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read exactly that many bytes, for the library's own reader."""
@@ -155,39 +156,42 @@ class GuardedSocket(AssociationSocket):
         return data
 
     def send_now(self, data: bytes) -> None:
-        """Send an answer."""
-        self.connection.settimeout(PDU_TIMEOUT_S)
-        self.connection.sendall(data)
-
-    def _receive(self, target: memoryview) -> int:
+        """Send an answer, and acknowledge what follows without delay."""
         connection = self.connection
-        left_s = self._deadline - time.monotonic()
+        if not self._has_flags:
+            connection.settimeout(PDU_TIMEOUT_S)
+        connection.sendall(data)
+        # the system forgets it whenever we answer
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+    def _fill(self, views: list[memoryview]) -> None:
+        deadline = time.monotonic() + self._read_timeout_s
+        while views:
+            views = _behind(views, self._receive(views, deadline))
+
+    def _receive(self, views: list[memoryview], deadline: float) -> int:
+        left_s = deadline - time.monotonic()
         if left_s <= 0:
             raise PeerStalled("the PDU took too long")
-        connection.settimeout(left_s)
-        size = connection.recv_into(target)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        try:
+            if self._has_flags:
+                size = self.connection.recvmsg_into(views, 0, socket.MSG_WAITALL)[0]
+            else:
+                self.connection.settimeout(left_s)
+                size = self.connection.recv_into(views[0])
+        except (BlockingIOError, TimeoutError) as exc:
+            raise PeerStalled("the PDU took too long") from exc
         if not size:
             raise ConnectionError("closed by the peer")
         return size
 
 
-class GuardedServer(ThreadedAssociationServer):
-    """An association server with a real backlog, whose connections answer without delay."""
-
-    request_queue_size = 128
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept one connection."""
-        accepted, address = super().get_request()
-        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        send_at_once(accepted)
-        return accepted, address
-
-    def shutdown(self) -> None:
-        """Stop accepting; associations that run go on."""
-        socketserver.BaseServer.shutdown(self)
-        self.server_close()
+def _behind(views: list[memoryview], size: int) -> list[memoryview]:
+    """Return what is left of buffers whose first bytes are filled."""
+    while views and size >= len(views[0]):
+        size -= len(views[0])
+        views = views[1:]
+    return [views[0][size:], *views[1:]] if size else views
 
 
 def use_monotonic_timers(association: Association) -> None:

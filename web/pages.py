@@ -132,6 +132,7 @@ def blank_row(context: WebContext) -> dict[str, Any]:
         number_of_study_related_series=0,
         number_of_study_related_instances=0,
         number_of_conflicts=0,
+        number_of_damaged_instances=0,
         has_patient_conflict=False,
         **dict.fromkeys(TEXTS, ""),
     )

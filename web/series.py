@@ -22,6 +22,7 @@ _INSTANCE_FIELDS: Final = (
     "columns",
     "digest",
     "is_conflict",
+    "damaged_at",
 )
 
 
@@ -131,7 +132,10 @@ def warnings_of(ordered: Sequence[InstanceRecord]) -> list[str]:
     -------
     list of str
     """
-    found = [f"Gap after image {after}" for after in gaps(positions_mm(ordered))]
+    found = []
+    if damaged := [at for at, instance in enumerate(ordered, 1) if instance.damaged_at]:
+        found.append(f"File damaged on disk: image {ranges(damaged)}")
+    found += [f"Gap after image {after}" for after in gaps(positions_mm(ordered))]
     if missing := missing_numbers(instance.instance_number for instance in ordered):
         found.append(f"Numbers not here: {ranges(missing)}")
     return found

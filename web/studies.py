@@ -98,7 +98,7 @@ def study_words(study: StudyRecord, today: date) -> dict[str, str]:
 
 
 def conflict(study: StudyRecord) -> str:
-    """Return in words what contradicts itself in a study, or "".
+    """Return in words what is damaged or contradicts itself in a study, or "".
 
     Parameters
     ----------
@@ -109,6 +109,8 @@ def conflict(study: StudyRecord) -> str:
     -------
     str
     """
+    if study.number_of_damaged_instances:
+        return f"{words.counted(study.number_of_damaged_instances, 'file')} damaged on disk"
     if study.has_patient_conflict:
         return "Images name different patients"
     if study.number_of_conflicts:

@@ -8,6 +8,7 @@ from dicom_node.ledger import DestinationState, LedgerEvent, StudyDelivery
 from dicom_node.quarantine import FOLDER, QuarantineEntry, list_quarantine
 from web import words
 from web.context import WebContext
+from web.door import door_answer
 from web.studies import delivery_of_counts, destination_chip
 
 MOST_STUDIES: Final = 200
@@ -25,7 +26,7 @@ _DOORS: Final = {"c-store": "sent", "inbox": "inbox"}
 
 
 def sync_answer(context: WebContext) -> dict[str, Any]:
-    """Return destinations, studies, events and quarantine, as values and as words.
+    """Return destinations, studies, events, quarantine and refusals, as values and as words.
 
     Parameters
     ----------
@@ -47,6 +48,7 @@ def sync_answer(context: WebContext) -> dict[str, Any]:
         "quarantine": [
             quarantine_row(entry) for entry in list_quarantine(context.settings.node.data / FOLDER)
         ],
+        **door_answer(context),
         "now": context.now_text(),
     }
 
@@ -202,6 +204,8 @@ def blank_rows() -> dict[str, dict[str, Any]]:
         "study": nothing,
         "event": nothing,
         "quarantine": nothing,
+        "door": nothing,
+        "refusal": nothing,
     }
 
 

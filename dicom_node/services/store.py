@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -14,7 +15,7 @@ from pynetdicom.service_class import (
 from pynetdicom.sop_class import uid_to_service_class
 
 from dicom_node.errors import NodeError, dimse_status
-from dicom_node.ingest import Ingest, Origin
+from dicom_node.ingest import Ingest, LargeInstance, Origin
 
 _log = logging.getLogger(__name__)
 
@@ -25,28 +26,44 @@ _STANDARD_STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 _UNCOMPRESSED: Final = (ExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian)
 
 
-def store_instance(
-    ingest: Ingest, dataset: memoryview, transfer_syntax_uid: str, origin: Origin
-) -> tuple[int, str]:
-    """Take one instance in and say what to answer.
+class StorageService:
+    """Takes instances in and says what to answer; never raises.
+
+    Each answer is a status (0000,0900) and, on failure, an Error Comment (0000,0902). Success means
+    that the instance is durable on disk.
 
     Parameters
     ----------
     ingest : Ingest
-    dataset : memoryview
-        The encoded data set, as received.
-    transfer_syntax_uid : str
-        That of its presentation context.
-    origin : Origin
-
-    Returns
-    -------
-    int, str
-        Status (0000,0900) and, on failure, an Error Comment (0000,0902). Success means that the
-        instance is durable on disk.
     """
+
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+
+    def store(
+        self, dataset: memoryview, transfer_syntax_uid: str, origin: Origin
+    ) -> tuple[int, str]:
+        """Take in one data set, encoded as it was received."""
+        return _answer(lambda: self._ingest.accept(dataset, transfer_syntax_uid, origin), origin)
+
+    def begin_large(self, transfer_syntax_uid: str, origin: Origin) -> LargeInstance:
+        """Begin one that is written while it arrives.
+
+        Raises
+        ------
+        StorageFull, StorageFailed
+            It has no place.
+        """
+        return self._ingest.begin_large(transfer_syntax_uid, origin)
+
+    def finish_large(self, instance: LargeInstance) -> tuple[int, str]:
+        """Take in one that has arrived."""
+        return _answer(instance.finish, instance.origin)
+
+
+def _answer(accept: Callable[[], object], origin: Origin) -> tuple[int, str]:
     try:
-        ingest.accept(dataset, transfer_syntax_uid, origin)
+        accept()
     except NodeError as error:
         return _refuse(dimse_status(error), str(error), error.code, origin)
     except Exception:  # noqa: BLE001 - the edge to the network: nothing may leave it unanswered

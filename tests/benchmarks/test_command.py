@@ -61,3 +61,16 @@ def test_an_ingest_run_without_a_sender_is_refused_in_one_line(run_benchmarks, t
 
     assert done.returncode == 1
     assert done.stderr == "benchmarks: no ingest: dcmsend is not installed\n"
+
+
+def test_a_quick_header_run_measures_lifeboat_and_pydicom(run_benchmarks, tmp_path):
+    report = tmp_path / "figures.json"
+
+    done = run_benchmarks("--quick", "--only=header", f"--folder={tmp_path}", f"--json={report}")
+
+    assert done.returncode == 0, done.stderr
+    (ct, *_) = json.loads(report.read_text())["header"]
+    measured = {timing["name"]: timing["times_ms"] for timing in ct["timings"]}
+    assert measured["Lifeboat read_header"]
+    assert measured["pydicom dcmread, before pixels"]
+    assert "dcmdump is not installed" in done.stdout

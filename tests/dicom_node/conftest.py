@@ -1,6 +1,8 @@
 """A store, an index and an ingest in this process, on real files."""
 
+import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,11 +11,13 @@ from pydicom.dataset import FileDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
+from dicom_node.header_reader import HeaderReader
 from dicom_node.index import IndexReader
 from dicom_node.index_queue import IndexQueue
 from dicom_node.index_writer import Index
 from dicom_node.ingest import Ingest, Origin
 from dicom_node.quarantine import Quarantine
+from dicom_node.settings import TlsSettings
 from dicom_node.storage import InstanceStore
 
 
@@ -37,11 +41,13 @@ class Room:
         self.queue = IndexQueue(self.index.add, self.store.forget)
         self.queue.start()
         self.quarantine = Quarantine(data / "quarantine")
+        self.headers = HeaderReader()
         self.ingest = Ingest(
             self.store,
             self.quarantine,
             self.queue,
             lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+            self.headers.read,
         )
         self.reader = IndexReader(data / "index.sqlite")
 
@@ -56,6 +62,7 @@ class Room:
     def close(self) -> None:
         if self.queue._thread.is_alive():
             self.queue.stop()
+        self.headers.close()
         self.reader.close()
         self.index.close()
         self.store.close()
@@ -71,3 +78,47 @@ def room(tmp_path: Path) -> Iterator[Room]:
 @pytest.fixture
 def encode_dataset() -> Callable[[FileDataset], bytes]:
     return encode
+
+
+@dataclass(frozen=True)
+class CertificateFiles:
+    """A self-signed certificate and its key."""
+
+    certificate_path: Path
+    port: int
+
+    @property
+    def certificate(self) -> str:
+        return str(self.certificate_path)
+
+    @property
+    def private_key(self) -> str:
+        return str(self.certificate_path.with_name("key.pem"))
+
+    @property
+    def settings(self) -> TlsSettings:
+        return TlsSettings(self.certificate, self.private_key, port=self.port)
+
+
+@pytest.fixture
+def make_certificate(
+    tmp_path: Path, require: Callable[[str], str]
+) -> Callable[..., CertificateFiles]:
+    """Make certificates with the openssl program."""
+    kinds = {"ec": ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"), "rsa": ("rsa:2048",)}
+    made: list[CertificateFiles] = []
+
+    def make(
+        days: int = 100, *, kind: str = "ec", port: int = 2762, folder: Path | None = None
+    ) -> CertificateFiles:
+        folder = folder or tmp_path / f"certificate{len(made)}"
+        folder.mkdir(exist_ok=True)
+        files = CertificateFiles(folder / "certificate.pem", port)
+        command = [require("openssl"), "req", "-x509", "-newkey", *kinds[kind], "-nodes"]
+        command += ["-keyout", files.private_key, "-out", files.certificate]
+        command += ["-days", str(days), "-subj", "/CN=lifeboat-test"]
+        subprocess.run(command, capture_output=True, check=True, timeout=60)
+        made.append(files)
+        return files
+
+    return make

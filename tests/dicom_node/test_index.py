@@ -89,7 +89,13 @@ def test_counts_and_records(room, make_instance):
     assert [item.instance_number for item in instances] == [1, 2, 3]
     assert instances[0].image_position_patient == (0.0, 0.0, 1.0)
     assert instances[0].path.exists()
-    assert room.reader.counts() == {"studies": 1, "series": 1, "instances": 3, "conflicts": 0}
+    assert room.reader.counts() == {
+        "studies": 1,
+        "series": 1,
+        "instances": 3,
+        "conflicts": 0,
+        "damaged": 0,
+    }
 
 
 def test_same_uid_with_other_bytes_is_flagged_wherever_it_lies(room, make_instance):

@@ -15,7 +15,7 @@ from dicom_node.index import StudyQuery
 from dicom_node.quarantine import list_quarantine
 from dicom_node.server import DicomServer
 from dicom_node.settings import DicomSettings
-from dicom_node.storage import read_file_head
+from dicom_node.stored_file import read_file_head
 
 pytestmark = pytest.mark.peer
 
@@ -38,7 +38,7 @@ COMPRESSED = {
 
 @pytest.fixture
 def port(room):
-    server = DicomServer(DicomSettings(port=0), room.ingest, lambda reports: None, room.data)
+    server = DicomServer(DicomSettings(port=0), room.ingest, lambda reports: None)
     port = server.start()
     yield port
     server.stop()

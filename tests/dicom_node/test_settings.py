@@ -62,6 +62,9 @@ def test_one_pacs_the_short_way_and_several_by_name(tmp_path):
         ("dicom.ae_title=MUCH-TOO-LONG-TITLE", "1 to 16 characters"),
         ("pacs.proof=hope", "unknown"),
         ("sync.retry_min_s=0", "more than 0"),
+        ("tls.port=70000", "between 0 and 65535"),
+        ("modalities.ae_title=CT1", "[modalities.NAME]"),
+        ("modalities.ct1.note=x", "modalities.ct1.ae_title"),
         ("nonsense", "table.key=value"),
     ],
 )
@@ -79,3 +82,36 @@ def test_a_broken_file_is_named(tmp_path):
         load(file=write(tmp_path, "[dicom\n"))
     with pytest.raises(BadSettings, match="cannot read"):
         load(file=tmp_path / "absent.toml")
+
+
+def test_modalities_are_tables_with_a_name(tmp_path):
+    file = write(
+        tmp_path,
+        "[modalities.ct1]\nae_title='CT1'\naddress='10.1.2.0/24'\n"
+        "[modalities.ws]\nae_title='WS'\nrights=['echo', 'find']\n",
+    )
+    ct1, ws = load(file=file).modalities
+    assert (ct1.name, ct1.ae_title, ct1.address) == ("ct1", "CT1", "10.1.2.0/24")
+    assert ct1.rights == ("echo", "store")
+    assert ws.rights == ("echo", "find")
+    (us,) = load("modalities.us.ae_title=US1", "modalities.us.rights=store,get").modalities
+    assert us.rights == ("store", "get")
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("address=scanner.example", "no name"),
+        ("address=10.1.2.0/40", "network"),
+        ("rights=store,erase", "may hold echo"),
+        ("adress=10.1.2.3", "no key 'adress'"),
+    ],
+)
+def test_a_bad_modality_is_named(override, words):
+    with pytest.raises(BadSettings, match=words):
+        load("modalities.ct1.ae_title=CT1", f"modalities.ct1.{override}")
+
+
+def test_rights_must_be_words(tmp_path):
+    with pytest.raises(BadSettings, match="a list of words"):
+        load(file=write(tmp_path, "[modalities.ct1]\nae_title='CT1'\nrights=[1]\n"))

@@ -9,7 +9,8 @@ import pytest
 from dicom_node import storage
 from dicom_node.errors import StorageFailed, StorageFull, StoreInUse, UnsafeUid
 from dicom_node.part10 import build_head
-from dicom_node.storage import InstanceStore, is_intact, read_file_head
+from dicom_node.storage import InstanceStore
+from dicom_node.stored_file import is_intact, read_file_head
 
 UIDS = {
     "study_instance_uid": "1.2.3",
@@ -133,14 +134,14 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path):
 
 def test_a_failed_folder_sync_keeps_the_name_for_the_next_start(store, monkeypatch):
     failures = [OSError(errno.EMFILE, "too many open files")]
-    real = storage._sync_folder
+    real = storage.sync_folder
 
     def fail_once(folder: Path) -> None:
         if failures:
             raise failures.pop()
         real(folder)
 
-    monkeypatch.setattr(storage, "_sync_folder", fail_once)
+    monkeypatch.setattr(storage, "sync_folder", fail_once)
     with pytest.raises(StorageFull):
         store.store(head(), [b"data"], **UIDS)
     assert len(list((store.data / "incoming").iterdir())) == 1
@@ -153,7 +154,7 @@ def test_after_an_io_error_nothing_is_acknowledged_in_that_folder(store, monkeyp
     def fail(folder: Path) -> None:
         raise OSError(errno.EIO, "input/output error")
 
-    monkeypatch.setattr(storage, "_sync_folder", fail)
+    monkeypatch.setattr(storage, "sync_folder", fail)
     with pytest.raises(StorageFailed):
         store.store(head(), [b"data"], **UIDS)
     monkeypatch.undo()

@@ -82,7 +82,6 @@ def node_port(room):
         DicomSettings(port=0),
         room.ingest,
         room.index.add_commitment_reports,
-        room.data,
         lambda: START,
     )
     yield server.start()

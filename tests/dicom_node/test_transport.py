@@ -19,6 +19,7 @@ from pynetdicom.timer import Timer
 from pynetdicom.transport import AssociationSocket, RequestHandler
 
 from dicom_node import fast_store
+from dicom_node.incoming import Incoming
 from dicom_node.server import DicomServer
 from dicom_node.settings import DicomSettings
 from dicom_node.transport import HELLO_TIMEOUT_S, PDU_TIMEOUT_S, MonotonicTimer
@@ -33,7 +34,7 @@ def serve(room):
 
     def start(**limits) -> int:
         settings = DicomSettings(port=0, **limits)
-        server = DicomServer(settings, room.ingest, lambda reports: None, room.data)
+        server = DicomServer(settings, room.ingest, lambda reports: None)
         servers.append(server)
         return server.start()
 
@@ -211,12 +212,12 @@ def test_other_messages_may_not_carry_large_data(serve, associate):
 def test_a_full_disk_while_a_large_instance_arrives_is_answered(
     serve, storescu, room, make_instance, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(fast_store, "SPOOL_BYTES", 1 << 20)
+    monkeypatch.setattr(fast_store, "MEMORY_BYTES", 1 << 20)
 
-    def refuse(**options):
+    def refuse(incoming, data):
         raise OSError(errno.ENOSPC, "no space left on device")
 
-    monkeypatch.setattr(fast_store.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(Incoming, "write", refuse)
     ds = make_instance()
     ds.Rows = ds.Columns = 2048
     ds.PixelData = os.urandom(2048 * 2048 * 2)
@@ -225,12 +226,13 @@ def test_a_full_disk_while_a_large_instance_arrives_is_answered(
     port = serve()
     result = storescu(port, [path], "-v")
     assert "Refused: OutOfResources" in result.stdout + result.stderr
+    assert list((room.data / "incoming").iterdir()) == []
     assert is_alive(port)
 
 
-def test_a_large_buffer_is_given_back(tmp_path):
-    arrival = fast_store.Arrival(tmp_path, 1 << 30)
-    arrival._grow(30_000_000)
+def test_a_large_buffer_is_given_back():
+    arrival = fast_store.Arrival(1 << 30)
+    arrival.room(30_000_000)
     arrival.clear()
     assert len(arrival._buffer) == 0
 
@@ -238,7 +240,7 @@ def test_a_large_buffer_is_given_back(tmp_path):
 def test_a_large_instance_goes_through_a_file_and_arrives_whole(
     serve, storescu, room, make_instance, encode_dataset, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(fast_store, "SPOOL_BYTES", 1 << 20)
+    monkeypatch.setattr(fast_store, "MEMORY_BYTES", 1 << 20)
     ds = make_instance()
     ds.Rows = ds.Columns = 2048
     ds.PixelData = os.urandom(2048 * 2048 * 2)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from dicom_node.storage import read_file_head
+from dicom_node.stored_file import read_file_head
 
 pytestmark = pytest.mark.peer
 

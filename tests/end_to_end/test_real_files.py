@@ -10,7 +10,7 @@ from pydicom.data import get_testdata_files
 
 from dicom_node.errors import NodeError
 from dicom_node.header import read_header
-from dicom_node.storage import read_file_head
+from dicom_node.stored_file import read_file_head
 
 pytestmark = pytest.mark.peer
 

@@ -122,6 +122,24 @@ def test_two_versions_of_one_instance_are_one_image_with_a_flag(
     assert study["display"]["conflict"]
 
 
+def test_a_file_that_is_damaged_on_disk_is_never_shown_without_saying_so(
+    client: FlaskClient, keeper, make_instance: Make
+) -> None:
+    uids = {"StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
+    keeper.keep(*(make_instance(number, **uids) for number in (1, 2, 3)))
+    before = client.get("/api/v1/changes").json["revision"]
+    path = next(iter(path for path in sorted(keeper.store.walk())))
+    keeper.index.mark_damaged(path, "2026-01-02T03:04:05.000+00:00")
+    assert client.get("/api/v1/changes").json["revision"] != before
+    study = client.get(f"/api/v1/studies/{uids['StudyInstanceUID']}").json["study"]
+    assert study["display"]["conflict"] == "1 file damaged on disk"
+    [series] = study["series"]
+    [place] = [at for at, one in enumerate(series["instances"], 1) if one["damaged_at"]]
+    assert series["warnings"] == [f"File damaged on disk: image {place}"]
+    for page in ("/", f"/studies/{uids['StudyInstanceUID']}"):
+        assert "1 file damaged on disk" in client.get(page).text
+
+
 def test_pixels_are_the_stored_values(
     client: FlaskClient, held: FileDataset, address: Address
 ) -> None:

@@ -38,5 +38,6 @@ def test_health_tells_counts_and_no_patient(client: FlaskClient, held: FileDatas
         "series": 1,
         "instances": 1,
         "conflicts": 0,
+        "damaged": 0,
     }
     assert client.get("/readyz").json == {"status": "ready"}

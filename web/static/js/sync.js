@@ -2,6 +2,7 @@
 
 import { ask, Changes, setChip, timeout, write } from "./page.js";
 
+const DOOR_EVERY_MS = 10_000;
 const STATES = ["queued", "sending", "stored", "proven", "held", "attention"];
 
 /**
@@ -66,6 +67,13 @@ async function refresh() {
   fillRows("quarantine", "quarantine-row", sync.quarantine, (row, entry) =>
     writeFields(row, { received_at: entry.when, reason: entry.reason, code: entry.code, source: entry.source, size: entry.size, file: entry.name }),
   );
+  fillRows("door", "door-row", sync.door, (row, entry) => {
+    writeFields(row, { title: entry.title });
+    setChip(row.querySelector('[data-field="state"]'), entry.state, entry.words);
+  });
+  fillRows("refusals", "refusals-row", sync.refusals, (row, entry) =>
+    writeFields(row, { caller: entry.caller, address: entry.address, why: entry.why, count: String(entry.count), first_at: entry.first, last_at: entry.last }),
+  );
   write(document.getElementById("summary"), sync.summary);
   const none = document.getElementById("no-destinations");
   if (none) none.hidden = sync.destinations.length > 0;
@@ -78,4 +86,6 @@ setInterval(() => {
   if (changes.lostAt === null) setChip(chip, "live", "Live");
   else setChip(chip, "lost", "Not updating");
 }, 1000);
+// who was turned away is in neither index nor ledger, so no change is announced
+setInterval(() => changes.lostAt === null && refresh().catch(() => changes.lost()), DOOR_EVERY_MS);
 refresh().catch(() => changes.lost());

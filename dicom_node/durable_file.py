@@ -1,0 +1,71 @@
+"""Small files of ours that are either the old or the new one after a crash, never half."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+_MODE = 0o644  # no patient data: status and pages of other users may read it
+
+
+def replace_json(path: Path, content: Any) -> None:
+    """Write a JSON file so that a crash leaves the old one or the new one.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder exists.
+    content : object
+        What JSON can hold.
+
+    Raises
+    ------
+    OSError
+        The disk refused; the old file is untouched.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    _write(fresh, json.dumps(content, indent=1).encode(), os.O_EXCL)
+    fresh.replace(path)
+    sync_folder(path.parent)
+
+
+def append_json_line(path: Path, content: Any) -> None:
+    """Add one line to a file of JSON lines, durably; what is there is never changed."""
+    is_new = not path.exists()
+    _write(path, json.dumps(content).encode() + b"\n", os.O_APPEND)
+    if is_new:
+        sync_folder(path.parent)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; None when there is none or it is damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, data: bytes, flag: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flag, _MODE)
+    with open(descriptor, "wb", closefd=True) as file:
+        _give_to_owner_of(path.parent, descriptor)
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _give_to_owner_of(folder: Path, descriptor: int) -> None:
+    """Let the node write what root wrote on its behalf."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
