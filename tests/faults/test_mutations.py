@@ -114,17 +114,17 @@ def test_a_damaged_data_set_is_kept_as_it_came_or_refused(room):
     assert 0 < taken < DATA_SETS
 
 
-def conversation(uid: str) -> bytes:
-    """Return what a well-behaved peer sends from beginning to end."""
+def conversation(uid: str, seed: int) -> tuple[bytes, bytes]:
+    """Return what a peer sends before and behind the answer to its association request.
+
+    Damaged is one of the two; in every fourth conversation the request, which then is not waited
+    for.
+    """
     store = b"".join(wire.message(3, wire.store_request(uid), ct(uid)))
-    return wire.associate_rq() + wire.ECHO + store + wire.pdu(wire.RELEASE_RQ, bytes(4))
-
-
-def damaged_conversation(uid: str, seed: int) -> bytes:
-    """Damage all of a conversation, or only what follows its association request."""
-    whole = conversation(uid)
-    spared = len(wire.associate_rq()) if seed % 4 else 0
-    return whole[:spared] + mutate(whole[spared:], seed)
+    rest = wire.ECHO + store + wire.pdu(wire.RELEASE_RQ, bytes(4))
+    if seed % 4:
+        return wire.associate_rq(), mutate(rest, seed)
+    return mutate(wire.associate_rq(), seed) + rest, b""
 
 
 @pytest.fixture(scope="module")
@@ -136,11 +136,13 @@ def target(tmp_path_factory, free_ports) -> Iterator[Target]:
 def converse(target: Target, seed: int) -> int:
     """Hold one damaged conversation; return how many instances it got acknowledged."""
     uid = new_uid()
-    stream = damaged_conversation(uid, seed)
+    first, rest = conversation(uid, seed)
     with target.peer(END_S) as peer:
-        peer.send(stream).end()
+        peer.send(first)
         try:
-            answers = peer.read_to_end()
+            answers = [peer.read()] if rest else []
+            peer.send(rest).end()
+            answers += peer.read_to_end()
         except TimeoutError as error:
             raise AssertionError(f"seed {seed}: neither answer nor end") from error
     acknowledged = [
@@ -151,7 +153,7 @@ def converse(target: Target, seed: int) -> int:
         and answer.status == 0
     ]
     for answer in acknowledged:
-        check_kept(target, answer.command[wire.SOP_INSTANCE], stream, seed)
+        check_kept(target, answer.command[wire.SOP_INSTANCE], first + rest, seed)
     return len(acknowledged)
 
 
