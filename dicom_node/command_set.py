@@ -9,6 +9,13 @@ from dicom_node.errors import BadDataset
 C_STORE_RQ: Final = 0x0001
 _C_STORE_RSP: Final = 0x8001
 _NO_DATA_SET: Final = 0x0101
+_REQUESTS: Final = (1, 0x10, 0x20, 0x21, 0x30, 0x100, 0x110, 0x120, 0x130, 0x140, 0x150)
+_RESPONSE: Final = 0x8000
+_C_CANCEL_RQ: Final = 0x0FFF
+KNOWN_COMMANDS: Final = frozenset(
+    (*_REQUESTS, *(request | _RESPONSE for request in _REQUESTS), _C_CANCEL_RQ)
+)
+"""Every Command Field (0000,0100) of PS3.7 Table E.1-1."""
 
 _GROUP_LENGTH: Final = 0x0000
 _AFFECTED_SOP_CLASS_UID: Final = 0x0002
@@ -45,12 +52,16 @@ def read_command_set(data: bytes | bytearray) -> CommandSet:
     Raises
     ------
     BadDataset
-        It is malformed, or lacks the command, the message ID or the data set type.
+        It is malformed, lacks the command, the message ID or the data set type, or the command
+        is none of the standard's.
     """
     try:
         elements = dict(_elements(data))
+        (command_field,) = _NUMBER.unpack(elements[_COMMAND_FIELD])
+        if command_field not in KNOWN_COMMANDS:
+            raise BadDataset("the command is unknown")
         return CommandSet(
-            command_field=_NUMBER.unpack(elements[_COMMAND_FIELD])[0],
+            command_field=command_field,
             # an answer carries the ID of what it answers instead
             message_id=_NUMBER.unpack(elements.get(_MESSAGE_ID) or elements[_MESSAGE_ID_RESPONDED])[
                 0

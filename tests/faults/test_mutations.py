@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dicom_node.command_set import CommandSet, read_command_set, store_response
+from dicom_node.command_set import KNOWN_COMMANDS, CommandSet, read_command_set, store_response
 from dicom_node.errors import BadDataset, NodeError
 from dicom_node.index_queue import IndexQueue
 from dicom_node.index_writer import Index
@@ -203,7 +203,12 @@ UIDS = st.binary(max_size=300)
 NUMBERS = st.integers(0, 0xFFFF)
 
 
-@given(command=NUMBERS, message_id=NUMBERS, data_set_type=NUMBERS, uids=st.tuples(UIDS, UIDS))
+@given(
+    command=st.sampled_from(sorted(KNOWN_COMMANDS)),
+    message_id=NUMBERS,
+    data_set_type=NUMBERS,
+    uids=st.tuples(UIDS, UIDS),
+)
 def test_a_command_set_is_read_as_it_was_written(command, message_id, data_set_type, uids):
     elements = {
         wire.SOP_CLASS: uids[0],
