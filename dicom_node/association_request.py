@@ -2,6 +2,7 @@
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +14,10 @@ A_ASSOCIATE_RQ: Final = 0x01
 MAXIMUM_HELLO_BYTES: Final = 64 * 1024
 """Longest A-ASSOCIATE-RQ that is read, bytes; 170 contexts of 45 transfer syntaxes need less."""
 
+APPLICATION_CONTEXT_NAME: Final = b"1.2.840.10008.3.1.1.1"
 _FIXED_PART: Final = struct.Struct(">HH16s16s32x")
+_ITEM: Final = struct.Struct(">BxH")
+_APPLICATION_CONTEXT, _PRESENTATION_CONTEXT = 0x10, 0x20
 _ANSWER: Final = struct.Struct(">BBLBBBB")
 _A_ASSOCIATE_RJ, _A_ABORT = 0x03, 0x07
 _SERVICE_PROVIDER: Final = 2
@@ -36,6 +40,7 @@ class Rejection:
 
 
 BAD_CALLING_AE_TITLE: Final = Rejection("bad-calling-ae-title", 1, 1, 3)
+WRONG_APPLICATION_CONTEXT: Final = Rejection("wrong-application-context", 1, 1, 2)
 WRONG_PROTOCOL_VERSION: Final = Rejection("wrong-protocol-version", 1, 2, 2)
 UNKNOWN_CALLER: Final = Rejection("unknown-caller", 1, 1, 3)
 WRONG_CALLED_AE_TITLE: Final = Rejection("wrong-called-ae-title", 1, 1, 7)
@@ -44,11 +49,12 @@ TOO_MANY_ASSOCIATIONS: Final = Rejection("too-many-associations", 2, 3, 2)
 
 @dataclass(frozen=True, slots=True)
 class AssociationRequest:
-    """Who calls whom; titles without padding, exactly as sent."""
+    """Who calls whom; titles without padding, names exactly as sent."""
 
     calling_ae_title: bytes
     called_ae_title: bytes
     protocol_version: int = PROTOCOL_VERSION
+    application_context_name: bytes = APPLICATION_CONTEXT_NAME
 
     @property
     def has_valid_caller(self) -> bool:
@@ -87,9 +93,39 @@ def read_request(received: bytes | bytearray) -> AssociationRequest:
     Returns
     -------
     AssociationRequest
+
+    Raises
+    ------
+    BadDataset
+        Its items do not fit into it, or two presentation contexts cannot be told apart.
     """
     version, _, called, calling = _FIXED_PART.unpack_from(received, HEADER.size)
-    return AssociationRequest(calling.strip(b" "), called.strip(b" "), version)
+    items = list(_items(received))
+    names = [value for kind, value in items if kind == _APPLICATION_CONTEXT]
+    context_ids = [value[:1] for kind, value in items if kind == _PRESENTATION_CONTEXT]
+    if len(set(context_ids)) < len(context_ids) or not all(map(_is_odd, context_ids)):
+        raise BadDataset("the presentation contexts are not numbered as they should be")
+    return AssociationRequest(
+        calling.strip(b" "), called.strip(b" "), version, b"".join(names).rstrip(b"\0 ")
+    )
+
+
+def _items(received: bytes | bytearray) -> Iterator[tuple[int, bytes]]:
+    """Yield kind and value of each variable item (PS3.8 9.3.2)."""
+    position = HEADER.size + _FIXED_PART.size
+    while position < len(received):
+        if position + _ITEM.size > len(received):
+            raise BadDataset("the association request ends inside an item")
+        kind, length = _ITEM.unpack_from(received, position)
+        position += _ITEM.size
+        if position + length > len(received):
+            raise BadDataset("the association request ends inside an item")
+        yield kind, bytes(received[position : position + length])
+        position += length
+
+
+def _is_odd(context_id: bytes) -> bool:
+    return bool(context_id) and context_id[0] % 2 == 1
 
 
 def printable(ae_title: bytes) -> str:

@@ -25,6 +25,7 @@ from dicom_node.refusals import read_refusals
 from dicom_node.scrub import read_state
 from dicom_node.settings import PacsSettings, Settings
 from dicom_node.storage import INCOMING, make_data_folder
+from dicom_node.trouble import troubles
 from dicom_node.unknown_switch import UnknownSwitch
 
 _LOOPBACK: Final = ("127.", "::1", "localhost")
@@ -112,6 +113,8 @@ def node_status(settings: Settings) -> dict[str, Any]:
         "not_indexed": _waiting_for_index(data / INCOMING),
         "quarantined": count_quarantine(data / QUARANTINE),
         "free_bytes": _free_bytes(data),
+        "degraded": bool(found := troubles(settings)),
+        "troubles": found,
         "delivery": owed,
         **door_status(settings),
     }

@@ -67,7 +67,7 @@ def look_through(folder: Path) -> Iterator[tuple[str, Look]]:
                 yield current, Look.of(os.lstat(current))
             continue
         for entry in entries:
-            if entry.name.startswith(".") or entry.name.lower().endswith(_PART_SUFFIXES):
+            if _is_unfinished(entry.name):
                 continue
             try:
                 status = entry.stat(follow_symlinks=False)
@@ -129,3 +129,9 @@ def _private_copy(fd: int, spool: Path) -> mmap.mmap:
             copy.write(chunk)
         copy.flush()
         return mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _is_unfinished(name: str) -> bool:
+    """Tell hidden and temporary files; a name of another system's path only looks hidden."""
+    is_hidden = name.startswith(".") and not name.startswith("..")
+    return is_hidden or name.lower().endswith(_PART_SUFFIXES)

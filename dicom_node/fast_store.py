@@ -21,12 +21,14 @@ from dicom_node.association_request import MAXIMUM_HELLO_BYTES
 from dicom_node.command_set import C_STORE_RQ, CommandSet, read_command_set, store_response
 from dicom_node.errors import BadDataset, NodeError, StorageFull, dimse_status
 from dicom_node.ingest import LargeInstance, Origin
-from dicom_node.listener import GuardedHandler, GuardedServer
+from dicom_node.listener import GuardedHandler, GuardedServer, TurnedAway
 from dicom_node.services.store import StorageService
 from dicom_node.transport import (
     BUSY_WAIT_S,
+    HEAD_TIMEOUT_S,
     PDU_TIMEOUT_S,
     GuardedSocket,
+    PeerStalled,
     use_monotonic_timers,
 )
 
@@ -49,8 +51,11 @@ _PDV: Final = struct.Struct(">LBB")
 _P_DATA: Final = 0x04
 _KNOWN_PDUS: Final = range(0x01, 0x08)
 _ESTABLISHED: Final = "Sta6"
+_AWAITING_CLOSE: Final = "Sta13"
 _COMMAND: Final = 1
 _LAST: Final = 2
+CUT: Final = "cut"
+"""The reason told of a peer whose association was ended for breaking the rules."""
 _INVALID_PDU: Final = "Evt19"
 _CLOSED: Final = "Evt17"
 
@@ -163,6 +168,8 @@ class FastProvider(DULServiceProvider):
     arrival : Arrival
     maximum_pdu_bytes : int
         What we offered to receive.
+    turned_away : TurnedAway
+        Told the address when the peer breaks the rules.
     """
 
     def __init__(
@@ -171,11 +178,13 @@ class FastProvider(DULServiceProvider):
         storage: StorageService,
         arrival: Arrival,
         maximum_pdu_bytes: int,
+        turned_away: TurnedAway,
     ) -> None:
         super().__init__(association)
         self._storage = storage
         self._arrival = arrival
         self._maximum_pdu_bytes = maximum_pdu_bytes
+        self._turned_away = turned_away
         self._command = bytearray()
         self._request: CommandSet | None = None
         self._context_id = 0
@@ -204,6 +213,12 @@ class FastProvider(DULServiceProvider):
     def _guarded(self) -> GuardedSocket:
         return cast(GuardedSocket, self.socket)
 
+    def _process_recv_primitive(self) -> bool:
+        """Drop an answer that the end of the association overtook."""
+        if self.state_machine.current_state == _AWAITING_CLOSE:
+            self.to_provider_queue.queue.clear()
+        return bool(super()._process_recv_primitive())
+
     def _is_transport_event(self) -> bool:
         is_event = super()._is_transport_event()
         if not is_event and self._is_storing:
@@ -220,7 +235,8 @@ class FastProvider(DULServiceProvider):
                 self._read_while_busy(source)
             else:
                 self._read_pdu(source, MAXIMUM_HELLO_BYTES)
-        except (Refused, BadDataset):
+        except (Refused, BadDataset, PeerStalled):
+            self._tell_cut()
             self._end(_INVALID_PDU)
         except OSError:
             self._end(_CLOSED)
@@ -232,13 +248,16 @@ class FastProvider(DULServiceProvider):
         """Read PDUs of data as they come; return when the library has something to do."""
         source.limit_reads(PDU_TIMEOUT_S)
         limit = max(self._maximum_pdu_bytes, MAXIMUM_HELLO_BYTES)
-        while self._read_pdu(source, limit) and self._is_storing and source.ready:
+        while self._read_pdu(source, limit) and source.ready:
             if self._kill_thread or not self.to_provider_queue.empty():
                 return
 
     def _read_pdu(self, source: GuardedSocket, limit: int) -> bool:
         """Read one PDU; tell whether it was data, which we serve ourselves."""
+        begin = time.monotonic()
         kind, _, length = _PDU.unpack(source.look(_PDU.size))
+        if time.monotonic() - begin > HEAD_TIMEOUT_S:
+            raise PeerStalled("the head of a PDU took too long")
         if kind not in _KNOWN_PDUS or length > limit:
             raise Refused
         self.heard_at = time.monotonic()
@@ -251,8 +270,12 @@ class FastProvider(DULServiceProvider):
             super()._read_pdu_data()
         return is_data
 
+    def _tell_cut(self) -> None:
+        address = str(self.assoc.requestor.address)
+        _log.warning("association_cut", extra={"peer": address})
+        self._turned_away(address, CUT)
+
     def _end(self, event: str) -> None:
-        _log.warning("association_cut", extra={"peer": str(self.assoc.requestor.address)})
         self._arrival.forget()
         self._rest()
         self._guarded.cut()
@@ -346,11 +369,11 @@ class FastProvider(DULServiceProvider):
             raise Refused
         self._work()
         self._transfer_syntax_uid = str(context.transfer_syntax[0])
-        self._origin = self._origin_of(request)
+        self._origin = self._origin_of(request, str(context.abstract_syntax))
         begin_large = partial(self._storage.begin_large, self._transfer_syntax_uid, self._origin)
         self._arrival.begin(begin_large)
 
-    def _origin_of(self, request: CommandSet) -> Origin:
+    def _origin_of(self, request: CommandSet, abstract_syntax: str) -> Origin:
         requestor = self.assoc.requestor
         return Origin(
             door="c-store",
@@ -358,6 +381,7 @@ class FastProvider(DULServiceProvider):
             peer=str(requestor.address),
             sop_class_uid=_text(request.sop_class_uid),
             sop_instance_uid=_text(request.sop_instance_uid),
+            abstract_syntax=abstract_syntax,
         )
 
     def _serve(self) -> None:
@@ -405,7 +429,11 @@ class FastHandler(GuardedHandler):
         server = cast(FastServer, self.server)
         arrival = Arrival(server.maximum_object_bytes)
         association.dul = FastProvider(
-            association, server.storage, arrival, server.ae.maximum_pdu_size
+            association,
+            server.storage,
+            arrival,
+            server.ae.maximum_pdu_size,
+            server.turned_away,
         )
         # set again what the association had set on the provider that is replaced
         association.network_timeout = association.network_timeout

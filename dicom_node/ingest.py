@@ -30,7 +30,7 @@ class Origin:
     """Where something came from.
 
     `door` is `c-store` or `inbox`. The UIDs are those the C-STORE command names, (0000,0002) and
-    (0000,1000); '' where the door has no command.
+    (0000,1000); `abstract_syntax` is that of its presentation context; '' where the door has none.
     """
 
     door: str
@@ -38,6 +38,7 @@ class Origin:
     peer: str = ""
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
+    abstract_syntax: str = ""
 
 
 class Ingest:
@@ -282,6 +283,10 @@ def _check_identity(header: Header, origin: Origin) -> None:
         uid = header.text(keyword)
         if uid and not is_valid_uid(uid):
             raise UnsafeUid(f"{name} is not a UID of digits and dots")
+    if origin.abstract_syntax and not origin.sop_instance_uid:
+        raise UnsafeUid("the C-STORE command names no SOP Instance UID")
+    if origin.abstract_syntax and origin.abstract_syntax != header.text("sop_class_uid"):
+        raise IdentityMismatch("the data set has another SOP Class UID than its context")
     if origin.sop_instance_uid and origin.sop_instance_uid != sop_instance_uid:
         raise IdentityMismatch("the data set has another SOP Instance UID than its C-STORE command")
     if origin.sop_class_uid and origin.sop_class_uid != header.text("sop_class_uid"):

@@ -9,9 +9,11 @@ from typing import Final
 from pydicom.uid import UID
 
 from dicom_node.association_request import (
+    APPLICATION_CONTEXT_NAME,
     BAD_CALLING_AE_TITLE,
     PROTOCOL_VERSION,
     UNKNOWN_CALLER,
+    WRONG_APPLICATION_CONTEXT,
     WRONG_CALLED_AE_TITLE,
     WRONG_PROTOCOL_VERSION,
     AssociationRequest,
@@ -88,6 +90,8 @@ class Policy:
         dicom = self._settings.dicom
         if request.protocol_version != PROTOCOL_VERSION:
             return WRONG_PROTOCOL_VERSION
+        if request.application_context_name != APPLICATION_CONTEXT_NAME:
+            return WRONG_APPLICATION_CONTEXT
         if not request.has_valid_caller:
             return BAD_CALLING_AE_TITLE
         if dicom.check_called_ae_title and request.called_ae_title != dicom.ae_title.encode():

@@ -32,6 +32,7 @@ from dicom_node.scrub import Scrub
 from dicom_node.server import DicomServer
 from dicom_node.settings import Settings
 from dicom_node.storage import INCOMING, InstanceStore
+from dicom_node.trouble import Trouble
 from dicom_node.unknown_switch import UnknownSwitch
 
 _log = logging.getLogger(__name__)
@@ -60,9 +61,10 @@ class Receiver:
         self.index = open_index(data / INDEX_FILE, clock)
         self._index_queue = IndexQueue(self.index.add, self.store.forget, self._give_up)
         quarantine = Quarantine(data / QUARANTINE)
+        trouble = Trouble(data, clock)
         self._headers = HeaderReader()
         self._placement = Placement(
-            open_journal(settings), self.store, self._index_queue, self._headers.read
+            open_journal(settings), self.store, self._index_queue, self._headers.read, trouble.tell
         )
         self.ingest = Ingest(
             self.store, quarantine, self._index_queue, clock, self._headers.read, self._placement
@@ -76,6 +78,7 @@ class Receiver:
             tls=settings.tls,
             policy=Policy(settings, UnknownSwitch(data, clock).is_open),
             count_refusal=self._refusals.add,
+            on_trouble=trouble.tell,
         )
         self._inbox = Inbox(
             data / INBOX,

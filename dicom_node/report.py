@@ -137,10 +137,12 @@ def print_status(status: dict[str, Any]) -> None:
     status : dict
         As `checks.node_status` returns it.
     """
-    apart = ("modalities", "accept_unknown", "certificate", "refusals")
+    apart = ("troubles", "modalities", "accept_unknown", "certificate", "refusals")
     for name, value in status.items():
         if name not in apart:
             print(f"{name.replace('_', ' '):24} {value}")
+    for words in status["troubles"]:
+        print(f"{'trouble':24} {words}")
     print(f"{'modalities':24} {status['modalities'] or 'none listed: everyone may send'}")
     opening, certificate = status["accept_unknown"], status["certificate"]
     if opening:

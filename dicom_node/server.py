@@ -20,7 +20,7 @@ from dicom_node.association_request import (
 )
 from dicom_node.certificate import Certificate
 from dicom_node.clock import Clock, utc_now
-from dicom_node.errors import BadSettings
+from dicom_node.errors import BadSettings, NodeError
 from dicom_node.fast_store import FastHandler, FastProvider, FastServer
 from dicom_node.ingest import Ingest
 from dicom_node.listener import peer_of
@@ -58,6 +58,8 @@ class DicomServer:
         Who may call; without one, everybody.
     count_refusal : Count
         Told of everyone who is turned away.
+    on_trouble : callable
+        Told of what the disk refused.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class DicomServer:
         tls: TlsSettings = TlsSettings(),  # noqa: B008 - frozen
         policy: Policy | None = None,
         count_refusal: Count = lambda calling_ae_title, address, reason: None,
+        on_trouble: Callable[[NodeError], None] = lambda error: None,
     ) -> None:
         self._settings = settings
         self._tls = tls
@@ -77,7 +80,7 @@ class DicomServer:
         self._policy = policy or Policy(Settings(dicom=settings))
         self._count_refusal = count_refusal
         self._entity = _application_entity(settings)
-        self._storage = StorageService(ingest)
+        self._storage = StorageService(ingest, on_trouble)
         self._handlers: list[evt.EventHandlerType] = [
             (evt.EVT_REQUESTED, accept_storage),
             (evt.EVT_REQUESTED, self._apply_rights),  # after all that add contexts

@@ -20,8 +20,10 @@ from pynetdicom.transport import AssociationSocket
 
 HELLO_TIMEOUT_S: Final = 5.0
 """How long a peer may take for its first PDU, seconds."""
-PDU_TIMEOUT_S: Final = 10.0
-"""How long the head of a PDU, or its rest, may take from first byte to last, seconds."""
+HEAD_TIMEOUT_S: Final = 2.0
+"""How long the six bytes before a PDU may take, seconds."""
+PDU_TIMEOUT_S: Final = 8.0
+"""How long the rest of a PDU may take, and how long we wait to send, seconds."""
 BUSY_WAIT_S: Final = 0.05
 """How long the reader of a sending peer waits before it lets timers be looked at, seconds."""
 

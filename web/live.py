@@ -5,6 +5,7 @@ from pathlib import Path
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from dicom_node.trouble import troubles
 from web.context import WebContext, current
 
 blueprint = Blueprint("live", __name__)
@@ -24,7 +25,14 @@ def changes() -> ResponseReturnValue:
 def healthz() -> Response:
     """Tell that the process lives and how much it holds; no patient data."""
     context = current()
-    return jsonify(status="live", node=context.settings.node.name, **context.index.counts())
+    found = troubles(context.settings)
+    return jsonify(
+        status="live",
+        node=context.settings.node.name,
+        degraded=bool(found),
+        troubles=found,
+        **context.index.counts(),
+    )
 
 
 @blueprint.get("/readyz")

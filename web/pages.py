@@ -6,6 +6,7 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from dicom_node.index import StudyQuery, StudyRecord
+from dicom_node.trouble import troubles
 from web import api
 from web.context import WebContext, current
 from web.display import PRESETS
@@ -105,6 +106,7 @@ def shared(context: WebContext) -> dict[str, Any]:
     settings = context.settings
     return {
         "node_name": settings.node.name,
+        "troubles": troubles(settings),
         "now": context.now_text(),
         "quiet_after_s": settings.web.quiet_after_s,
         "ae_title": settings.dicom.ae_title,

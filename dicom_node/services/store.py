@@ -35,16 +35,23 @@ class StorageService:
     Parameters
     ----------
     ingest : Ingest
+    on_trouble : callable
+        Told of what the disk refused.
     """
 
-    def __init__(self, ingest: Ingest) -> None:
+    def __init__(
+        self, ingest: Ingest, on_trouble: Callable[[NodeError], None] = lambda error: None
+    ) -> None:
         self._ingest = ingest
+        self._on_trouble = on_trouble
 
     def store(
         self, dataset: memoryview, transfer_syntax_uid: str, origin: Origin
     ) -> tuple[int, str]:
         """Take in one data set, encoded as it was received."""
-        return _answer(lambda: self._ingest.accept(dataset, transfer_syntax_uid, origin), origin)
+        return self._answer(
+            lambda: self._ingest.accept(dataset, transfer_syntax_uid, origin), origin
+        )
 
     def begin_large(self, transfer_syntax_uid: str, origin: Origin) -> LargeInstance:
         """Begin one that is written while it arrives.
@@ -54,23 +61,27 @@ class StorageService:
         StorageFull, StorageFailed
             It has no place.
         """
-        return self._ingest.begin_large(transfer_syntax_uid, origin)
+        try:
+            return self._ingest.begin_large(transfer_syntax_uid, origin)
+        except NodeError as error:
+            self._on_trouble(error)
+            raise
 
     def finish_large(self, instance: LargeInstance) -> tuple[int, str]:
         """Take in one that has arrived."""
-        return _answer(instance.finish, instance.origin)
+        return self._answer(instance.finish, instance.origin)
 
-
-def _answer(accept: Callable[[], object], origin: Origin) -> tuple[int, str]:
-    try:
-        accept()
-    except NodeError as error:
-        return _refuse(dimse_status(error), str(error), error.code, origin)
-    except Exception:  # noqa: BLE001 - the edge to the network: nothing may leave it unanswered
-        error_id = secrets.token_hex(4)
-        _log.exception("store_failed", extra={"error_id": error_id})
-        return _refuse(PROCESSING_FAILURE, f"internal error {error_id}", "internal", origin)
-    return SUCCESS, ""
+    def _answer(self, accept: Callable[[], object], origin: Origin) -> tuple[int, str]:
+        try:
+            accept()
+        except NodeError as error:
+            self._on_trouble(error)
+            return _refuse(dimse_status(error), str(error), error.code, origin)
+        except Exception:  # noqa: BLE001 - the edge to the network: nothing may leave it unanswered
+            error_id = secrets.token_hex(4)
+            _log.exception("store_failed", extra={"error_id": error_id})
+            return _refuse(PROCESSING_FAILURE, f"internal error {error_id}", "internal", origin)
+        return SUCCESS, ""
 
 
 def accept_storage(event: evt.Event) -> None:

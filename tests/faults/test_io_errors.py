@@ -69,7 +69,6 @@ def status_says_degraded(node: FaultyNode) -> bool:
     return bool(json.loads(node.run("status", "--json").stdout).get("degraded"))
 
 
-@pytest.mark.xfail(reason="the node does not say yet that its disk failed", strict=True)
 def test_a_failed_sync_is_shown_within_a_second(make_faulty_node, tmp_path, figure):
     node = make_faulty_node().start("receive", "web")
     ledger = Ledger()
