@@ -7,7 +7,7 @@ BIN := .venv/bin
 PATHS := dicom_node viewer web sample_data tests benchmarks lifeboat.py
 WORKERS ?= 2
 
-.PHONY: help demo run test lint test-browser bench screenshots clean
+.PHONY: help demo run test lint test-browser test-faults bench screenshots clean
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
@@ -27,6 +27,9 @@ lint: .venv/ready-test ## Check style and types.
 
 test-browser: .venv/ready-test ## Drive the pages in the system's Chromium.
 	$(BIN)/pytest -m browser
+
+test-faults: .venv/ready-test ## Kill, fill, slow down and cut off the receiving process, for an hour.
+	LIFEBOAT_FAULTS=full $(BIN)/pytest tests/faults
 
 bench: .venv/ready-test ## Measure against DCMTK and Orthanc, side by side, in one run.
 	$(BIN)/pip true

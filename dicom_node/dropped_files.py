@@ -67,7 +67,7 @@ def look_through(folder: Path) -> Iterator[tuple[str, Look]]:
                 yield current, Look.of(os.lstat(current))
             continue
         for entry in entries:
-            if entry.name.startswith(".") or entry.name.lower().endswith(_PART_SUFFIXES):
+            if _is_unfinished(entry.name):
                 continue
             try:
                 status = entry.stat(follow_symlinks=False)
@@ -77,6 +77,12 @@ def look_through(folder: Path) -> Iterator[tuple[str, Look]]:
                 pending.append(entry.path)
             else:
                 yield entry.path, Look.of(status)
+
+
+def _is_unfinished(name: str) -> bool:
+    """Tell a name that programs give to what they are still writing; two dots are none of these."""
+    is_hidden = name.startswith(".") and not name.startswith("..")
+    return is_hidden or name.lower().endswith(_PART_SUFFIXES)
 
 
 def read_unchanged(path: str, look: Look, spool: Path) -> memoryview:

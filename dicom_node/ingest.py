@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.errors import IdentityMismatch, NodeError, UnsafeUid
 from dicom_node.filing import file_under, index_entry
-from dicom_node.header import UID_LENGTH, Header, ReadHeader, check_uid, is_valid_uid, read_header
+from dicom_node.header import (
+    UID_LENGTH,
+    Header,
+    ReadHeader,
+    check_uid,
+    is_valid_uid,
+    read_header,
+)
 from dicom_node.incoming import storage_error
 from dicom_node.index_queue import IndexQueue
 from dicom_node.journal import JournalUnavailable
@@ -43,10 +50,10 @@ class Ingest:
     index_queue : IndexQueue
         Receives what has its file.
     clock : Clock
-    placement : Placement, optional
-        Makes instances durable sooner than their files are; None = each waits for its own file.
     read : ReadHeader
         Reads what arrives, e.g. `HeaderReader.read`.
+    placement : Placement, optional
+        Makes instances durable sooner than their files are; None = each waits for its own file.
     """
 
     def __init__(
@@ -55,8 +62,8 @@ class Ingest:
         quarantine: Quarantine,
         index_queue: IndexQueue,
         clock: Clock = utc_now,
-        placement: Placement | None = None,
         read: ReadHeader = read_header,
+        placement: Placement | None = None,
     ) -> None:
         self._store = store
         self._placement = placement

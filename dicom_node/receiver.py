@@ -63,7 +63,7 @@ class Receiver:
         self._headers = HeaderReader()
         self._placement = Placement(open_journal(settings), self.store, self._index_queue)
         self.ingest = Ingest(
-            self.store, quarantine, self._index_queue, clock, self._placement, self._headers.read
+            self.store, quarantine, self._index_queue, clock, self._headers.read, self._placement
         )
         self._refusals = Refusals(data, clock)
         self._server = DicomServer(

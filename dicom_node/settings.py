@@ -390,10 +390,10 @@ def _check(settings: Settings) -> None:
         _check_port(pacs.port, f"pacs.{pacs.name}.port")
         if pacs.proof not in _PROOFS:
             raise BadSettings(f"pacs.proof must be one of {', '.join(_PROOFS)}")
-    if settings.scrub.bytes_per_s <= 0:
-        raise BadSettings("scrub.bytes_per_s must be more than 0; scrub.enabled=false turns it off")
     if 0 < settings.storage.journal_bytes < MINIMUM_JOURNAL_BYTES:
         raise BadSettings("storage.journal_bytes must be 0, or at least 1 MiB (1048576)")
+    if settings.scrub.bytes_per_s <= 0:
+        raise BadSettings("scrub.bytes_per_s must be more than 0; scrub.enabled=false turns it off")
     for name in ("retry_min_s", "retry_max_s", "probe_interval_s"):
         if getattr(settings.sync, name) <= 0:
             raise BadSettings(f"sync.{name} must be more than 0 seconds")

@@ -23,6 +23,10 @@ from playwright.sync_api import Browser, sync_playwright
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from tests.faults.figures import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]
+
 # how long one example takes says more of the machine's other work than of the code
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
