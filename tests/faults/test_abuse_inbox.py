@@ -206,7 +206,9 @@ def test_row75_many_files_at_once_are_all_found(target, inbox):
         (inbox / f"{uid}.dcm").write_bytes(content)
     wait_until(lambda: not list(inbox.glob("1.2.826*.dcm")), FOUND_S + FILES_AT_ONCE / 100)
     print(f"{FILES_AT_ONCE} files were taken in {time.monotonic() - began:.1f} s")
-    assert all(target.stored(uid) for uid in list(contents)[:: max(1, FILES_AT_ONCE // 50)])
+    some = list(contents)[:: max(1, FILES_AT_ONCE // 50)]
+    # what left the inbox is in the journal, and gets its file a little later
+    wait_until(lambda: all(target.stored(uid) for uid in some))
 
 
 def test_row75_a_folder_that_went_away_is_missed_and_taken_up_again(target, inbox):
