@@ -79,6 +79,12 @@ def look_through(folder: Path) -> Iterator[tuple[str, Look]]:
                 yield entry.path, Look.of(status)
 
 
+def _is_unfinished(name: str) -> bool:
+    """Tell a name that programs give to what they are still writing; two dots are none of these."""
+    is_hidden = name.startswith(".") and not name.startswith("..")
+    return is_hidden or name.lower().endswith(_PART_SUFFIXES)
+
+
 def read_unchanged(path: str, look: Look, spool: Path) -> memoryview:
     """Read a file that still is what it looked like.
 

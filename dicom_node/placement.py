@@ -9,7 +9,7 @@ from typing import Final
 
 from dicom_node.errors import NodeError, StorageFailed
 from dicom_node.filing import file_under, index_entry
-from dicom_node.header import Header, ReadHeader
+from dicom_node.header import Header, read_header
 from dicom_node.incoming import storage_error
 from dicom_node.index_queue import IndexQueue
 from dicom_node.index_writer import IndexedInstance
@@ -55,8 +55,6 @@ class Placement:
     store : InstanceStore
     index_queue : IndexQueue
         Receives what has its file.
-    read : ReadHeader
-        Reads again what an earlier process left, e.g. `HeaderReader.read`.
     on_trouble : callable
         Called with an error when files cannot be written or synced.
     """
@@ -66,13 +64,11 @@ class Placement:
         journal: Journal,
         store: InstanceStore,
         index_queue: IndexQueue,
-        read: ReadHeader,
         on_trouble: Callable[[NodeError], None] = lambda error: None,
     ) -> None:
         self._journal = journal
         self._store = store
         self._index_queue = index_queue
-        self._read = read
         self._on_trouble = on_trouble
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._placed: list[tuple[Record, str]] = []
@@ -181,7 +177,7 @@ class Placement:
 
     def _replay(self) -> None:
         """Place what an earlier process acknowledged and may not have placed durably."""
-        for record, entry in replay(self._journal, self._store, self._read):
+        for record, entry in replay(self._journal, self._store):
             self._index_queue.put(entry, "")
             self._placed.append((record, entry.path))
         if self._placed:
@@ -195,16 +191,13 @@ class Placement:
         self._on_trouble(error if isinstance(error, NodeError) else storage_error(error))
 
 
-def replay(
-    journal: Journal, store: InstanceStore, read: ReadHeader
-) -> Iterator[tuple[Record, IndexedInstance]]:
+def replay(journal: Journal, store: InstanceStore) -> Iterator[tuple[Record, IndexedInstance]]:
     """Open the journal and place what it holds; settle the files, then release the records.
 
     Parameters
     ----------
     journal : Journal
     store : InstanceStore
-    read : ReadHeader
 
     Yields
     ------
@@ -213,17 +206,25 @@ def replay(
 
     Raises
     ------
-    OSError, StorageFull, StorageFailed
-        The disk refused; nothing is lost.
+    OSError
+        The journal cannot be read at all.
     """
     buffer = bytearray(BUFFER_BYTES)
     for record in journal.open():
-        content = journal.read(record, buffer)
-        head = read_head(bytes(content[:MAXIMUM_HEAD_BYTES]))
-        header = read(content[head.dataset_offset :], head.transfer_syntax_uid)
-        arrived = Arrived(header, head.transfer_syntax_uid, head.received_at, head.source_ae_title)
-        waiting = _Waiting(record, arrived, head.dataset_offset)
-        yield record, _place(store, waiting, content, anew=True)
+        try:
+            yield record, _place_again(journal, store, record, buffer)
+        except (NodeError, OSError):
+            _log.exception("journal_record_waits")  # for the next start; the others go on
+
+
+def _place_again(
+    journal: Journal, store: InstanceStore, record: Record, buffer: bytearray
+) -> IndexedInstance:
+    content = journal.read(record, buffer)
+    head = read_head(bytes(content[:MAXIMUM_HEAD_BYTES]))
+    header = read_header(content[head.dataset_offset :], head.transfer_syntax_uid)
+    arrived = Arrived(header, head.transfer_syntax_uid, head.received_at, head.source_ae_title)
+    return _place(store, _Waiting(record, arrived, head.dataset_offset), content, anew=True)
 
 
 def _place(

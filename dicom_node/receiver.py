@@ -64,7 +64,7 @@ class Receiver:
         trouble = Trouble(data, clock)
         self._headers = HeaderReader()
         self._placement = Placement(
-            open_journal(settings), self.store, self._index_queue, self._headers.read, trouble.tell
+            open_journal(settings), self.store, self._index_queue, trouble.tell
         )
         self.ingest = Ingest(
             self.store, quarantine, self._index_queue, clock, self._headers.read, self._placement
@@ -221,7 +221,7 @@ def reindex(settings: Settings, progress: Progress) -> int:
     _remove(fresh)
     index = Index(fresh)
     journal, headers = open_journal(settings), HeaderReader()
-    placed = [(record, entry.path) for record, entry in replay(journal, store, headers.read)]
+    placed = [(record, entry.path) for record, entry in replay(journal, store)]
     store.settle(path for _, path in placed)
     total, batch = 0, []
     try:

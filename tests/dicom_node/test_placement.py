@@ -6,7 +6,6 @@ import os
 import pytest
 
 from dicom_node.errors import StorageFailed
-from dicom_node.header import read_header
 from dicom_node.index import IndexReader
 from dicom_node.index_queue import IndexQueue
 from dicom_node.index_writer import Index
@@ -34,9 +33,7 @@ class JournalRoom:
         self.index = Index(data / "index.sqlite")
         self.queue = IndexQueue(self.index.add, self.store.forget)
         self.journal = Journal(data / "journal", SIZE)
-        self.placement = Placement(
-            self.journal, self.store, self.queue, read_header, self.troubles.append
-        )
+        self.placement = Placement(self.journal, self.store, self.queue, self.troubles.append)
         self.ingest = Ingest(
             self.store, Quarantine(data / "quarantine"), self.queue, placement=self.placement
         )

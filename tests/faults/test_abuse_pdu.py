@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from dicom_node.transport import PDU_TIMEOUT_S
 from tests.faults import wire
 from tests.faults.abuse_datasets import ct, new_uid
 from tests.faults.abuse_target import Target, running_target
 from tests.faults.wire import pdu, pdv
 
-HELLO_S, PDU_S, IDLE_S, SLACK_S = 5.0, 10.0, 6.0, 2.0
+HELLO_S, PDU_S, IDLE_S, SLACK_S = 5.0, PDU_TIMEOUT_S, 6.0, 2.0
+DRIPPED_HEAD_S = 5.0
+"""Six bytes at one a second, the first at once."""
 MAXIMUM_PDU_BYTES = 131072
 TLS_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(194)
 HTTP_REQUEST = b"GET / HTTP/1.1\r\nHost: node\r\n\r\n"
@@ -247,7 +250,7 @@ BEFORE = [
     ("row06-dripped-header", b"", HEAD + bytes(40), HELLO_S),
 ]
 WITHIN = [
-    ("row06-dripped-data", b"", pdu(wire.P_DATA, bytes(40)), PDU_S),
+    ("row06-dripped-data", b"", pdu(wire.P_DATA, bytes(40)), DRIPPED_HEAD_S),
     ("row06-half-a-header", pdu(wire.P_DATA, length=100)[:3], b"", PDU_S),
     ("row24-half-a-pdu", pdu(wire.P_DATA, pdv(3, 3, STORE_COMMAND), 50000), b"", PDU_S),
     ("row25-idle", b"", b"", IDLE_S),
