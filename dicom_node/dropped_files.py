@@ -135,9 +135,3 @@ def _private_copy(fd: int, spool: Path) -> mmap.mmap:
             copy.write(chunk)
         copy.flush()
         return mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def _is_unfinished(name: str) -> bool:
-    """Tell hidden and temporary files; a name of another system's path only looks hidden."""
-    is_hidden = name.startswith(".") and not name.startswith("..")
-    return is_hidden or name.lower().endswith(_PART_SUFFIXES)
