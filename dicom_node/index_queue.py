@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -15,6 +16,8 @@ _log = logging.getLogger(__name__)
 
 BATCH_SIZE: Final = 500
 BATCH_WAIT_S: Final = 0.1
+BATCH_TIME_S: Final = 0.3
+"""How long the first instance of a batch waits for others, seconds."""
 RETRY_S: Final = 1.0
 CAPACITY: Final = 20_000
 
@@ -100,18 +103,21 @@ class IndexQueue:
             is_last = marker is None
 
     def _next_batch(self) -> tuple[list[_Entry], threading.Event | bool | None]:
-        """Wait for an entry, then take what comes within the batch time.
+        """Wait for an entry, then take what comes soon behind it.
 
         Behind the batch comes None at the end, an event that waits for it, or True.
         """
         batch: list[_Entry] = []
-        while len(batch) < BATCH_SIZE:
+        began = time.monotonic()
+        while len(batch) < BATCH_SIZE and (not batch or time.monotonic() < began + BATCH_TIME_S):
             try:
                 entry = self._entries.get(timeout=BATCH_WAIT_S if batch else None)
             except queue.Empty:
                 break
             if entry is None or isinstance(entry, threading.Event):
                 return batch, entry
+            if not batch:
+                began = time.monotonic()
             batch.append(entry)
         return batch, True
 

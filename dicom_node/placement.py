@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,8 @@ _log = logging.getLogger(__name__)
 
 QUIET_S: Final = 1.0
 """Files are synced when nothing came for this long, or when the journal fills, seconds."""
+LINGER_S: Final = 0.5
+"""How long instances wait for their files, so that a burst is acknowledged first, seconds."""
 RETRY_S: Final = 1.0
 REPLAY_TIMEOUT_S: Final = 30.0
 SETTLE_COUNT: Final = 64
@@ -44,6 +47,7 @@ class _Waiting:
     record: Record
     arrived: Arrived
     head_bytes: int
+    due: float = 0.0
 
 
 class Placement:
@@ -57,6 +61,8 @@ class Placement:
         Receives what has its file.
     on_trouble : callable
         Called with an error when files cannot be written or synced.
+    monotonic : callable
+        Seconds that never step.
     """
 
     def __init__(
@@ -65,7 +71,9 @@ class Placement:
         store: InstanceStore,
         index_queue: IndexQueue,
         on_trouble: Callable[[NodeError], None] = lambda error: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._monotonic = monotonic
         self._journal = journal
         self._store = store
         self._index_queue = index_queue
@@ -109,7 +117,8 @@ class Placement:
         if not self._is_replayed.wait(REPLAY_TIMEOUT_S):
             raise StorageFailed("the node is still starting, not saved")
         record = self._journal.append((head, dataset))
-        self._waiting.put(_Waiting(record, arrived, len(head)))
+        due = self._monotonic() + LINGER_S
+        self._waiting.put(_Waiting(record, arrived, len(head), due))
 
     def _run(self) -> None:
         try:
@@ -128,6 +137,7 @@ class Placement:
             waiting = None
         try:
             if waiting is not None:
+                self._stopping.wait(max(0.0, waiting.due - self._monotonic()))
                 self._place_at_last(waiting)
             if waiting is None or self._journal.is_half_full:
                 self._settle(len(self._placed) if waiting is None else SETTLE_COUNT)
