@@ -47,7 +47,7 @@ class DicomSettings:
     """Largest data set that is accepted, bytes."""
     idle_timeout_s: float = 60.0
     """Silence on an association after which it is ended, seconds."""
-    drain_timeout_s: float = 20.0
+    drain_timeout_s: float = 18.0
     """How long running associations may finish after a request to stop, seconds."""
 
 
