@@ -213,6 +213,13 @@ class FastProvider(DULServiceProvider):
     def _guarded(self) -> GuardedSocket:
         return cast(GuardedSocket, self.socket)
 
+    def run_reactor(self) -> None:
+        """Serve the association until it ends, then drop what has not arrived whole."""
+        try:
+            super().run_reactor()
+        finally:
+            self._arrival.forget()
+
     def _process_recv_primitive(self) -> bool:
         """Drop an answer that the end of the association overtook."""
         if self.state_machine.current_state == _AWAITING_CLOSE:

@@ -184,7 +184,8 @@ class Ingest:
         arrived = Arrived(header, transfer_syntax_uid, received_at, origin.calling_ae_title)
         # the journal must be readable at the next start without a worker process
         if self._placement is not None and not header.is_odd:
-            self._store.check_room(self._placement.backlog_bytes)
+            backlog = self._placement.backlog_bytes, self._placement.backlog_files
+            self._store.check_room(*backlog)
             try:
                 self._placement.add(arrived, head, dataset)
             except JournalUnavailable:

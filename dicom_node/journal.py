@@ -107,6 +107,11 @@ class Journal:
         return self._used
 
     @property
+    def used_records(self) -> int:
+        """How many records are not released yet."""
+        return len(self._records)
+
+    @property
     def is_half_full(self) -> bool:
         """Whether releasing should not wait for a quiet moment."""
         return self.used_bytes > self._size // 2
@@ -244,7 +249,8 @@ class Journal:
         slot = released % _LABELS
         os.pwrite(self._fd, _label(self._secret, released, slot), slot * BLOCK_BYTES)
         if self._sync_writes:
-            os.fdatasync(self._fd)
+            # together with the records: an error of the disk is told only once for each file
+            self._commit.sync(self._fd)
 
     def close(self) -> None:
         """Let go of the file."""

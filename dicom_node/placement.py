@@ -90,6 +90,11 @@ class Placement:
         """What is acknowledged and has no durable file yet."""
         return self._journal.used_bytes
 
+    @property
+    def backlog_files(self) -> int:
+        """How many files that will take."""
+        return self._journal.used_records
+
     def start(self) -> None:
         """Place what the last process left, then what comes."""
         self._thread.start()
@@ -193,8 +198,11 @@ class Placement:
         if self._placed:
             _log.info("journal_replayed", extra={"count": len(self._placed)})
         self._settle(len(self._placed))
-        self._store.check_room(self._journal.size_bytes)
-        self._journal.prepare()
+        try:
+            self._store.check_room(self._journal.size_bytes)
+            self._journal.prepare()
+        except (NodeError, OSError):
+            _log.warning("journal_not_made", exc_info=True)  # then each waits for its own file
 
     def _tell(self, error: NodeError | OSError) -> None:
         _log.warning("placement_waits", exc_info=error)

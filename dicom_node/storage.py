@@ -95,13 +95,13 @@ class InstanceStore:
         """Let go of the data folder."""
         os.close(self._owner)
 
-    def check_room(self, promised_bytes: int = 0) -> None:
+    def check_room(self, promised_bytes: int = 0, promised_files: int = 0) -> None:
         """Raise StorageFull when the file system is within its reserve.
 
         Parameters
         ----------
-        promised_bytes : int
-            What is acknowledged and still needs a file.
+        promised_bytes, promised_files : int
+            What is acknowledged and still needs its file.
         """
         try:
             free = os.statvfs(self.data)
@@ -109,7 +109,7 @@ class InstanceStore:
             raise StorageFailed("the store cannot be read") from exc
         if free.f_bavail * free.f_frsize < self._reserve_bytes + promised_bytes:
             raise StorageFull("no disk space, not saved")
-        if free.f_files and free.f_favail < self._reserve_inodes:
+        if free.f_files and free.f_favail < self._reserve_inodes + promised_files:
             raise StorageFull("no free inodes, not saved")
 
     def store(

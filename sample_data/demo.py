@@ -349,6 +349,7 @@ def _start_node(story: _Story, log: Any) -> subprocess.Popen[bytes]:
         "sync.probe_interval_s": 1,
         "sync.retry_min_s": 1,
         "storage.reserve_bytes": 100_000_000,
+        "storage.journal_bytes": 64 * 1024**2,
     }
     options = [f"--set={key}={value}" for key, value in settings.items()]
     return subprocess.Popen(

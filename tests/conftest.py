@@ -82,6 +82,7 @@ class Node:
             f"--set=dicom.port={self.dicom_port}",
             f"--set=web.port={self.web_port}",
             "--set=storage.reserve_bytes=1000000",
+            "--set=storage.journal_bytes=33554432",
             "--set=sync.probe_interval_s=0.5",
             "--set=sync.retry_min_s=0.5",
             "--set=sync.retry_max_s=2",

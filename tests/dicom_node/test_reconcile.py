@@ -13,7 +13,9 @@ from dicom_node.storage import InstanceStore
 
 def settings_of(data):
     return load_settings(
-        environment={}, data=data, overrides=["dicom.port=0", "storage.reserve_bytes=0"]
+        environment={},
+        data=data,
+        overrides=["dicom.port=0", "storage.reserve_bytes=0", "storage.journal_bytes=1048576"],
     )
 
 

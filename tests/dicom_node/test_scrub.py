@@ -205,6 +205,7 @@ def test_the_receiving_process_scrubs_and_an_index_of_another_version_is_built_a
         overrides=[
             "dicom.port=0",
             "storage.reserve_bytes=0",
+            "storage.journal_bytes=1048576",
             "scrub.bytes_per_s=1000000000",
             "inbox.enabled=false",
         ],

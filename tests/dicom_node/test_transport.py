@@ -286,10 +286,22 @@ def test_what_is_relied_on_in_the_library_is_still_so():
     """A new version that changes these must not pass unnoticed."""
     assert pynetdicom.__version__.startswith("3.0.")
     assert list(inspect.signature(DULServiceProvider.__init__).parameters) == ["self", "assoc"]
-    for name in ("_read_pdu_data", "_is_transport_event", "run_reactor", "receive_pdu"):
+    for name in (
+        "_read_pdu_data",
+        "_is_transport_event",
+        "_process_recv_primitive",
+        "run_reactor",
+        "receive_pdu",
+    ):
         assert callable(getattr(DULServiceProvider, name))
     reactor = inspect.getsource(DULServiceProvider.run_reactor)
-    for word in ("_run_loop_delay", "_is_transport_event", "artim_timer.expired", "_idle_timer"):
+    for word in (
+        "_run_loop_delay",
+        "_process_recv_primitive",
+        "_is_transport_event",
+        "artim_timer.expired",
+        "_idle_timer",
+    ):
         assert word in reactor
     assert "self.socket.recv(6)" in inspect.getsource(DULServiceProvider._read_pdu_data)
     association = inspect.getsource(Association._run_reactor)
