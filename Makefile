@@ -32,7 +32,6 @@ test-faults: .venv/ready-test ## Kill, fill, slow down and cut off the receiving
 	LIFEBOAT_FAULTS=full $(BIN)/pytest tests/faults
 
 bench: .venv/ready-test ## Measure against DCMTK and Orthanc, side by side, in one run.
-	$(BIN)/pip true
 	$(BIN)/python -m benchmarks
 
 screenshots: .venv/ready-test ## Take the pictures in docs/images anew.

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from benchmarks.processes import LOOPBACK, BenchmarkError, free_ports, require_p
 from benchmarks.receivers import RECEIVERS, Receiver, Started
 
 SENDER: Final = "dcmsend"
+MEMORY: Final = "/dev/shm"
 DISK: Final = "disk: write, sync file + folder"
 _SEND_TIMEOUT_S: Final = 180
 _HELD_TIMEOUT_S: Final = 20
@@ -40,13 +42,15 @@ class Case:
     """What is sent, and how.
 
     `is_prompt` sets TCP_NODELAY=1 for the sender and for receivers built on DCMTK. Without it
-    DCMTK leaves Nagle's algorithm on, as most scanners do.
+    DCMTK leaves Nagle's algorithm on, as most scanners do. `in_memory` lets the receivers write to
+    a tmpfs, where a sync costs nothing: what is left is the protocol.
     """
 
     kind: Kind
     count: int
     associations: int = 1
     is_prompt: bool = True
+    in_memory: bool = False
 
     @property
     def title(self) -> str:
@@ -57,15 +61,18 @@ class Case:
         untuned = "" if self.is_prompt else ", sender and peers with Nagle's algorithm on"
         size = f"{kind.rows}x{kind.columns}, {megabytes:.2g} MB"
         instances = "1 instance" if self.count == 1 else f"{self.count} instances"
-        return f"{kind.name} {size}: {instances}, {lines}{untuned}"
+        place = ", to memory (tmpfs): the protocol alone" if self.in_memory else ""
+        return f"{kind.name} {size}: {instances}, {lines}{untuned}{place}"
 
 
 CASES: Final = (
     Case(CT, 200),
     Case(CT, 200, associations=4),
-    Case(CT, 40, is_prompt=False),
+    Case(CT, 100, is_prompt=False),
     Case(MR, 200),
     Case(DX, 6),
+    Case(CT, 200, in_memory=True),
+    Case(CT, 200, associations=4, in_memory=True),
 )
 QUICK_CASES: Final = (Case(CT, 20), Case(CT, 20, associations=4), Case(DX, 1))
 
@@ -142,14 +149,16 @@ class IngestBenchmark:
         self, number: int, case: Case, rounds: int, tell: Callable[[int], None]
     ) -> CaseResult:
         files = self._series[case.kind.name][: case.count]
-        rows = {name: Row(name, durable) for name, durable in _row_names()}
+        rows = {name: Row(name, durable) for name, durable in _row_names(case)}
         environment = _environment(case)
         with contextlib.ExitStack() as stack:
-            turns = list(self._start_all(stack, f"case{number}", environment, rows))
+            folder = self._folder_for(case, stack) / f"case{number}"
+            turns = list(_start_all(stack, folder, environment, rows, self._sender))
             for row, sending in turns:
                 self._warm_up(row, sending, files, case)
             for done in range(rounds):
-                rows[DISK].rates.append(self._probe_disk(files[0].size_bytes, case.count))
+                if DISK in rows:
+                    rows[DISK].rates.append(self._probe_disk(files[0].size_bytes, case.count))
                 # nobody always comes after the same one
                 first = done % max(1, len(turns))
                 for row, sending in turns[first:] + turns[:first]:
@@ -158,22 +167,10 @@ class IngestBenchmark:
             sender_start_s = _sender_start_s(self._sender, files, case, environment)
         return CaseResult(case.title, files[0].size_bytes, sender_start_s, list(rows.values()))
 
-    def _start_all(
-        self,
-        stack: contextlib.ExitStack,
-        name: str,
-        environment: Mapping[str, str],
-        rows: Mapping[str, Row],
-    ) -> Iterator[tuple[Row, "Sending"]]:
-        for number, receiver in enumerate(RECEIVERS):
-            folder = self._folder / name / str(number)
-            folder.mkdir(parents=True)
-            try:
-                started = stack.enter_context(receiver.start(folder, environment))
-            except BenchmarkError as error:
-                rows[receiver.name].failure = str(error)
-            else:
-                yield rows[receiver.name], Sending(self._sender, receiver, started, environment)
+    def _folder_for(self, case: Case, stack: contextlib.ExitStack) -> Path:
+        if not case.in_memory:
+            return self._folder
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(dir=MEMORY)))
 
     def _warm_up(
         self, row: Row, sending: "Sending", files: Sequence[InstanceFile], case: Case
@@ -242,8 +239,27 @@ class Sending:
             raise BenchmarkError(f"holds {held} of {sent} acknowledged instances")
 
 
-def _row_names() -> Iterator[tuple[str, str]]:
-    yield DISK, "what durability costs at least"
+def _start_all(
+    stack: contextlib.ExitStack,
+    folder: Path,
+    environment: Mapping[str, str],
+    rows: Mapping[str, Row],
+    sender: str,
+) -> Iterator[tuple[Row, "Sending"]]:
+    for number, receiver in enumerate(RECEIVERS):
+        own = folder / str(number)
+        own.mkdir(parents=True)
+        try:
+            started = stack.enter_context(receiver.start(own, environment))
+        except BenchmarkError as error:
+            rows[receiver.name].failure = str(error)
+        else:
+            yield rows[receiver.name], Sending(sender, receiver, started, environment)
+
+
+def _row_names(case: Case) -> Iterator[tuple[str, str]]:
+    if not case.in_memory:
+        yield DISK, "what durability costs at least"
     for receiver in RECEIVERS:
         yield receiver.name, receiver.durable
 

@@ -63,7 +63,7 @@ def _storescp(folder: Path, environment: Mapping[str, str]) -> Iterator[Started]
 LIFEBOAT: Final = Receiver(
     "Lifeboat",
     peers.LIFEBOAT_AE_TITLE,
-    "yes: file and folder synced; index synced in batches",
+    "yes: journal synced; file, folder and index follow, synced too",
     _lifeboat,
 )
 ORTHANC: Final = Receiver(
