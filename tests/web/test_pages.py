@@ -77,3 +77,13 @@ def test_a_study_that_is_not_here_points_to_the_pacs(client: FlaskClient) -> Non
     answer = client.get("/studies/1.2.3")
     assert answer.status_code == 404
     assert "The PACS may" in answer.text
+
+
+def test_trouble_with_the_disk_stands_on_every_page(
+    client: FlaskClient, settings: Settings, held: FileDataset
+) -> None:
+    note = settings.node.data / "trouble.json"
+    note.write_text('{"since": "2026-01-02T03:04:05", "reason": "x"}')
+    for page in ("/", "/sync", f"/studies/{held.StudyInstanceUID}"):
+        assert "The disk failed at 2026-01-02 03:04 UTC" in client.get(page).text
+    assert client.get("/healthz").get_json()["degraded"]
