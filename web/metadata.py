@@ -39,7 +39,7 @@ def written(context: WebContext, records: Iterable[InstanceRecord]) -> Iterator[
 
 
 def of_record(context: WebContext, record: InstanceRecord) -> dict[str, Any]:
-    """Return an instance's elements; of a damaged file, what the index knows.
+    """Return an instance's elements; what the index knows where the viewer cannot read the file.
 
     Parameters
     ----------
