@@ -357,7 +357,7 @@ def test_who_looks_at_something_else_does_not_wait_for_a_large_header(target, na
     wait_until(lambda: target.node.get(f"/studies/{uid}.1")[0] == 200)
     waits = []
     with ThreadPoolExecutor() as other:
-        large = other.submit(ask, target, f"{instance_path(uid)}/metadata")
+        large = other.submit(target.node.get, f"{instance_path(uid)}/metadata")
         while not large.done():
             began = time.monotonic()
             assert target.node.get("/")[0] == 200
