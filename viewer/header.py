@@ -19,12 +19,19 @@ from pydicom.uid import (
 )
 
 from viewer.errors import UnreadableFile, ViewerError
+from viewer.header_entries import HeaderWalk
 
 MAX_INFLATED_BYTES: Final = 256 * 1024 * 1024
 """A deflated data set that grows past this many bytes is refused."""
 
 MAX_HEADER_ELEMENT_BYTES: Final = 64 * 1024 * 1024
 """Header elements longer than this many bytes are skipped and read as absent."""
+
+MAX_HEADER_ENTRIES: Final = 50_000
+"""A header of more elements and items together, on all levels, is refused."""
+
+MAX_SEQUENCE_DEPTH: Final = 64
+"""A header with more sequences within one another is refused."""
 
 PIXEL_KEYWORDS: Final = {
     0x7FE00008: "FloatPixelData",
@@ -114,7 +121,8 @@ def read_file_header(path: Path) -> FileHeader:
     Raises
     ------
     UnreadableFile
-        When there is no such file, it is not DICOM, or its header cannot be parsed.
+        When there is no such file, it is not DICOM, or its header cannot be parsed or is larger
+        than `MAX_HEADER_ENTRIES` and `MAX_SEQUENCE_DEPTH` allow.
     """
     return _guarded(lambda: _read_part10(path))
 
@@ -180,15 +188,35 @@ def _guess_syntax(stream: BinaryIO) -> str:
 
 
 def _read_body(stream: BinaryIO, transfer_syntax_uid: str) -> FileHeader:
+    is_implicit_vr = transfer_syntax_uid == ImplicitVRLittleEndian
+    is_little_endian = transfer_syntax_uid != ExplicitVRBigEndian
+    _check_size(stream, is_implicit_vr=is_implicit_vr, is_little_endian=is_little_endian)
     stop = _StopAtPixels(stream)
     dataset = read_dataset(
         stream,
-        is_implicit_VR=transfer_syntax_uid == ImplicitVRLittleEndian,
-        is_little_endian=transfer_syntax_uid != ExplicitVRBigEndian,
+        is_implicit_VR=is_implicit_vr,
+        is_little_endian=is_little_endian,
         stop_when=stop,
         defer_size=MAX_HEADER_ELEMENT_BYTES,
     )
     return FileHeader(dataset, transfer_syntax_uid, stop.found, stream.seek(0, io.SEEK_END))
+
+
+def _check_size(stream: BinaryIO, *, is_implicit_vr: bool, is_little_endian: bool) -> None:
+    """Refuse what would keep the reader, and whoever waits behind it, busy for long."""
+    start = stream.tell()
+    walk = HeaderWalk(
+        stream,
+        is_implicit_vr=is_implicit_vr,
+        is_little_endian=is_little_endian,
+        stop_tags=PIXEL_KEYWORDS,
+    )
+    if not walk.stays_within(MAX_HEADER_ENTRIES, MAX_SEQUENCE_DEPTH):
+        raise UnreadableFile(
+            "The header of this object is larger or deeper than the viewer reads. "
+            "Open it on the PACS."
+        )
+    stream.seek(start)
 
 
 def _inflate(deflated: bytes) -> bytes:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 
 from dicom_node.index import InstanceRecord
 from viewer.errors import ViewerError
@@ -39,7 +39,7 @@ def written(context: WebContext, records: Iterable[InstanceRecord]) -> Iterator[
 
 
 def of_record(context: WebContext, record: InstanceRecord) -> dict[str, Any]:
-    """Return an instance's elements; of a damaged file, what the index knows.
+    """Return an instance's elements; what the index knows where the viewer cannot read the file.
 
     Parameters
     ----------
@@ -91,13 +91,18 @@ def without_bulk(header: Dataset) -> Dataset:
     -------
     Dataset
     """
-    kept = Dataset()
-    for element in header:
-        if element.VR == "SQ":
-            kept.add_new(element.tag, "SQ", [without_bulk(item) for item in element.value])
-        elif element.VR not in _BINARY or len(element.value or b"") <= LARGEST_VALUE_BYTES:
-            kept.add(element)
-    return kept
+    # handed over as a whole: adding one by one takes a quarter of the time of the answer
+    return Dataset({element.tag: _kept(element) for element in header if not _is_bulk(element)})
+
+
+def _is_bulk(element: DataElement) -> bool:
+    return element.VR in _BINARY and len(element.value or b"") > LARGEST_VALUE_BYTES
+
+
+def _kept(element: DataElement) -> DataElement:
+    if element.VR != "SQ":
+        return element
+    return DataElement(element.tag, "SQ", [without_bulk(item) for item in element.value])
 
 
 def _finite(value: Any) -> Any:

@@ -82,7 +82,7 @@ class Target:
         process = self.node.processes["receive"]
         assert process.poll() is None, "the process ended"
         assert wire.is_alive(self.port)
-        [witness] = self.stored(self._witness_uid)
+        [witness] = wait_until(lambda: self.stored(self._witness_uid))
         assert witness.endswith(self._witness)
         self.wait_until_settled()
         self.check_log()
