@@ -43,7 +43,7 @@ MAXIMUM_EMPTY_PDUS: Final = 10
 FIRST_BUFFER_BYTES: Final = 1 << 20
 KEPT_BUFFER_BYTES: Final = 16 << 20
 """A larger buffer is given back after its instance."""
-MEMORY_BYTES: Final = 32 * 1024**2
+MEMORY_BYTES: Final = 16 * 1024**2
 """Data sets larger than this are written to their file while they arrive."""
 
 _PDU: Final = struct.Struct(">BBL")
@@ -323,13 +323,15 @@ class FastProvider(DULServiceProvider):
 
     def _take_values(self, values: bytes) -> None:
         """Take several presentation data values, or one of a command."""
-        while values:
-            if len(values) < _PDV.size:
+        position = 0
+        while position < len(values):
+            if len(values) - position < _PDV.size:
                 raise Refused
-            size, context_id, flags = _PDV.unpack_from(values)
-            if size < 2 or size + 4 > len(values):
+            size, context_id, flags = _PDV.unpack_from(values, position)
+            if size < 2 or position + size + 4 > len(values):
                 raise Refused
-            content, values = values[_PDV.size : size + 4], values[size + 4 :]
+            content = values[position + _PDV.size : position + size + 4]
+            position += size + 4
             if flags & _COMMAND:
                 self._take_command(context_id, content)
             else:
@@ -406,7 +408,7 @@ class FastProvider(DULServiceProvider):
     def _store(self) -> tuple[int, str]:
         arrival = self._arrival
         if arrival.error is not None:
-            return dimse_status(arrival.error), str(arrival.error)
+            return self._storage.refuse(arrival.error, self._origin)
         if arrival.large is not None:
             return self._storage.finish_large(arrival.large)
         return self._storage.store(arrival.data, self._transfer_syntax_uid, self._origin)

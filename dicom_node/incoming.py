@@ -32,7 +32,11 @@ class Incoming:
         self.size_bytes = 0
         self.is_published = False
         self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        self._write_all(head)
+        try:
+            self._write_all(head)
+        except OSError:
+            self.discard()
+            raise
 
     def write(self, data: bytes | memoryview) -> None:
         """Append data set bytes."""

@@ -37,6 +37,8 @@ class IndexQueue:
         Drops the pending names of what is entered, e.g. `InstanceStore.forget`.
     on_damage : callable
         Called when the database is damaged, so that no retry can help.
+    on_left_out : callable
+        Called when a row cannot be entered: the index lacks a file now.
     """
 
     def __init__(
@@ -44,10 +46,12 @@ class IndexQueue:
         add: Callable[[Sequence[IndexedInstance]], None],
         forget: Callable[[Iterable[str]], None],
         on_damage: Callable[[], None] = lambda: None,
+        on_left_out: Callable[[], None] = lambda: None,
     ) -> None:
         self._add = add
         self._forget = forget
         self._on_damage = on_damage
+        self._on_left_out = on_left_out
         # bounded: a stuck index slows reception down, it does not fill the memory
         self._entries: queue.Queue[_Entry | threading.Event | None] = queue.Queue(CAPACITY)
         self._stopping = threading.Event()
@@ -82,6 +86,10 @@ class IndexQueue:
             if not self._thread.is_alive():
                 return False
         return not self._has_left_out
+
+    def stop_retrying(self) -> None:
+        """Try what is queued only once more: the end is near."""
+        self._stopping.set()
 
     def stop(self) -> None:
         """Enter what is queued, then end."""
@@ -134,7 +142,10 @@ class IndexQueue:
             self._add([instance for instance, _ in batch])
         except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.DataError, ValueError):
             _log.exception("index_write_failed", extra={"count": len(batch)})
-            return len(batch) == 1 or all(self._try([entry]) for entry in batch)
+            if len(batch) == 1:
+                self._on_left_out()
+                return True
+            return all(self._try([entry]) for entry in batch)
         except sqlalchemy.exc.SQLAlchemyError as error:
             _log.exception("index_write_failed", extra={"count": len(batch)})
             if type(error) is sqlalchemy.exc.DatabaseError:

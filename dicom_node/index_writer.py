@@ -170,6 +170,11 @@ class Index:
                 .values(number_of_damaged_instances=_of(sa.func.count(), instances, damaged))
             )
 
+    def mark_incomplete(self) -> None:
+        """Have the next start look for files that were not entered."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(about).where(about.c.key == _COMPLETE))
+
     def add_commitment_reports(self, reports: Iterable[CommitmentReport]) -> None:
         """Enter answers of a PACS to storage commitment."""
         rows = [

@@ -34,12 +34,16 @@ _LABEL_MAGIC: Final = b"LBLABEL1"
 _RECORD_MAGIC: Final = b"LBRECRD1"
 _LABELS: Final = 2
 _START: Final = _LABELS * BLOCK_BYTES
-_LABEL: Final = struct.Struct("<8s16sQQ")
+_LABEL: Final = struct.Struct("<8s16sQ")
 _RECORD: Final = struct.Struct("<8s16sQQL")
 _CRC: Final = struct.Struct("<L")
 _HEADER_BYTES: Final = _RECORD.size + _CRC.size
 _FILL_BYTES: Final = 1 << 20
 _ZEROS: Final = bytes(BLOCK_BYTES)
+
+
+class JournalDamaged(OSError):
+    """What was read is not what was written."""
 
 
 class JournalUnavailable(Exception):
@@ -86,7 +90,7 @@ class Journal:
         self._commit = _GroupCommit()
         self._records: deque[Record] = deque()
         self._fd = -1
-        self._secret = b""
+        self._label = _Label(b"", 0, 0)
         self._sequence = self._released = 0
         self._used = 0
         self._has_failed = False
@@ -123,51 +127,80 @@ class Journal:
         -------
         list of Record
             In the order they were written. Release each.
+
+        Raises
+        ------
+        OSError
+            It cannot be read; it takes nothing then, and keeps what it holds.
         """
-        with contextlib.suppress(FileNotFoundError):
+        try:
             fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return []
+        try:
             label = _newest_label(fd)
-            if label is None:
-                os.close(fd)
-                _log.warning("journal_begun_anew")
-                return []
-            self._fd = fd
-            self._secret, self._released = label
-            self._sequence = self._released
-            for record in self._scan():
-                self._hold(record)
-                self._sequence = record.sequence
-        return list(self._records)
+            found = self._scan(fd, label) if label is not None else []
+        except OSError:
+            os.close(fd)
+            raise
+        if label is None:
+            os.close(fd)
+            _log.warning("journal_set_aside")
+            os.replace(self._path, self._path.with_name(f"{self._path.name}.damaged"))
+            return []
+        self._fd, self._label = fd, label
+        self._sequence = self._released = label.released
+        for record in found:
+            self._hold(record)
+            self._sequence = record.sequence
+        return found
+
+    @property
+    def is_to_be_made(self) -> bool:
+        """Whether there is no file of the wanted size yet, and nothing in the old one."""
+        if not self._size or self._records:
+            return False
+        return self._fd < 0 or os.fstat(self._fd).st_size != self._size
 
     def prepare(self) -> None:
-        """Make the file, or make it anew in another size; takes seconds, may run in a thread.
+        """Make the file if it is to be made; takes seconds, may run in a thread.
 
         Raises
         ------
         OSError
             The disk refused.
         """
-        if not self._size or (self._fd >= 0 and os.fstat(self._fd).st_size == self._size):
+        if not self.is_to_be_made:
             return
         fresh = self._path.with_name(self._path.name + ".new")
-        secret = secrets.token_bytes(16)
+        label = _Label(secrets.token_bytes(16), self._sequence, 0)
         fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             _fill(fd, self._size)
-            os.pwrite(fd, _label(secret, self._sequence, 0), 0)
+            for slot in range(_LABELS):
+                os.pwrite(fd, label.encoded(), slot * BLOCK_BYTES)
             os.fsync(fd)
-            os.replace(fresh, self._path)
-            sync_folder(self._path.parent)
         except OSError:
             os.close(fd)
             with contextlib.suppress(OSError):
                 fresh.unlink()
             raise
+        self._replace(fd, fresh, label)
+
+    def _replace(self, fd: int, fresh: Path, label: "_Label") -> None:
+        """Put a new file in place of the old one; nothing is taken until its name is durable."""
         with self._lock:
-            old, self._fd = self._fd, fd
-            self._secret, self._released = secret, self._sequence
+            old, self._fd = self._fd, -1
         if old >= 0:
             os.close(old)
+        try:
+            os.replace(fresh, self._path)
+            sync_folder(self._path.parent)
+        except OSError:
+            os.close(fd)
+            raise
+        with self._lock:
+            self._fd, self._label, self._released = fd, label, label.released
 
     def append(self, parts: Sequence[bytes | memoryview]) -> Record:
         """Write one record; it survives a power cut when this returns.
@@ -184,7 +217,7 @@ class Journal:
         for part in parts:
             crc = crc32(part, crc)
         record = self._allocate(size, crc)
-        header = _record_header(self._secret, record)
+        header = _record_header(self._label.secret, record)
         padding = _ZEROS[: -(_HEADER_BYTES + size) % BLOCK_BYTES]
         try:
             _write_all(self._fd, [header, *parts, padding], record.offset)
@@ -211,18 +244,7 @@ class Journal:
         OSError
             It cannot be read, or is not what was written.
         """
-        if len(buffer) < record.size_bytes:
-            buffer = bytearray(record.size_bytes)
-        content = memoryview(buffer)[: record.size_bytes]
-        done = 0
-        while done < record.size_bytes:
-            size = os.preadv(self._fd, [content[done:]], record.offset + _HEADER_BYTES + done)
-            if not size:
-                raise OSError("the journal is cut off")
-            done += size
-        if crc32(content) != record.crc:
-            raise OSError("the journal is damaged")
-        return content
+        return _content(self._fd, record, buffer)
 
     def release(self, records: Sequence[Record]) -> None:
         """Give the places of records free, in memory."""
@@ -246,8 +268,9 @@ class Journal:
             return
         with self._lock:
             released = self._released
-        slot = released % _LABELS
-        os.pwrite(self._fd, _label(self._secret, released, slot), slot * BLOCK_BYTES)
+        # in turn: a torn label leaves the one before it
+        self._label = _Label(self._label.secret, released, (self._label.slot + 1) % _LABELS)
+        os.pwrite(self._fd, self._label.encoded(), self._label.slot * BLOCK_BYTES)
         if self._sync_writes:
             # together with the records: an error of the disk is told only once for each file
             self._commit.sync(self._fd)
@@ -285,42 +308,22 @@ class Journal:
             return head
         raise JournalUnavailable
 
-    def _scan(self) -> list[Record]:
+    def _scan(self, fd: int, label: "_Label") -> list[Record]:
         """Find whole records that are not released, wherever they begin.
 
         A torn record tells no length that could be trusted, so every block is looked at.
         """
         found: list[Record] = []
         buffer = bytearray(_FILL_BYTES)
-        known_until, end = _START, os.fstat(self._fd).st_size
-        for offset, header in self._headers(end):
+        known_until, end = _START, os.fstat(fd).st_size
+        for offset, header in _headers(fd, end):
             if offset < known_until:
                 continue
-            record = self._record_at(offset, header, end, buffer)
+            record = _record_at(fd, offset, header, end, label, buffer)
             if record is not None:
                 found.append(record)
                 known_until = record.end
         return sorted(found, key=lambda record: record.sequence)
-
-    def _headers(self, end: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the beginnings of blocks that look like those of a record."""
-        for offset in range(_START, end, _FILL_BYTES):
-            data = os.pread(self._fd, _FILL_BYTES, offset)
-            for start in range(0, len(data), BLOCK_BYTES):
-                if data.startswith(_RECORD_MAGIC, start):
-                    yield offset + start, data[start : start + _HEADER_BYTES]
-
-    def _record_at(self, offset: int, header: bytes, end: int, buffer: bytearray) -> Record | None:
-        _, secret, sequence, size, crc = _RECORD.unpack_from(header)
-        is_ours = secret == self._secret and _has_crc(header)
-        record = Record(sequence, offset, size, crc)
-        if not is_ours or record.end > end or sequence <= self._released:
-            return None
-        try:
-            self.read(record, buffer).release()
-        except OSError:
-            return None  # torn: nobody was told that it is safe
-        return record
 
 
 class _GroupCommit:
@@ -369,23 +372,69 @@ class _GroupCommit:
         self._condition.notify_all()
 
 
-def _newest_label(fd: int) -> tuple[bytes, int] | None:
-    """Return the secret and the last released sequence number, None when there is no label."""
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """Names the last released record; `slot` is where it stands."""
+
+    secret: bytes
+    released: int
+    slot: int
+
+    def encoded(self) -> bytes:
+        data = _LABEL.pack(_LABEL_MAGIC, self.secret, self.released)
+        return (data + _CRC.pack(crc32(data))).ljust(BLOCK_BYTES, b"\0")
+
+
+def _newest_label(fd: int) -> _Label | None:
+    """Return the label written last, None when there is none."""
     found = []
     for slot in range(_LABELS):
         data = os.pread(fd, _LABEL.size + _CRC.size, slot * BLOCK_BYTES)
         if data.startswith(_LABEL_MAGIC) and _has_crc(data):
-            _, secret, released, _ = _LABEL.unpack_from(data)
-            found.append((released, secret))
-    if not found:
+            _, secret, released = _LABEL.unpack_from(data)
+            found.append(_Label(secret, released, slot))
+    return max(found, key=lambda label: label.released, default=None)
+
+
+def _headers(fd: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the beginnings of blocks that look like those of a record."""
+    for offset in range(_START, end, _FILL_BYTES):
+        data = os.pread(fd, _FILL_BYTES, offset)
+        for start in range(0, len(data), BLOCK_BYTES):
+            if data.startswith(_RECORD_MAGIC, start):
+                yield offset + start, data[start : start + _HEADER_BYTES]
+
+
+def _record_at(
+    fd: int, offset: int, header: bytes, end: int, label: _Label, buffer: bytearray
+) -> Record | None:
+    _, secret, sequence, size, crc = _RECORD.unpack_from(header)
+    is_ours = secret == label.secret and _has_crc(header)
+    record = Record(sequence, offset, size, crc)
+    if not is_ours or record.end > end or sequence <= label.released:
         return None
-    released, secret = max(found)
-    return secret, released
+    try:
+        _content(fd, record, buffer).release()
+    except JournalDamaged:
+        return None  # torn: nobody was told that it is safe
+    except OSError:
+        _log.exception("journal_record_unreadable")  # it may be readable later: it keeps its place
+    return record
 
 
-def _label(secret: bytes, released: int, slot: int) -> bytes:
-    data = _LABEL.pack(_LABEL_MAGIC, secret, released, slot)
-    return (data + _CRC.pack(crc32(data))).ljust(BLOCK_BYTES, b"\0")
+def _content(fd: int, record: Record, buffer: bytearray) -> memoryview:
+    if len(buffer) < record.size_bytes:
+        buffer = bytearray(record.size_bytes)
+    content = memoryview(buffer)[: record.size_bytes]
+    done = 0
+    while done < record.size_bytes:
+        size = os.preadv(fd, [content[done:]], record.offset + _HEADER_BYTES + done)
+        if not size:
+            raise JournalDamaged("the journal is cut off")
+        done += size
+    if crc32(content) != record.crc:
+        raise JournalDamaged("the journal is damaged")
+    return content
 
 
 def _record_header(secret: bytes, record: Record) -> bytes:

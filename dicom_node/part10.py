@@ -121,6 +121,8 @@ def read_head(data: bytes) -> FileHead:
         for element, value, end in _meta_elements(data, offset):
             values[element] = value
             offset = end
+            if element == 0x0102 and _is_ours(values):
+                break  # our heads end here: what follows is data set, even if it looks like head
     except struct.error as exc:
         raise BadDataset("the file meta information is cut off") from exc
     return _file_head(values, offset)
@@ -135,7 +137,7 @@ def _file_head(values: dict[int, bytes], dataset_offset: int) -> FileHead:
     if not text.get(0x0010):
         raise BadDataset("the file names no transfer syntax (0002,0010)")
     received_at = digest = ""
-    if text.get(0x0100) == PRIVATE_INFORMATION_CREATOR_UID:
+    if _is_ours(values):
         received_at, digest = _private_information(values.get(0x0102, b""))
     return FileHead(
         sop_class_uid=text.get(0x0002, ""),
@@ -146,6 +148,11 @@ def _file_head(values: dict[int, bytes], dataset_offset: int) -> FileHead:
         digest=digest,
         received_at=received_at,
     )
+
+
+def _is_ours(values: dict[int, bytes]) -> bool:
+    creator = values.get(0x0100, b"").rstrip(b"\0 ")
+    return creator == PRIVATE_INFORMATION_CREATOR_UID.encode()
 
 
 def _private_information(value: bytes) -> tuple[str, str]:

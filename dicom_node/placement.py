@@ -5,16 +5,16 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from dicom_node.errors import NodeError, StorageFailed
+from dicom_node.errors import NodeError
 from dicom_node.filing import file_under, index_entry
 from dicom_node.header import Header, read_header
 from dicom_node.incoming import storage_error
 from dicom_node.index_queue import IndexQueue
 from dicom_node.index_writer import IndexedInstance
-from dicom_node.journal import Journal, Record
+from dicom_node.journal import Journal, JournalUnavailable, Record
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES, read_head
 from dicom_node.storage import InstanceStore
 
@@ -25,7 +25,7 @@ QUIET_S: Final = 1.0
 LINGER_S: Final = 0.5
 """How long instances wait for their files, so that a burst is acknowledged first, seconds."""
 RETRY_S: Final = 1.0
-REPLAY_TIMEOUT_S: Final = 30.0
+REPLAY_TIMEOUT_S: Final = 10.0
 SETTLE_COUNT: Final = 64
 BUFFER_BYTES: Final = 1 << 20
 
@@ -42,11 +42,14 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """An instance in the journal that has no file yet."""
+    """An instance in the journal that has no file yet, and when it may have one.
+
+    `arrived` is None for what an earlier process left: it is read again.
+    """
 
     record: Record
-    arrived: Arrived
-    head_bytes: int
+    arrived: Arrived | None = None
+    head_bytes: int = 0
     due: float = 0.0
 
 
@@ -80,6 +83,7 @@ class Placement:
         self._on_trouble = on_trouble
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._placed: list[tuple[Record, str]] = []
+        self._failed: list[_Waiting] = []
         self._buffer = bytearray(BUFFER_BYTES)
         self._is_replayed = threading.Event()
         self._stopping = threading.Event()
@@ -100,12 +104,11 @@ class Placement:
         self._thread.start()
 
     def stop(self) -> None:
-        """Place and settle everything, then end."""
+        """Place and settle everything that can be, then end; the journal stays open."""
         self._stopping.set()
         self._waiting.put(None)
         if self._thread.is_alive():
             self._thread.join()
-        self._journal.close()
 
     def add(self, arrived: Arrived, head: bytes, dataset: bytes | memoryview) -> None:
         """Make one instance durable in the journal; its file follows.
@@ -114,13 +117,12 @@ class Placement:
         ------
         JournalUnavailable
             It must have a file at once.
-        StorageFailed
-            What the last process left is not placed yet.
         OSError
             The disk refused.
         """
+        # what an earlier process left comes first, so that versions keep their order
         if not self._is_replayed.wait(REPLAY_TIMEOUT_S):
-            raise StorageFailed("the node is still starting, not saved")
+            raise JournalUnavailable
         record = self._journal.append((head, dataset))
         due = self._monotonic() + LINGER_S
         self._waiting.put(_Waiting(record, arrived, len(head), due))
@@ -128,8 +130,9 @@ class Placement:
     def _run(self) -> None:
         try:
             self._replay()
-        except Exception:  # noqa: BLE001 - the edge of the thread: reception goes on with files
+        except Exception as error:  # noqa: BLE001 - the edge of the thread: reception goes on with files
             _log.exception("journal_not_replayed")
+            self._tell(error if isinstance(error, OSError) else OSError(str(error)))
         self._is_replayed.set()
         while self._step():
             pass
@@ -143,28 +146,32 @@ class Placement:
         try:
             if waiting is not None:
                 self._stopping.wait(max(0.0, waiting.due - self._monotonic()))
-                self._place_at_last(waiting)
+                self._try_to_place(waiting)
+            self._place_those_that_failed()
             if waiting is None or self._journal.is_half_full:
                 self._settle(len(self._placed) if waiting is None else SETTLE_COUNT)
         except Exception:  # noqa: BLE001 - the edge of the thread: it must outlive any fault
             _log.exception("placement_failed")
         return waiting is not None or not self._stopping.is_set()
 
-    def _place_at_last(self, waiting: _Waiting) -> None:
-        """Place an instance, however long the disk takes to recover."""
-        while True:
-            try:
-                content = self._journal.read(waiting.record, self._buffer)
-                entry = _place(self._store, waiting, content, anew=False)
-                # a duplicate too: its first arrival may have failed between store and index
-                self._index_queue.put(entry, "")
-            except (NodeError, OSError) as error:
-                self._tell(error)
-                if self._stopping.wait(RETRY_S):
-                    return  # the next start takes it up
-            else:
-                self._placed.append((waiting.record, entry.path))
-                return
+    def _place_those_that_failed(self) -> None:
+        """Try again, however long the disk takes to recover; the others go on meanwhile."""
+        now = self._monotonic()
+        due = [waiting for waiting in self._failed if waiting.due <= now]
+        self._failed = [waiting for waiting in self._failed if waiting.due > now]
+        for waiting in due:
+            self._try_to_place(waiting)
+
+    def _try_to_place(self, waiting: _Waiting) -> None:
+        try:
+            entry = _place(self._journal, self._store, waiting, self._buffer)
+            # a duplicate too: its first arrival may have failed between store and index
+            self._index_queue.put(entry, "")
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others go on
+            self._tell(error if isinstance(error, NodeError | OSError) else OSError(str(error)))
+            self._failed.append(replace(waiting, due=self._monotonic() + RETRY_S))
+        else:
+            self._placed.append((waiting.record, entry.path))
 
     def _settle(self, count: int) -> None:
         """Sync files that were placed, and release their records.
@@ -192,17 +199,22 @@ class Placement:
 
     def _replay(self) -> None:
         """Place what an earlier process acknowledged and may not have placed durably."""
-        for record, entry in replay(self._journal, self._store):
-            self._index_queue.put(entry, "")
-            self._placed.append((record, entry.path))
-        if self._placed:
-            _log.info("journal_replayed", extra={"count": len(self._placed)})
+        records = self._journal.open()
+        for record in records:
+            self._try_to_place(_Waiting(record))
+        if records:
+            _log.info("journal_replayed", extra={"count": len(records)})
+        self._is_replayed.set()
         self._settle(len(self._placed))
+        if self._journal.is_to_be_made:
+            self._make_journal()
+
+    def _make_journal(self) -> None:
         try:
             self._store.check_room(self._journal.size_bytes)
             self._journal.prepare()
         except (NodeError, OSError):
-            _log.warning("journal_not_made", exc_info=True)  # then each waits for its own file
+            _log.warning("journal_not_made", exc_info=True)  # each instance waits for its own file
 
     def _tell(self, error: NodeError | OSError) -> None:
         _log.warning("placement_waits", exc_info=error)
@@ -230,28 +242,25 @@ def replay(journal: Journal, store: InstanceStore) -> Iterator[tuple[Record, Ind
     buffer = bytearray(BUFFER_BYTES)
     for record in journal.open():
         try:
-            yield record, _place_again(journal, store, record, buffer)
+            yield record, _place(journal, store, _Waiting(record), buffer)
         except (NodeError, OSError):
             _log.exception("journal_record_waits")  # for the next start; the others go on
 
 
-def _place_again(
-    journal: Journal, store: InstanceStore, record: Record, buffer: bytearray
-) -> IndexedInstance:
-    content = journal.read(record, buffer)
-    head = read_head(bytes(content[:MAXIMUM_HEAD_BYTES]))
-    header = read_header(content[head.dataset_offset :], head.transfer_syntax_uid)
-    arrived = Arrived(header, head.transfer_syntax_uid, head.received_at, head.source_ae_title)
-    return _place(store, _Waiting(record, arrived, head.dataset_offset), content, anew=True)
-
-
 def _place(
-    store: InstanceStore, waiting: _Waiting, content: memoryview, *, anew: bool
+    journal: Journal, store: InstanceStore, waiting: _Waiting, buffer: bytearray
 ) -> IndexedInstance:
     """Give an instance its file; return what the index keeps of it."""
-    arrived = waiting.arrived
-    head, dataset = content[: waiting.head_bytes], content[waiting.head_bytes :]
-    stored = store.place(head, dataset, anew=anew, **file_under(arrived.header))
+    content = journal.read(waiting.record, buffer)
+    arrived, head_bytes = waiting.arrived, waiting.head_bytes
+    if arrived is None:
+        arrived, head_bytes = _read_again(content)
+    stored = store.place(
+        content[:head_bytes],
+        content[head_bytes:],
+        anew=waiting.arrived is None,
+        **file_under(arrived.header),
+    )
     return index_entry(
         arrived.header,
         stored,
@@ -259,3 +268,10 @@ def _place(
         arrived.received_at,
         arrived.calling_ae_title,
     )
+
+
+def _read_again(content: memoryview) -> tuple[Arrived, int]:
+    head = read_head(bytes(content[:MAXIMUM_HEAD_BYTES]))
+    header = read_header(content[head.dataset_offset :], head.transfer_syntax_uid)
+    arrived = Arrived(header, head.transfer_syntax_uid, head.received_at, head.source_ae_title)
+    return arrived, head.dataset_offset

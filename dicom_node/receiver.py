@@ -11,6 +11,7 @@ from pathlib import Path
 import sqlalchemy.exc
 
 from dicom_node.clock import Clock, stamp, utc_now
+from dicom_node.durable_file import sync_folder
 from dicom_node.errors import BadSettings, StorageFailed
 from dicom_node.header_reader import HeaderReader
 from dicom_node.inbox import FOLDER as INBOX
@@ -59,7 +60,9 @@ class Receiver:
         self._settings = settings
         self.store = open_store(settings)
         self.index = open_index(data / INDEX_FILE, clock)
-        self._index_queue = IndexQueue(self.index.add, self.store.forget, self._give_up)
+        self._index_queue = IndexQueue(
+            self.index.add, self.store.forget, self._give_up, self.index.mark_incomplete
+        )
         quarantine = Quarantine(data / QUARANTINE)
         trouble = Trouble(data, clock)
         self._headers = HeaderReader()
@@ -111,6 +114,7 @@ class Receiver:
         try:
             port = self._server.start()
         except BadSettings:
+            self._index_queue.stop_retrying()
             self._placement.stop()
             self._index_queue.stop()
             raise
@@ -129,6 +133,7 @@ class Receiver:
         self._refusals.stop()
         if self._settings.inbox.enabled:
             self._inbox.stop()
+        self._index_queue.stop_retrying()  # the placement waits for it
         self._placement.stop()
         self._index_queue.stop()  # before the rebuild: it may wait for what is queued
         self._rebuild.join()
@@ -238,6 +243,7 @@ def reindex(settings: Settings, progress: Progress) -> int:
         index.close()
     _remove(path)
     fresh.rename(path)
+    sync_folder(path.parent)
     journal.release([record for record, _ in placed])
     journal.remember_released()
     journal.close()

@@ -1,8 +1,9 @@
-"""The instance store: bytes as received, durable before anyone is told so.
+"""The instance store: bytes as received.
 
 An instance is written in `incoming/`, synced, linked under its final name, and the folders whose
 entries changed are synced too. The name in `incoming/` stays until the index holds the instance:
-at start-up it names every durable file that may not be indexed, without walking the store.
+at start-up it names every durable file that may not be indexed, without walking the store. What
+the journal already holds is placed first and settled, that is synced, later.
 """
 
 import contextlib
@@ -19,7 +20,8 @@ from dicom_node.durable_file import sync_folder
 from dicom_node.errors import StorageFailed, StorageFull, StoreInUse
 from dicom_node.header import check_uid
 from dicom_node.incoming import Incoming, cleaning_up, storage_error
-from dicom_node.stored_file import holds_same_data_set, sync_file, was_begun
+from dicom_node.quarantine import FOLDER as QUARANTINE
+from dicom_node.stored_file import has_head, holds_same_data_set, sync_file, was_begun
 
 INCOMING: Final = "incoming"
 INSTANCES: Final = "instances"
@@ -236,7 +238,11 @@ class InstanceStore:
             It has no file; it may be tried again.
         """
         folder, name = _place_of(study_instance_uid, series_instance_uid, sop_instance_uid)
-        incoming = self.begin(head)
+        try:
+            # no look at the reserve: it is acknowledged, and the reserve is there for this
+            incoming = Incoming(self._incoming_path(), head)
+        except OSError as exc:
+            raise storage_error(exc) from exc
         with cleaning_up(incoming):
             incoming.write(dataset)
             digest = incoming.finish(sync=False)
@@ -269,6 +275,7 @@ class InstanceStore:
                 sync_file(self.data / path)
                 folders.add(os.path.dirname(path))
             for folder in folders:
+                self._check_folder(folder)
                 self._sync_folders(folder)
         except OSError as exc:
             raise storage_error(exc) from exc
@@ -321,19 +328,28 @@ class InstanceStore:
             target = f"{folder}/{name}~{version}.dcm"
         return target, version
 
-    @staticmethod
-    def _link(incoming: Incoming, target: Path, known_digest: str | None) -> bool:
+    def _link(self, incoming: Incoming, target: Path, known_digest: str | None) -> bool:
         """Give the file this name; False when another data set has it."""
         try:
             os.link(incoming.path, target)
         except FileExistsError:
             is_same = holds_same_data_set(target, Path(incoming.path))
-            if known_digest is not None and (is_same or was_begun(target, known_digest)):
-                os.replace(incoming.path, target)
-                return True
-            return is_same
-        incoming.is_published = True
+            if known_digest is None:
+                return is_same
+            if not is_same and not was_begun(target, known_digest):
+                if has_head(target):
+                    return False
+                self._set_aside(target)
+            os.replace(incoming.path, target)
+        else:
+            incoming.is_published = True
         return True
+
+    def _set_aside(self, path: Path) -> None:
+        """Keep what is left of a file nobody can read, where IT looks."""
+        folder = self.data / QUARANTINE
+        folder.mkdir(exist_ok=True)
+        os.link(path, folder / f"{secrets.token_hex(6)}.torn")
 
     def _sync_folders(self, folder: str) -> None:
         """Sync the series folder, and once each parent whose entry for it may be new."""

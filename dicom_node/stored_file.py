@@ -68,12 +68,21 @@ def holds_same_data_set(first: Path, second: Path) -> bool:
 
 def was_begun(path: Path, digest: str) -> bool:
     """Tell whether a file is what a power cut left of one with this digest."""
-    if not path.stat().st_size:
-        return True
     try:
-        return read_file_head(path).digest == digest
+        return not path.stat().st_size or read_file_head(path).digest == digest
+    except (BadDataset, OSError):
+        return False
+
+
+def has_head(path: Path) -> bool:
+    """Tell whether a file begins as every file of the store does."""
+    try:
+        read_file_head(path)
     except BadDataset:
         return False
+    except OSError:
+        return True  # nobody knows: it is left alone
+    return True
 
 
 def sync_file(path: Path) -> None:

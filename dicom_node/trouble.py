@@ -71,5 +71,9 @@ def troubles(settings: Settings) -> list[str]:
     note = read_json(data / FILE)
     if isinstance(note, dict):
         since = str(note.get("since", ""))[:16].replace("T", " ")
-        found.append(f"The disk failed at {since} UTC: check it, then start the node again.")
+        reason = note.get("reason", "")
+        found.append(
+            f"Images are not taken safely since {since} UTC ({reason}):"
+            " check the disk, then start the node again."
+        )
     return found

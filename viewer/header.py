@@ -27,7 +27,7 @@ MAX_INFLATED_BYTES: Final = 256 * 1024 * 1024
 MAX_HEADER_ELEMENT_BYTES: Final = 64 * 1024 * 1024
 """Header elements longer than this many bytes are skipped and read as absent."""
 
-MAX_HEADER_ENTRIES: Final = 50_000
+MAX_HEADER_ENTRIES: Final = 200_000
 """A header of more elements and items together, on all levels, is refused."""
 
 MAX_SEQUENCE_DEPTH: Final = 64

@@ -61,11 +61,12 @@ class StorageService:
         StorageFull, StorageFailed
             It has no place.
         """
-        try:
-            return self._ingest.begin_large(transfer_syntax_uid, origin)
-        except NodeError as error:
-            self._on_trouble(error)
-            raise
+        return self._ingest.begin_large(transfer_syntax_uid, origin)
+
+    def refuse(self, error: NodeError, origin: Origin) -> tuple[int, str]:
+        """Answer for an instance that failed while it arrived."""
+        self._on_trouble(error)
+        return _refuse(dimse_status(error), str(error), error.code, origin)
 
     def finish_large(self, instance: LargeInstance) -> tuple[int, str]:
         """Take in one that has arrived."""
@@ -75,8 +76,7 @@ class StorageService:
         try:
             accept()
         except NodeError as error:
-            self._on_trouble(error)
-            return _refuse(dimse_status(error), str(error), error.code, origin)
+            return self.refuse(error, origin)
         except Exception:  # noqa: BLE001 - the edge to the network: nothing may leave it unanswered
             error_id = secrets.token_hex(4)
             _log.exception("store_failed", extra={"error_id": error_id})

@@ -90,3 +90,27 @@ def test_a_name_that_cannot_be_dropped_does_not_end_the_thread(book):
     assert queue.flush()
     queue.stop()
     assert book.entered == ["a", "b"]
+
+
+def test_the_end_comes_although_the_index_never_takes_a_row():
+    def refuse(batch):
+        raise sqlalchemy.exc.OperationalError("", None, Exception("disk I/O error"))
+
+    queue = IndexQueue(refuse, lambda pending: None)
+    queue.start()
+    queue.put("a", "pending-a")
+    queue.stop_retrying()
+    assert not queue.flush()
+    queue.stop()
+
+
+def test_a_row_left_out_is_told():
+    def refuse(batch):
+        raise ValueError("no row")
+
+    told = threading.Event()
+    queue = IndexQueue(refuse, lambda pending: None, on_left_out=told.set)
+    queue.start()
+    queue.put("a", "pending-a")
+    queue.stop()
+    assert told.is_set()

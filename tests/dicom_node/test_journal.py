@@ -232,3 +232,87 @@ def test_whatever_happens_what_is_not_released_comes_back(tmp_path_factory, step
             assert contents(journal, left) == list(held.values())
     journal.close()
     path.unlink()
+
+
+def test_a_journal_that_cannot_be_read_takes_nothing_and_keeps_what_it_holds(path, monkeypatch):
+    journal, _ = open_journal(path)
+    journal.append((b"held",))
+    journal.close()
+    real = os.pread
+
+    def fail(fd, size, offset):
+        if offset >= 2 * BLOCK_BYTES:
+            raise OSError(errno.EIO, "input/output error")
+        return real(fd, size, offset)
+
+    again = Journal(path, SIZE, sync_writes=False)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "pread", fail)
+        with pytest.raises(OSError, match="input/output error"):
+            again.open()
+    with pytest.raises(JournalUnavailable):
+        again.append((b"new",))
+    third, left = open_journal(path)
+    assert contents(third, left) == [b"held"]
+    third.close()
+
+
+def test_a_record_that_cannot_be_read_now_keeps_its_place(path, monkeypatch):
+    journal, _ = open_journal(path)
+    journal.append((b"held",))
+    journal.close()
+
+    def fail(*arguments):
+        raise OSError(errno.EIO, "input/output error")
+
+    again = Journal(path, SIZE, sync_writes=False)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "preadv", fail)
+        left = again.open()
+    assert contents(again, left) == [b"held"]
+    assert again.append((b"new",)).offset >= left[0].end
+    again.close()
+
+
+def test_another_size_waits_until_nothing_is_held(path):
+    journal, _ = open_journal(path)
+    journal.append((b"held",))
+    journal.close()
+    again = Journal(path, 2 * SIZE, sync_writes=False)
+    left = again.open()
+    again.prepare()
+    assert path.stat().st_size == SIZE
+    assert contents(again, left) == [b"held"]
+    again.close()
+
+
+def test_a_new_journal_whose_name_is_not_durable_takes_nothing(path, monkeypatch):
+    journal, _ = open_journal(path)
+
+    def fail(folder):
+        raise OSError(errno.EIO, "input/output error")
+
+    journal._size = 2 * SIZE
+    monkeypatch.setattr(journal_module, "sync_folder", fail)
+    with pytest.raises(OSError, match="input/output error"):
+        journal.prepare()
+    with pytest.raises(JournalUnavailable):
+        journal.append((b"x",))
+    journal.close()
+
+
+@pytest.mark.parametrize("slot", [0, 1])
+@pytest.mark.parametrize("releases", [0, 1, 2])
+def test_either_label_may_be_torn(path, slot, releases):
+    journal, _ = open_journal(path)
+    for number in range(releases):
+        journal.release([journal.append((bytes([number]),))])
+        journal.remember_released()
+    journal.append((b"held",))
+    journal.close()
+    with path.open("r+b") as file:
+        file.seek(slot * BLOCK_BYTES)
+        file.write(b"torn")
+    again, left = open_journal(path)
+    assert contents(again, left)[-1] == b"held"
+    again.close()

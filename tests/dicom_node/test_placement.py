@@ -2,20 +2,24 @@
 
 import errno
 import os
+import struct
+import threading
 
 import pytest
 
+from dicom_node import journal as journal_module
 from dicom_node.errors import StorageFailed
 from dicom_node.index import IndexReader
 from dicom_node.index_queue import IndexQueue
 from dicom_node.index_writer import Index
 from dicom_node.ingest import Ingest, Origin
 from dicom_node.journal import Journal
-from dicom_node.part10 import build_head
+from dicom_node.part10 import build_head, read_head
 from dicom_node.placement import Placement
 from dicom_node.quarantine import Quarantine
 from dicom_node.storage import InstanceStore
 from dicom_node.stored_file import is_intact, read_file_head
+from tests.conftest import wait_until
 
 SIZE = 4 << 20
 ORIGIN = Origin("c-store", "CT1")
@@ -42,6 +46,7 @@ class JournalRoom:
         self.queue.start()
         self.placement.start()
         assert self.placement._is_replayed.wait(20)
+        wait_until(lambda: not self.journal.is_to_be_made and not self.journal.used_bytes)
         return self
 
     def accept(self, ds):
@@ -53,6 +58,7 @@ class JournalRoom:
             self.is_closed = True
             self.placement.stop()
             self.queue.stop()
+            self.journal.close()
             self.index.close()
             self.store.close()
 
@@ -215,3 +221,73 @@ def test_a_disk_that_fails_under_the_journal_is_answered_so(make_room, make_inst
         with pytest.raises(StorageFailed):
             room.accept(make_instance())
     assert room.accept(make_instance()) is not None  # it has a file of its own at once
+
+
+def test_a_data_set_that_begins_like_a_head_is_replayed_as_it_came(
+    make_room, make_instance, leave_in_journal, encode_dataset
+):
+    ds = make_instance()
+    real = encode_dataset(ds)
+    begins_like_a_head = struct.pack("<HH2sH", 2, 0x0013, b"SH", 4) + b"EVIL" + real
+    head = build_head(
+        ds.SOPClassUID,
+        ds.SOPInstanceUID,
+        ds.file_meta.TransferSyntaxUID,
+        source_ae_title="CT1",
+        received_at="2026-01-02T03:04:05.000+00:00",
+    )
+    assert read_head(head + begins_like_a_head).dataset_offset == len(head)
+
+
+def test_one_instance_that_cannot_be_placed_keeps_no_other_waiting(
+    make_room, make_instance, wait, monkeypatch
+):
+    room = make_room().start()
+    bad, good = make_instance(1), make_instance(2)
+    real = InstanceStore.place
+
+    def refuse_bad(store, head, dataset, **uids):
+        if uids["sop_instance_uid"] == bad.SOPInstanceUID:
+            raise ValueError("nobody foresaw this")
+        return real(store, head, dataset, **uids)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(InstanceStore, "place", refuse_bad)
+        room.accept(bad)
+        room.accept(good)
+        wait(lambda: len(room.files()) == 1, what="the good one has its file")
+        assert room.troubles
+    wait(lambda: len(room.files()) == 2, what="the bad one is tried again")
+
+
+def test_while_the_journal_is_made_an_instance_has_its_own_file_at_once(
+    make_room, make_instance, monkeypatch
+):
+    is_filling, may_end = threading.Event(), threading.Event()
+
+    def fill(fd, size):
+        is_filling.set()
+        assert may_end.wait(20)
+
+    monkeypatch.setattr(journal_module, "_fill", fill)
+    room = make_room()
+    room.queue.start()
+    room.placement.start()
+    assert is_filling.wait(20)
+    assert room.accept(make_instance()) is not None
+    may_end.set()
+
+
+def test_a_torn_file_without_a_head_is_set_aside(make_room, make_instance, leave_in_journal):
+    ds = make_instance()
+    leave_in_journal(ds)
+    room = make_room().start()
+    (path,) = room.files()
+    room.close()
+    (room.data / path).write_bytes(bytes(5000))
+    leave_in_journal(ds)
+    room = make_room().start()
+    assert room.files() == [path]
+    assert is_intact(room.data / path, read_file_head(room.data / path).digest)
+    (aside,) = (room.data / "quarantine").glob("*.torn")
+    assert aside.read_bytes() == bytes(5000)

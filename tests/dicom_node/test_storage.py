@@ -8,6 +8,7 @@ import pytest
 
 from dicom_node import storage
 from dicom_node.errors import StorageFailed, StorageFull, StoreInUse, UnsafeUid
+from dicom_node.incoming import Incoming
 from dicom_node.part10 import build_head
 from dicom_node.storage import InstanceStore
 from dicom_node.stored_file import is_intact, read_file_head
@@ -181,3 +182,28 @@ def test_a_stored_file_is_checked_against_its_own_digest(store):
     path.write_bytes(path.read_bytes()[:-1] + b"y")
     assert not is_intact(path, stored.digest)
     assert not is_intact(path.with_name("absent"), stored.digest)
+
+
+def test_a_file_that_cannot_be_begun_leaves_nothing_open(tmp_path, monkeypatch):
+    def refuse(incoming, data):
+        raise OSError(errno.EDQUOT, "disk quota exceeded")
+
+    store = InstanceStore(tmp_path)
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(Incoming, "_write_all", refuse)
+    for _ in range(5):
+        with pytest.raises(StorageFull):
+            store.begin(b"head" * 100)
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert list((tmp_path / "incoming").iterdir()) == []
+    store.close()
+
+
+def test_nothing_is_settled_in_a_folder_whose_sync_failed(tmp_path):
+    store = InstanceStore(tmp_path)
+    store._failed_folders.add("instances/1/2")
+    (tmp_path / "instances" / "1" / "2").mkdir(parents=True)
+    (tmp_path / "instances" / "1" / "2" / "3.dcm").write_bytes(b"x")
+    with pytest.raises(StorageFailed):
+        store.settle(["instances/1/2/3.dcm"])
+    store.close()

@@ -23,7 +23,7 @@ def test_a_failed_disk_is_told_once_until_the_next_start(tmp_path):
     for _ in range(2):
         trouble.tell(StorageFailed("the disk refused the write, not saved"))
     (words,) = troubles(settings_of(tmp_path))
-    assert "disk failed" in words
+    assert "the disk refused the write" in words
     assert json.loads((tmp_path / FILE).read_text())["reason"].startswith("the disk refused")
     Trouble(tmp_path)
     assert troubles(settings_of(tmp_path)) == []

@@ -16,7 +16,6 @@ from tests.faults import abuse_datasets as ds
 from tests.faults import wire
 from tests.faults.abuse_datasets import MARK, ct, element, encapsulated, item, new_uid
 from tests.faults.abuse_target import Target, running_target
-from viewer.header import MAX_HEADER_ENTRIES
 
 STORED, CANNOT_UNDERSTAND, OUT_OF_RESOURCES = 0x0000, 0xC000, 0xA700
 PICTURE, PLACEHOLDER = 200, 406
@@ -24,8 +23,8 @@ EITHER = (PICTURE, PLACEHOLDER)
 ANSWER_S = 10.0
 NEIGHBOUR_S = 2.0
 MEMORY_BYTES = 150e6
-SHOWN_ENTRIES = MAX_HEADER_ENTRIES - 100
-"""What may be added to a small header so that the viewer still reads it."""
+SHOWN_ENTRIES = 50_000
+"""What an enhanced object of 700 frames has: the viewer reads it."""
 
 DEFLATED, RLE = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.5"
 JPEG, JPEG_LS, J2K = (f"1.2.840.10008.1.2.4.{number}" for number in (50, 80, 90))

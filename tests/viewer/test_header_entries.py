@@ -152,10 +152,10 @@ def test_a_count_ends_at_the_pixels_and_not_at_those_of_an_icon() -> None:
 @pytest.mark.parametrize(
     "many",
     [
-        element(0x00291010, b"OB") * 50_001,
-        element(SQ, b"SQ", ITEM * 50_000),
-        element(SQ, b"SQ", b"", OPEN) + ITEM * 50_000 + SEQUENCE_END,
-        element(0x00291010, b"OB", b"", OPEN) + ITEM * 50_000 + SEQUENCE_END,
+        element(0x00291010, b"OB") * 200_001,
+        element(SQ, b"SQ", ITEM * 200_000),
+        element(SQ, b"SQ", b"", OPEN) + ITEM * 200_000 + SEQUENCE_END,
+        element(0x00291010, b"OB", b"", OPEN) + ITEM * 200_000 + SEQUENCE_END,
         (element(SQ, b"SQ", b"", OPEN) + bare(0xFFFEE000, b"", OPEN)) * 65,
     ],
     ids=["elements", "items", "open items", "fragments", "depth"],

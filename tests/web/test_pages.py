@@ -85,5 +85,5 @@ def test_trouble_with_the_disk_stands_on_every_page(
     note = settings.node.data / "trouble.json"
     note.write_text('{"since": "2026-01-02T03:04:05", "reason": "x"}')
     for page in ("/", "/sync", f"/studies/{held.StudyInstanceUID}"):
-        assert "The disk failed at 2026-01-02 03:04 UTC" in client.get(page).text
+        assert "not taken safely since 2026-01-02 03:04 UTC" in client.get(page).text
     assert client.get("/healthz").get_json()["degraded"]
