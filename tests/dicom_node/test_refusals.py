@@ -59,7 +59,13 @@ def test_hostile_titles_are_shown_as_text(tmp_path, capsys):
     refusals.add(title, "10.0.0.1", "bad-calling-ae-title")
     refusals.flush()
     entries = json.loads((tmp_path / FILE).read_text())
-    status = {"modalities": 0, "accept_unknown": None, "certificate": None, "refusals": entries}
+    status = {
+        "troubles": [],
+        "modalities": 0,
+        "accept_unknown": None,
+        "certificate": None,
+        "refusals": entries,
+    }
     print_status(status)
     printed = capsys.readouterr().out
     assert "\x1b" not in printed

@@ -98,6 +98,7 @@ def check_flood(node, storescu, paths, wait, *, silent: int, dripping: int, ever
     node.start("receive")
     pid = node.processes["receive"].pid
     assert storescu(node.dicom_port, paths[:1]).returncode == 0
+    wait((node.data / "journal").exists)  # a file that stays open
     base = size_of(pid)
     times, sizes = [], []
     with flooding(node.dicom_port, silent, dripping) as flood:

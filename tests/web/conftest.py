@@ -30,7 +30,7 @@ from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger_writer import Ledger
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import Quarantine
-from dicom_node.settings import PacsSettings, Settings, WebSettings
+from dicom_node.settings import PacsSettings, Settings, StorageSettings, WebSettings
 from dicom_node.storage import InstanceStore
 from web.app import create_app
 
@@ -112,7 +112,8 @@ def clock() -> Clock:
 def settings(tmp_path: Path) -> Settings:
     data = tmp_path / "data"
     data.mkdir()
-    base = Settings(web=WebSettings(quiet_after_s=30.0))
+    unreserved = StorageSettings(reserve_bytes=0, reserve_inodes=0)
+    base = Settings(web=WebSettings(quiet_after_s=30.0), storage=unreserved)
     return replace(base, node=replace(base.node, data=data))
 
 

@@ -39,5 +39,7 @@ def test_health_tells_counts_and_no_patient(client: FlaskClient, held: FileDatas
         "instances": 1,
         "conflicts": 0,
         "damaged": 0,
+        "degraded": False,
+        "troubles": [],
     }
     assert client.get("/readyz").json == {"status": "ready"}
