@@ -198,7 +198,13 @@ def _send(story: _Story) -> str:
 
 
 def _check_stored(story: _Story) -> str:
-    stored = _datasets((story.data / "node" / "instances").rglob("*.dcm"))
+    folder = story.data / "node" / "instances"
+    # what is acknowledged is safe in the journal; its file follows within a second
+    _wait_until(
+        lambda: sum(1 for _ in folder.rglob("*.dcm")) >= len(story.paths),
+        "not every instance got its file",
+    )
+    stored = _datasets(folder.rglob("*.dcm"))
     missing = [path for path in story.paths if _dataset(path) not in stored]
     if missing:
         raise DemoFailed(f"{len(missing)} instances are not on disk as they were sent")
