@@ -23,9 +23,10 @@ def one_clear_line(result: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-def test_run_announces_itself_serves_and_drains_on_sigterm(make_node, make_series, storescu):
+def test_run_announces_itself_serves_and_drains_on_sigterm(make_node, make_series, storescu, wait):
     node = make_node().start("run")
     assert storescu(node.dicom_port, make_series(3)).returncode == 0
+    wait(lambda: node.get_json("/healthz")["instances"] == 3)
     status = node.run("status", "--json")
     assert status.returncode == 0
     found = json.loads(status.stdout)
