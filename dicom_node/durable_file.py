@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,20 @@ def read_json(path: Path) -> Any:
         return None
 
 
+def sync_file(path: Path) -> None:
+    """Make the content of a file durable; raises OSError when the disk refuses."""
+    _sync(path, os.O_CLOEXEC, os.fdatasync)
+
+
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    """Make the names in a folder durable; raises OSError when the disk refuses."""
+    _sync(folder, os.O_CLOEXEC | os.O_DIRECTORY, os.fsync)
+
+
+def _sync(path: Path, flags: int, sync: Callable[[int], None]) -> None:
+    descriptor = os.open(path, os.O_RDONLY | flags)
     try:
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -1,6 +1,7 @@
 """Where an instance belongs: the UIDs it is filed under, and what the index keeps of it."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Final
 
 from dicom_node.header import Header
@@ -8,6 +9,16 @@ from dicom_node.index_writer import IndexedInstance
 from dicom_node.storage import StoredInstance
 
 _OWN_UID_ROOT: Final = "2.25."
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What is known of an instance beside its bytes; `received_at` is ISO 8601 in UTC."""
+
+    header: Header
+    transfer_syntax_uid: str
+    received_at: str
+    calling_ae_title: str
 
 
 def file_under(header: Header) -> dict[str, str]:
@@ -26,14 +37,9 @@ def file_under(header: Header) -> dict[str, str]:
     }
 
 
-def index_entry(
-    header: Header,
-    stored: StoredInstance,
-    transfer_syntax_uid: str,
-    received_at: str,
-    calling_ae_title: str,
-) -> IndexedInstance:
+def index_entry(arrived: Arrived, stored: StoredInstance) -> IndexedInstance:
     """Return what the index keeps of one stored instance."""
+    header = arrived.header
     values: dict[str, object] = dict(header.values)
     values |= header.numbers
     for keyword in ("series_number", "instance_number"):
@@ -43,11 +49,11 @@ def index_entry(
         path=stored.path,
         **file_under(header),
         sop_class_uid=header.text("sop_class_uid"),
-        transfer_syntax_uid=transfer_syntax_uid,
+        transfer_syntax_uid=arrived.transfer_syntax_uid,
         size_bytes=stored.size_bytes,
         digest=stored.digest,
-        received_at=received_at,
-        calling_ae_title=calling_ae_title,
+        received_at=arrived.received_at,
+        calling_ae_title=arrived.calling_ae_title,
         version=stored.version,
         values=values,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.errors import IdentityMismatch, NodeError, UnsafeUid
-from dicom_node.filing import file_under, index_entry
+from dicom_node.filing import Arrived, file_under, index_entry
 from dicom_node.header import (
     UID_LENGTH,
     Header,
@@ -17,8 +17,8 @@ from dicom_node.header import (
 from dicom_node.incoming import storage_error
 from dicom_node.index_queue import IndexQueue
 from dicom_node.journal import JournalUnavailable
-from dicom_node.part10 import FileHead, build_head, read_head
-from dicom_node.placement import Arrived, Placement
+from dicom_node.part10 import build_head
+from dicom_node.placement import Placement
 from dicom_node.quarantine import Quarantine
 from dicom_node.storage import InstanceStore, StoredInstance
 
@@ -129,12 +129,9 @@ class Ingest:
         """
         return LargeInstance(self, self._store, transfer_syntax_uid, origin, stamp(self._clock()))
 
-    def enter(self, header: Header, stored: StoredInstance, head: FileHead) -> None:
+    def enter(self, arrived: Arrived, stored: StoredInstance) -> None:
         """Have an instance indexed that has its file."""
-        entry = index_entry(
-            header, stored, head.transfer_syntax_uid, head.received_at, head.source_ae_title
-        )
-        self._index_queue.put(entry, stored.pending)
+        self._index_queue.put(index_entry(arrived, stored), stored.pending)
 
     def refuse(
         self,
@@ -182,22 +179,26 @@ class Ingest:
             received_at=received_at,
         )
         arrived = Arrived(header, transfer_syntax_uid, received_at, origin.calling_ae_title)
-        # the journal must be readable at the next start without a worker process
-        if self._placement is not None and not header.is_odd:
-            backlog = self._placement.backlog_bytes, self._placement.backlog_files
-            self._store.check_room(*backlog)
-            try:
-                self._placement.add(arrived, head, dataset)
-            except JournalUnavailable:
-                pass  # then it waits for a file of its own
-            except OSError as exc:
-                raise storage_error(exc) from exc
-            else:
-                return None
+        if self._is_in_journal(arrived, head, dataset):
+            return None
         stored = self._store.store(head, (dataset,), **file_under(header))
         # a duplicate too: its first arrival may have failed between store and index
-        self.enter(header, stored, read_head(head))
+        self.enter(arrived, stored)
         return stored
+
+    def _is_in_journal(self, arrived: Arrived, head: bytes, dataset: bytes | memoryview) -> bool:
+        """Put an instance into the journal; False when it must have a file of its own at once."""
+        # the journal must be readable at the next start without a worker process
+        if self._placement is None or arrived.header.is_odd:
+            return False
+        self._store.check_room(self._placement.backlog_bytes, self._placement.backlog_files)
+        try:
+            self._placement.add(arrived, head, dataset)
+        except JournalUnavailable:
+            return False
+        except OSError as exc:
+            raise storage_error(exc) from exc
+        return True
 
 
 class LargeInstance:
@@ -230,14 +231,17 @@ class LargeInstance:
         self.origin = origin
         self._ingest = ingest
         self._store = store
-        self._head = build_head(
+        self._transfer_syntax_uid = transfer_syntax_uid
+        self._received_at = received_at
+        head = build_head(
             origin.sop_class_uid[:UID_LENGTH],
             origin.sop_instance_uid[:UID_LENGTH],
             transfer_syntax_uid,
             source_ae_title=origin.calling_ae_title,
             received_at=received_at,
         )
-        self._incoming = store.begin(self._head)
+        self._head_bytes = len(head)
+        self._incoming = store.begin(head)
 
     def write(self, data: memoryview) -> None:
         """Take the next bytes of the data set.
@@ -267,11 +271,13 @@ class LargeInstance:
         self._incoming.discard()
 
     def _finish(self) -> None:
-        head = read_head(self._head)
-        header = self._ingest.check(
-            self._incoming.content()[head.dataset_offset :], head.transfer_syntax_uid, self.origin
+        dataset = self._incoming.content()[self._head_bytes :]
+        header = self._ingest.check(dataset, self._transfer_syntax_uid, self.origin)
+        stored = self._store.finish(self._incoming, **file_under(header))
+        arrived = Arrived(
+            header, self._transfer_syntax_uid, self._received_at, self.origin.calling_ae_title
         )
-        self._ingest.enter(header, self._store.finish(self._incoming, **file_under(header)), head)
+        self._ingest.enter(arrived, stored)
 
 
 def _check_identity(header: Header, origin: Origin) -> None:

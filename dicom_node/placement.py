@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dicom_node.errors import NodeError
-from dicom_node.filing import file_under, index_entry
-from dicom_node.header import Header, read_header
+from dicom_node.filing import Arrived, file_under, index_entry
+from dicom_node.header import read_header
 from dicom_node.incoming import storage_error
 from dicom_node.index_queue import IndexQueue
 from dicom_node.index_writer import IndexedInstance
@@ -28,16 +28,6 @@ RETRY_S: Final = 1.0
 REPLAY_TIMEOUT_S: Final = 10.0
 SETTLE_COUNT: Final = 64
 BUFFER_BYTES: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """What is known of an instance beside its bytes; `received_at` is ISO 8601 in UTC."""
-
-    header: Header
-    transfer_syntax_uid: str
-    received_at: str
-    calling_ae_title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,13 +251,7 @@ def _place(
         anew=waiting.arrived is None,
         **file_under(arrived.header),
     )
-    return index_entry(
-        arrived.header,
-        stored,
-        arrived.transfer_syntax_uid,
-        arrived.received_at,
-        arrived.calling_ae_title,
-    )
+    return index_entry(arrived, stored)
 
 
 def _read_again(content: memoryview) -> tuple[Arrived, int]:

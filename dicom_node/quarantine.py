@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from dicom_node.durable_file import sync_folder
+
 FOLDER: Final = "quarantine"
 
 
@@ -77,11 +79,7 @@ class Quarantine:
         _write_durably(self.folder / name, (data,))
         note = json.dumps(asdict(entry), indent=1).encode("utf-8")
         _write_durably((self.folder / name).with_suffix(".json"), (note,))
-        fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        sync_folder(self.folder)
         return entry
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dicom_node.errors import NodeError
-from dicom_node.filing import file_under, index_entry
+from dicom_node.filing import Arrived, file_under, index_entry
 from dicom_node.header import Header, ReadHeader, read_header
 from dicom_node.index_writer import IndexedInstance
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES, FileHead, read_head
@@ -82,9 +82,8 @@ def read_entry(data: Path, path: str, read: ReadHeader = read_header) -> Indexed
         _log.exception("stored_file_unreadable")
         return None
     stored = StoredInstance(path, _version(path), head.digest, size_bytes, is_new=True)
-    return index_entry(
-        header, stored, head.transfer_syntax_uid, head.received_at, head.source_ae_title
-    )
+    arrived = Arrived(header, head.transfer_syntax_uid, head.received_at, head.source_ae_title)
+    return index_entry(arrived, stored)
 
 
 def _final_path(data: Path, pending: Path, read: ReadHeader) -> str | None:

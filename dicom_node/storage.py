@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dicom_node.durable_file import sync_folder
+from dicom_node.durable_file import sync_file, sync_folder
 from dicom_node.errors import StorageFailed, StorageFull, StoreInUse
 from dicom_node.header import check_uid
 from dicom_node.incoming import Incoming, cleaning_up, storage_error
 from dicom_node.quarantine import FOLDER as QUARANTINE
-from dicom_node.stored_file import has_head, holds_same_data_set, sync_file, was_begun
+from dicom_node.stored_file import has_head, holds_same_data_set, was_begun
 
 INCOMING: Final = "incoming"
 INSTANCES: Final = "instances"

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 from pathlib import Path
 from typing import Final
 
@@ -83,12 +82,3 @@ def has_head(path: Path) -> bool:
     except OSError:
         return True  # nobody knows: it is left alone
     return True
-
-
-def sync_file(path: Path) -> None:
-    """Make the content of a file durable; raises OSError when the disk refuses."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fdatasync(fd)
-    finally:
-        os.close(fd)

@@ -23,6 +23,7 @@ from dicom_node.incoming import Incoming
 from dicom_node.server import DicomServer
 from dicom_node.settings import DicomSettings
 from dicom_node.transport import HELLO_TIMEOUT_S, PDU_TIMEOUT_S, MonotonicTimer
+from tests.conftest import wait_until
 
 CT_CLASS, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
 
@@ -170,10 +171,7 @@ def test_a_peer_that_breaks_the_protocol_is_aborted(serve, associate, message, r
     port = serve()
     association = associate(port)
     association.dul.socket.socket.sendall(message)
-    deadline = time.monotonic() + 8
-    while association.is_established and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not association.is_established
+    wait_until(lambda: not association.is_established, 8)
     assert is_alive(port)
     assert list(room.store.walk()) == []
 
@@ -186,10 +184,7 @@ def test_a_data_set_that_never_ends_is_cut_at_the_limit(serve, associate):
     with contextlib.suppress(OSError):
         for _ in range(1000):
             connection.sendall(pdu(pdv(bytes(100_000), 0)))
-    deadline = time.monotonic() + 8
-    while association.is_established and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not association.is_established
+    wait_until(lambda: not association.is_established, 8)
     assert is_alive(port)
 
 
@@ -202,10 +197,7 @@ def test_other_messages_may_not_carry_large_data(serve, associate):
     with contextlib.suppress(OSError):
         for _ in range(1000):
             connection.sendall(pdu(pdv(bytes(100_000), 0)))
-    deadline = time.monotonic() + 8
-    while association.is_established and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not association.is_established
+    wait_until(lambda: not association.is_established, 8)
     assert is_alive(port)
 
 

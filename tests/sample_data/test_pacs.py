@@ -60,6 +60,7 @@ class Requestor:
 
     def __init__(self) -> None:
         self.events: list[tuple[int, Dataset]] = []
+        self.answered = 0
         self.refusals = 0
         self.entity = AE(ae_title="ASKER")
         self.entity.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
@@ -73,6 +74,9 @@ class Requestor:
             return 0x0110, None
         self.events.append((event.event_type, event.event_information))
         return 0x0000, None
+
+    def count_answer(self, event: evt.Event) -> None:
+        self.answered += type(event.message).__name__ == "N_EVENT_REPORT_RSP"
 
     def request(self, pacs: PracticePacs, *references: tuple[str, str], **changes: object) -> int:
         association = self.open(pacs)
@@ -90,7 +94,10 @@ class Requestor:
             pacs.host,
             pacs.port,
             contexts=[build_context(StorageCommitmentPushModel)],
-            evt_handlers=[(evt.EVT_N_EVENT_REPORT, self.hear)],
+            evt_handlers=[
+                (evt.EVT_N_EVENT_REPORT, self.hear),
+                (evt.EVT_DIMSE_SENT, self.count_answer),
+            ],
         )
         assert association.is_established
         return association
@@ -344,7 +351,7 @@ def test_commitment_for_a_stranger_comes_on_the_association_of_the_request(
         StorageCommitmentPushModelInstance,
     )
     assert status.Status == 0
-    wait_until(lambda: bool(requestor.events))
+    wait_until(lambda: requestor.answered == 1)
     association.release()
     assert requestor.events[0][0] == 2
 
