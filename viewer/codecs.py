@@ -54,17 +54,21 @@ def codec_for(transfer_syntax_uid: str) -> Codec:
     return codec
 
 
-def decode_frame(codec: Codec, encoded: bytes, described: PixelFormat) -> Samples:
-    """Decode one compressed frame.
+FrameDecoder = Callable[[str, bytes, PixelFormat], Samples]
+"""What decodes one compressed frame: `decode_frame`, or something that has it done elsewhere."""
+
+
+def decode_frame(transfer_syntax_uid: str, encoded: bytes, described: PixelFormat) -> Samples:
+    """Decode one compressed frame, here and now.
 
     Parameters
     ----------
-    codec : Codec
-        From `codec_for`.
+    transfer_syntax_uid : str
+        A key of `CODECS`.
     encoded : bytes
         The codestream.
     described : PixelFormat
-        What `codec.describe` returned for the same bytes.
+        What the codec's `describe` returned for the same bytes.
 
     Returns
     -------
@@ -76,6 +80,7 @@ def decode_frame(codec: Codec, encoded: bytes, described: PixelFormat) -> Sample
     UnsupportedPixels
         When the codestream is damaged or decodes to another shape than described.
     """
+    codec = codec_for(transfer_syntax_uid)
     try:
         samples = codec.decode(encoded, described)
     except Exception as error:  # decode boundary: each codec raises its own types

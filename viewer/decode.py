@@ -50,10 +50,13 @@ class Instance:
         The Part 10 file; must not change while in use.
     file_header : FileHeader
         From `viewer.header.read_file_header`.
+    decoder : callable
+        What decodes compressed frames.
     """
 
     path: Path
     file_header: FileHeader = field(repr=False)
+    decoder: codecs.FrameDecoder = field(default=codecs.decode_frame, repr=False)
 
     @property
     def header(self) -> Dataset:
@@ -189,8 +192,7 @@ class Instance:
             native = self._native_bytes(element, pixel_format, frame_index)
             return self._native_samples(native, pixel_format), pixel_format
         encoded, described = self._described_frame(element, pixel_format, frame_index)
-        codec = codecs.codec_for(self.transfer_syntax_uid)
-        return codecs.decode_frame(codec, encoded, described), described
+        return self.decoder(self.transfer_syntax_uid, encoded, described), described
 
     def _described_frame(
         self, element: PixelElement, pixel_format: PixelFormat, frame_index: int
@@ -266,13 +268,15 @@ class Instance:
         return group_fragments(self.path, table, self.number_of_frames, extended)
 
 
-def open_instance(path: Path) -> Instance:
+def open_instance(path: Path, decoder: codecs.FrameDecoder = codecs.decode_frame) -> Instance:
     """Read an instance's header.
 
     Parameters
     ----------
     path : Path
         A DICOM Part 10 file.
+    decoder : callable
+        What decodes compressed frames.
 
     Returns
     -------
@@ -284,7 +288,7 @@ def open_instance(path: Path) -> Instance:
     UnreadableFile
         When there is no such file, it is not DICOM, or its header is damaged.
     """
-    return Instance(path, read_file_header(path))
+    return Instance(path, read_file_header(path), decoder)
 
 
 def _no_pixels(header: Dataset) -> UnsupportedPixels:

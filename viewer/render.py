@@ -123,7 +123,13 @@ def render_frame(
     return _encode(_resized(Image.fromarray(pixels), size), media_type, quality)
 
 
-def thumbnail(instance: Instance, frame_number: int, size_px: int = 160) -> bytes:
+def thumbnail(
+    instance: Instance,
+    frame_number: int,
+    size_px: int = 160,
+    *,
+    stored: StoredFrame | None = None,
+) -> bytes:
     """Render a small JPEG that fits a square of `size_px`.
 
     Raises
@@ -132,7 +138,11 @@ def thumbnail(instance: Instance, frame_number: int, size_px: int = 160) -> byte
         As `render_frame`.
     """
     return render_frame(
-        instance, frame_number, viewport=(size_px, size_px), quality=THUMBNAIL_QUALITY
+        instance,
+        frame_number,
+        viewport=(size_px, size_px),
+        quality=THUMBNAIL_QUALITY,
+        stored=stored,
     )
 
 

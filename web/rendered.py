@@ -83,6 +83,7 @@ def picture(
             viewport=how.viewport,
             media_type=how.media_type,
             quality=how.quality,
+            stored=context.stored_frame(record, frame_number),
         ),
     )
     answer = Response(body, mimetype=how.media_type)
@@ -240,6 +241,8 @@ def small_picture(
     size = min(max(viewport or (THUMBNAIL_PX,)), LARGEST_THUMBNAIL_PX)
     body = context.kept(
         ("thumbnail", record.digest, number, size),
-        lambda: thumbnail(context.open(record), number, size),
+        lambda: thumbnail(
+            context.open(record), number, size, stored=context.stored_frame(record, number)
+        ),
     )
     return answers.of_instance(Response(body, mimetype="image/jpeg"), record)

@@ -47,4 +47,4 @@ def test_noise_never_escapes_as_a_foreign_error(transfer_syntax_uid: str, size: 
     with pytest.raises(UnsupportedPixels):
         codec.describe(noise, GREY_8)
     with pytest.raises(UnsupportedPixels):
-        decode_frame(codec, noise, GREY_8)
+        decode_frame(transfer_syntax_uid, noise, GREY_8)
