@@ -259,20 +259,6 @@ def test_no_address_takes_the_places_of_all_others(serve):
         association.release()
 
 
-@pytest.mark.peer
-def test_a_hundred_senders_at_once_from_one_address_are_all_served(
-    make_node, make_series, require, wait
-):
-    storescu = require("storescu")
-    node = make_node().start("receive")
-    paths = make_series(100)
-    began = time.monotonic()
-    command = [storescu, "-aec", "LIFEBOAT", "127.0.0.1", str(node.dicom_port)]
-    senders = [subprocess.Popen([*command, str(path)]) for path in paths]
-    assert [sender.wait(90) for sender in senders] == [0] * 100
-    print(f"\n100 storescu at once: {time.monotonic() - began:.1f} s")
-
-
 @pytest.fixture
 def certificate(make_certificate, free_ports):
     return make_certificate(port=free_ports(1)[0])
