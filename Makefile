@@ -8,7 +8,7 @@ PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 endif
 BIN := .venv/bin
 PATHS := dicom_node viewer web sample_data tests benchmarks lifeboat.py
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: help demo run test lint test-browser test-faults bench screenshots clean
 help: ## Show the targets.
