@@ -102,6 +102,7 @@ def _place(header: Dataset, groups: _Groups, frame_number: int) -> FramePlace:
         frame_of_reference_uid=text(header, "FrameOfReferenceUID"),
         rows=integer(header, "Rows"),
         columns=integer(header, "Columns"),
+        pixel_spacing=numbers(groups.of("PixelMeasuresSequence"), "PixelSpacing"),
         image_type=texts(groups.of(*_FRAME_TYPES), "FrameType") or texts(header, "ImageType"),
         echo=echo_words("", echo_time),
         diffusion_b_value=number(diffusion, "DiffusionBValue"),

@@ -63,6 +63,8 @@ def _part_words(name: str, value: object) -> str:
         return " ".join(map(str, value)).lower() if isinstance(value, tuple) else ""
     if name == "trigger time" and value is not None:
         return f"{value:g} ms after the R wave"
+    if name == "pixel spacing" and isinstance(value, tuple) and value:
+        return f"pixels of {value[0]:.3g} mm"
     if isinstance(value, tuple):
         return ""
     return f"{name} {'unknown' if value is None else value}"

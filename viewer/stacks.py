@@ -21,6 +21,8 @@ SAME_ANGLE: Final = 0.01
 """Cosines that differ by less, about half a degree, are one orientation."""
 MOST_ANGLES: Final = 32
 """A series at more angles is a rotation and stays one stack, in the order of its numbers."""
+_PLANES: Final = 3
+"""With at most so many angles, frames at an angle of their own are no rotation but a pilot."""
 _FEW: Final = 4
 """Parts that hold this many frames each on average are parts, not splinters."""
 _LOCALIZER_TYPES: Final = frozenset(("LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW"))
@@ -42,6 +44,8 @@ class FramePlace:
         (0020,0052), '' when absent.
     rows, columns : int or None
         The matrix.
+    pixel_spacing : tuple of float
+        (0028,0030) in mm, () when absent.
     image_type : tuple of str
         (0008,0008), or the Frame Type of a frame.
     echo : str
@@ -71,6 +75,7 @@ class FramePlace:
     frame_of_reference_uid: str = ""
     rows: int | None = None
     columns: int | None = None
+    pixel_spacing: tuple[float, ...] = ()
     image_type: tuple[str, ...] = ()
     echo: str = ""
     diffusion_b_value: float | None = None
@@ -170,7 +175,8 @@ def common_orientations(
     Returns
     -------
     dict
-        From each usable orientation to the one that stands for it.
+        From each usable orientation to the one that stands for it; to six zeros where there are
+        nearly as many angles as frames, or more than `MOST_ANGLES`.
     """
     found: dict[tuple[float, ...], tuple[float, ...]] = {}
     standing: list[tuple[float, ...]] = []
@@ -183,7 +189,9 @@ def common_orientations(
             if len(standing) > MOST_ANGLES:
                 return {one: _TURNING for one in orientations if slice_normal(one) is not None}
         found[one] = same or one
-    return found
+    usable = sum(one in found for one in orientations)
+    is_rotation = len(standing) > max(_PLANES, usable // 2)
+    return dict.fromkeys(found, _TURNING) if is_rotation else found
 
 
 def _is_same_angle(one: Sequence[float], other: Sequence[float]) -> bool:
@@ -286,13 +294,14 @@ def _rank(frames: Sequence[FramePlace], stack: Stack) -> tuple[object, ...]:
 
 _TRAITS: Final[tuple[tuple[str, Callable[[FramePlace], object]], ...]] = (
     ("image type", lambda frame: frame.image_type),
+    ("pixel spacing", lambda frame: frame.pixel_spacing),
     ("phase", lambda frame: frame.temporal_position),
     ("trigger time", lambda frame: frame.trigger_time),
     ("acquisition", lambda frame: frame.acquisition_number),
 )
 """What may tell frames at one place apart, the surest first."""
 _IN_PLANE: Final = "place in the plane"
-_LASTING: Final = frozenset(("image type", "acquisition", _IN_PLANE))
+_LASTING: Final = frozenset(("image type", "pixel spacing", "acquisition", _IN_PLANE))
 """Traits that stay for many frames, also where only some of these lie at one place."""
 
 
@@ -323,7 +332,7 @@ def _split_by_trait(
     if before == 0:
         return None
     is_over_time = len(counts) == 1  # frames of one place stay together, in the order of time
-    traits = _TRAITS[:1] if is_over_time else _TRAITS
+    traits = _TRAITS[:2] if is_over_time else _TRAITS
     most = 0 if is_over_time else max(counts.values())
     for name, trait in (*traits, (_IN_PLANE, _in_plane(kind))):
         parts: dict[object, list[int]] = {}

@@ -116,7 +116,8 @@ def series_answer(series: SeriesRecord, shown: ShownSeries) -> dict[str, Any]:
             Each with `title` in words ("axial, echo 2"; "" where there is nothing to say),
             `is_localizer`, `frames` as [place in `instances`, first frame number, number of
             frames], `frame_of_reference_uid`, `normal` of its planes and `positions_mm` of its
-            frames along it (None and [] without a place), `spacing_mm` (the usual step),
+            frames along it (None and [] without a place), `slice_thickness` of its first frame
+            (mm, None when unknown), `spacing_mm` (the usual step, None for one frame),
             `smallest_mm`, `largest_mm`, `is_even`, `gaps` (`after` which frame of the stack, `mm`,
             how many `missing`) and `duplicates` (first and last frame of the stack at one place).
         `completeness`
@@ -130,32 +131,35 @@ def series_answer(series: SeriesRecord, shown: ShownSeries) -> dict[str, Any]:
             {name: getattr(instance, name) for name in _INSTANCE_FIELDS}
             for instance in shown.instances
         ],
-        "stacks": [stack_answer(stack) for stack in shown.stacks],
+        "stacks": [stack_answer(stack, shown.instances) for stack in shown.stacks],
         "completeness": asdict(completeness(_counted(shown.instances))),
         "warnings": warnings_of(shown),
     }
 
 
-def stack_answer(shown: ShownStack) -> dict[str, Any]:
+def stack_answer(shown: ShownStack, instances: Sequence[InstanceRecord]) -> dict[str, Any]:
     """Return one stack as JSON, as told at `series_answer`.
 
     Parameters
     ----------
     shown : ShownStack
+    instances : sequence of InstanceRecord
+        Of its series, in display order.
 
     Returns
     -------
     dict
     """
     kind, steps = shown.stack.kind, shown.steps
-    normal = slice_normal(kind.image_orientation_patient)
+    first = instances[shown.frames[0][0]]
     return {
         "title": shown.title,
         "is_localizer": kind.is_localizer,
         "frames": shown.frames,
         "frame_of_reference_uid": kind.frame_of_reference_uid,
-        "normal": normal,
+        "normal": slice_normal(kind.image_orientation_patient),
         "positions_mm": [round(position, 3) for position in shown.stack.positions],
+        "slice_thickness": _decimal(first.slice_thickness),
         "spacing_mm": _rounded(steps.spacing_mm),
         "smallest_mm": _rounded(steps.smallest_mm),
         "largest_mm": _rounded(steps.largest_mm),
@@ -242,6 +246,7 @@ def place_of(instance: InstanceRecord) -> FramePlace:
         frame_of_reference_uid=instance.frame_of_reference_uid,
         rows=instance.rows,
         columns=instance.columns,
+        pixel_spacing=instance.pixel_spacing or (),
         image_type=tuple(part.strip() for part in instance.image_type.split("\\")),
         echo=echo_words(instance.echo_numbers, _decimal(instance.echo_time)),
         diffusion_b_value=instance.diffusion_b_value,

@@ -79,6 +79,7 @@ def test_frames_that_differ_in_kind_are_stacks_of_their_own(
     ("change", "words"),
     [
         ({"image_type": ("ORIGINAL", "PRIMARY", "P")}, "axial, original primary p"),
+        ({"pixel_spacing": (0.4, 0.4)}, "axial, pixels of 0.4 mm"),
         ({"temporal_position": 2}, "axial, phase 2"),
         ({"trigger_time": 400.0}, "axial, 400 ms after the R wave"),
         ({"acquisition_number": 2}, "axial, acquisition 2"),
@@ -122,6 +123,23 @@ def test_one_place_over_time_is_one_stack_in_the_order_of_time() -> None:
     ]
     [stack] = stacks_of(frames)
     assert stack.frames == tuple(range(29, -1, -1))
+
+
+def test_fifty_four_images_at_twenty_seven_places_are_all_shown() -> None:
+    frames = slices(27) + slices(27)
+    assert sorted(n for stack in stacks_of(frames) for n in stack.frames) == list(range(54))
+    uneven = slices(27) + slices(26)
+    assert sorted(n for stack in stacks_of(uneven) for n in stack.frames) == list(range(53))
+
+
+def test_ranges_that_overlap_by_a_slice_are_not_interleaved() -> None:
+    chest = slices(20, acquisition_number=1)
+    abdomen = [
+        replace(frame, image_position_patient=(0.0, 0.0, frame.image_position_patient[2] + 92.0))
+        for frame in slices(20, first=21, acquisition_number=2)
+    ]
+    abdomen[0] = replace(abdomen[0], image_position_patient=(0.0, 0.0, 95.0))
+    assert sizes(chest + abdomen) == [20, 20]
 
 
 def test_uneven_repeats_stay_together_so_that_no_phase_is_wrong() -> None:
@@ -188,6 +206,19 @@ def test_a_rotation_is_one_stack_by_number() -> None:
     assert titles(frames) == ["rotating"]
 
 
+def test_a_few_projections_each_at_its_own_angle_are_one_rotation() -> None:
+    frames = [
+        replace(
+            slices(1)[0],
+            image_orientation_patient=(math.cos(a), math.sin(a), 0.0, 0.0, 0.0, -1.0),
+            instance_number=number,
+        )
+        for number, a in ((3, 0.5), (1, 0.0), (2, 0.25), (4, 0.75))
+    ]
+    [stack] = stacks_of(frames)
+    assert stack.frames == (1, 2, 0, 3)
+
+
 def test_a_slice_without_a_place_does_not_disturb_the_others() -> None:
     lost = FramePlace(instance_number=3, rows=512, columns=512)
     stacks = stacks_of([*slices(5), lost])
@@ -238,6 +269,7 @@ def any_frames(draw: st.DrawFn) -> list[FramePlace]:
             draw(st.sampled_from(["", "1.2"])),
             draw(st.sampled_from([None, 64])),
             64,
+            draw(st.sampled_from([(), (0.5, 0.5)])),
             draw(st.sampled_from([(), ("ORIGINAL",), ("X", "Y", "LOCALIZER")])),
             draw(st.sampled_from(["", "1"])),
             draw(st.sampled_from([None, 0.0, 1000.0])),

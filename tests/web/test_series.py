@@ -1,9 +1,13 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
 
@@ -114,6 +118,7 @@ def test_stacks_point_at_the_instances_in_display_order(stack) -> None:
     assert [one["instance_number"] for one in found["instances"]] == [3, 1, 4, 2]
     first = found["stacks"][0]
     assert (first["normal"], first["positions_mm"], first["spacing_mm"]) == ([0, 0, 1], [0, 9], 9)
+    assert first["slice_thickness"] == float(records[0].slice_thickness)
     assert first["frame_of_reference_uid"] == records[0].frame_of_reference_uid
     assert found["completeness"] == {"here": 4, "expected": None, "basis": "none"}
 
@@ -150,3 +155,20 @@ def test_enhanced_frames_are_listed_in_the_order_of_their_places(stack) -> None:
     assert found["stacks"][0]["frames"] == [[0, 2, 1], [0, 3, 1], [0, 1, 1]]
     assert len(found["instances"]) == 1
     assert answer([enhanced])["stacks"][0]["frames"] == [[0, 1, 3]]
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_real_enhanced_object_is_ordered_as_far_as_its_file_can_be_read(
+    keeper, client: FlaskClient, is_damaged: bool
+) -> None:
+    path = get_testdata_file("eCT_Supplemental.dcm", download=False)
+    assert path is not None
+    keeper.keep_file(Path(str(path)))
+    [stored] = keeper.store.walk()
+    if is_damaged:
+        (keeper.data / stored).write_bytes(b"no longer an instance")
+    uid = dcmread(str(path), stop_before_pixels=True).StudyInstanceUID
+    [series] = client.get(f"/api/v1/studies/{uid}").json["study"]["series"]
+    [stack] = series["stacks"]
+    assert stack["frames"] == ([[0, 1, 2]] if is_damaged else [[0, 2, 1], [0, 1, 1]])
+    assert stack["positions_mm"] == ([] if is_damaged else [149, 159])
