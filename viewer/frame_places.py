@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
 from viewer.header import integer, items, number, numbers, text, texts
@@ -35,6 +36,19 @@ _FRAME_TYPES: Final = (
     "PETFrameTypeSequence",
     "XRay3DFrameTypeSequence",
 )
+_GROUP_TAGS: Final = {
+    keyword: tag_for_keyword(keyword)
+    for keyword in (
+        *_FRAME_TYPES,
+        "FrameContentSequence",
+        "MREchoSequence",
+        "MRDiffusionSequence",
+        "CardiacSynchronizationSequence",
+        "PlaneOrientationSequence",
+        "PlanePositionSequence",
+        "PixelMeasuresSequence",
+    )
+}
 
 
 def frame_places(header: Dataset, number_of_frames: int) -> list[FramePlace]:
@@ -61,9 +75,9 @@ def frame_places(header: Dataset, number_of_frames: int) -> list[FramePlace]:
     per_frame = items(header, "PerFrameFunctionalGroupsSequence")
     if len(per_frame) < number_of_frames:
         return []
-    shared = items(header, "SharedFunctionalGroupsSequence")[:1]
+    common, shared = _common_place(header), _shared_groups(header)
     places = [
-        _place(header, _Groups(groups, *shared), frame_number)
+        _place(common, _Groups(groups, shared), frame_number)
         for frame_number, groups in enumerate(per_frame[:number_of_frames], start=1)
     ]
     if all(one.image_orientation_patient and one.image_position_patient for one in places):
@@ -77,43 +91,61 @@ def frame_places(header: Dataset, number_of_frames: int) -> list[FramePlace]:
 class _Groups:
     """The functional groups of one frame: its own first, then the shared ones."""
 
-    def __init__(self, *groups: Dataset) -> None:
-        self._groups = groups
+    def __init__(self, own: Dataset, shared: dict[str, Dataset]) -> None:
+        self._own = own
+        self._own_tags = own.keys()
+        self._shared = shared
 
-    def of(self, *keywords: str) -> Dataset:
-        """Return the first item of the first group that is there, else an empty data set."""
-        for groups in self._groups:
-            for keyword in keywords:
-                if found := items(groups, keyword):
-                    return found[0]
-        return Dataset()
+    def of(self, keyword: str) -> Dataset:
+        """Return the first item of a group, an empty data set where it is absent."""
+        # an enhanced object may have thousands of frames, and asking pydicom for what is not there
+        # takes longer than reading what is
+        if _GROUP_TAGS[keyword] in self._own_tags and (found := items(self._own, keyword)):
+            return found[0]
+        return self._shared[keyword]
 
 
-def _place(header: Dataset, groups: _Groups, frame_number: int) -> FramePlace:
-    content = groups.of("FrameContentSequence")
-    diffusion = groups.of("MRDiffusionSequence")
-    trigger = groups.of("CardiacSynchronizationSequence")
-    echo_time = number(groups.of("MREchoSequence"), "EffectiveEchoTime")
-    orientation = numbers(groups.of("PlaneOrientationSequence"), "ImageOrientationPatient")
-    position = numbers(groups.of("PlanePositionSequence"), "ImagePositionPatient")
+def _shared_groups(header: Dataset) -> dict[str, Dataset]:
+    groups = [*items(header, "SharedFunctionalGroupsSequence")[:1], Dataset()][0]
+    return {keyword: [*items(groups, keyword), Dataset()][0] for keyword in _GROUP_TAGS}
+
+
+def _common_place(header: Dataset) -> FramePlace:
+    """Return what the frames of an object have in common."""
     return FramePlace(
-        image_orientation_patient=orientation if len(orientation) == 6 else (),
-        image_position_patient=position if len(position) == 3 else (),
         frame_of_reference_uid=text(header, "FrameOfReferenceUID"),
         rows=integer(header, "Rows"),
         columns=integer(header, "Columns"),
+        image_type=texts(header, "ImageType"),
+        instance_number=integer(header, "InstanceNumber"),
+    )
+
+
+def _place(common: FramePlace, groups: _Groups, frame_number: int) -> FramePlace:
+    content = groups.of("FrameContentSequence")
+    echo_time = number(groups.of("MREchoSequence"), "EffectiveEchoTime")
+    trigger = groups.of("CardiacSynchronizationSequence")
+    orientation = numbers(groups.of("PlaneOrientationSequence"), "ImageOrientationPatient")
+    position = numbers(groups.of("PlanePositionSequence"), "ImagePositionPatient")
+    return replace(
+        common,
+        image_orientation_patient=orientation if len(orientation) == 6 else (),
+        image_position_patient=position if len(position) == 3 else (),
         pixel_spacing=numbers(groups.of("PixelMeasuresSequence"), "PixelSpacing"),
-        image_type=texts(groups.of(*_FRAME_TYPES), "FrameType") or texts(header, "ImageType"),
+        image_type=_frame_type(groups) or common.image_type,
         echo=echo_words("", echo_time),
-        diffusion_b_value=number(diffusion, "DiffusionBValue"),
+        diffusion_b_value=number(groups.of("MRDiffusionSequence"), "DiffusionBValue"),
         temporal_position=integer(content, "TemporalPositionIndex"),
         trigger_time=number(trigger, "NominalCardiacTriggerDelayTime"),
         acquisition_number=integer(content, "FrameAcquisitionNumber"),
         acquisition_time=text(content, "FrameAcquisitionDateTime"),
-        instance_number=integer(header, "InstanceNumber"),
         dimension_index=numbers(content, "DimensionIndexValues"),
         frame_number=frame_number,
     )
+
+
+def _frame_type(groups: _Groups) -> tuple[str, ...]:
+    return next(filter(None, (texts(groups.of(one), "FrameType") for one in _FRAME_TYPES)), ())
 
 
 def echo_words(echo_numbers: str, echo_time: float | None) -> str:

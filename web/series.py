@@ -270,12 +270,12 @@ def _decimal(text: str) -> float | None:
 
 
 def placed_frames(context: WebContext, instance: InstanceRecord) -> Sequence[FramePlace]:
-    """Read the places of an instance's frames from its file.
+    """Read the places of an instance's frames from its file, once while they are kept.
 
     Parameters
     ----------
     context : WebContext
-        Opens the file, or has its header still.
+        Opens the file and keeps what was read.
     instance : InstanceRecord
 
     Returns
@@ -283,11 +283,15 @@ def placed_frames(context: WebContext, instance: InstanceRecord) -> Sequence[Fra
     sequence of FramePlace
         Empty when the file cannot be read or does not tell.
     """
-    try:
+
+    def read() -> list[FramePlace]:
         opened = context.open(instance)
+        return frame_places(opened.header, opened.number_of_frames)
+
+    try:
+        return context.kept(("places", instance.digest), read)
     except ViewerError:
         return ()
-    return frame_places(opened.header, opened.number_of_frames)
 
 
 def in_display_order(instances: Sequence[InstanceRecord]) -> list[InstanceRecord]:
