@@ -347,7 +347,8 @@ def warnings_of(shown: ShownSeries) -> list[str]:
     first = 0
     of_steps: list[str] = []
     for stack in shown.stacks:
-        of_steps += _steps_words(stack.steps, first)
+        if not stack.stack.kind.is_localizer:  # nobody expects these to be evenly spaced
+            of_steps += _steps_words(stack.steps, first)
         first += stack.length
     found += of_steps[:_MOST_NAMED]
     if len(of_steps) > _MOST_NAMED:

@@ -85,6 +85,13 @@ def test_fewer_images_than_the_scanner_counted_are_told_with_the_basis(stack) ->
     assert warnings(records) == ["2 here, the scanner counted 54 images"]
 
 
+def test_localizers_need_not_be_evenly_spaced(stack) -> None:
+    records = stack(*enumerate([0.0, 1.0, 2.0, 3.0, 90.0], start=1))
+    assert warnings(records) == ["Gap of 87 mm after image 4"]
+    scouts = [replace(record, image_type="DERIVED\\PRIMARY\\SCOUT") for record in records]
+    assert warnings(scouts) == []
+
+
 def test_the_thumbnail_is_of_the_middle_of_the_stack(stack) -> None:
     records = stack((1, 0.0), (2, 5.0), (3, 10.0))
     scouts = [
