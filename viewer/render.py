@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from viewer.calibration import pixel_aspect_ratio
 from viewer.decode import Instance, StoredFrame
 from viewer.errors import BadRequest, UnsupportedPixels
-from viewer.geometry import pixel_aspect_ratio
 from viewer.grey_transforms import grey_transforms_of, initial_voi
 from viewer.pixel_format import PixelFormat
 from viewer.windowing import GreyFrame, VoiLut, Window, window_to_uint8

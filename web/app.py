@@ -21,6 +21,7 @@ from viewer import errors as viewer_errors
 from viewer.cache import ByteBoundedCache
 from viewer.decode import Instance
 from viewer.errors import ViewerError
+from viewer.stacks import FramePlace
 from web import api, dicomweb, display_check, errors, live, pages, rendered, security
 from web.context import EXTENSION, WebContext
 from web.errors import WebError
@@ -28,6 +29,8 @@ from web.limits import LARGEST_BODY_BYTES
 
 HEADER_CACHE_BYTES: Final = 64 * 1024 * 1024
 BODY_CACHE_BYTES: Final = 256 * 1024 * 1024
+FRAME_PLACE_BYTES: Final = 1500
+"""About what the place of one frame takes in memory."""
 
 STATUS_OF_KIND: Final[dict[type[Exception], HTTPStatus]] = {
     errors.WebError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -142,18 +145,20 @@ def header_bytes(instance: Instance) -> int:
     return 16384 + 4 * length
 
 
-def body_bytes(body: bytes | tuple[bytes, str]) -> int:
+def body_bytes(body: bytes | tuple[bytes, str] | list[FramePlace]) -> int:
     """Return what a kept answer takes.
 
     Parameters
     ----------
-    body : bytes, or bytes and a content encoding
+    body : bytes, or bytes and a content encoding, or the places of an instance's frames
         The answer.
 
     Returns
     -------
     int
     """
+    if isinstance(body, list):
+        return FRAME_PLACE_BYTES * len(body)
     return len(body) if isinstance(body, bytes) else len(body[0])
 
 
