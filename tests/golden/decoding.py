@@ -54,7 +54,7 @@ def samples(path: Path, ds: Dataset, frame: int) -> NDArray[Any]:
     if syntax in JPEG_2000:
         return cut(pixel_array(ds, index=frame - 1, raw=True), ds)
     if syntax in HTJ2K:
-        return cut(imagecodecs.htj2k_decode(get_frame(ds.PixelData, frame - 1)), ds)
+        return cut(imagecodecs.htj2k_decode(get_frame(ds.PixelData, frame - 1), planar=False), ds)
     raise NotDecodable(syntax)
 
 
