@@ -76,7 +76,7 @@ def write_native(path: Path, pixels: NDArray[Any], ds: Dataset, syntax: str) -> 
         "OB" if pixels.dtype.itemsize == 1 else "OW",
         content + b"\0" * (len(content) % 2),
     )
-    _save(ds, path, syntax)
+    save(ds, path, syntax)
     return path
 
 
@@ -84,11 +84,12 @@ def write_encapsulated(path: Path, codestream: bytes, ds: Dataset, syntax: str) 
     """Write a data set with one compressed frame."""
     ds.add_new("PixelData", "OB", encapsulate([codestream]))
     ds["PixelData"].is_undefined_length = True
-    _save(ds, path, syntax)
+    save(ds, path, syntax)
     return path
 
 
-def _save(ds: Dataset, path: Path, syntax: str) -> None:
+def save(ds: Dataset, path: Path, syntax: str) -> None:
+    """Write a data set with its pixels as a Part 10 file."""
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = syntax
     ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
