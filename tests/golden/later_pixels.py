@@ -15,7 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from tests.golden import decoding, graphics, reference
 from tests.golden.files import find
 from tests.golden.generated import image, ramp, save, write
-from tests.golden.pictures import rendered
+from tests.golden.pictures import difference, rendered
 from viewer.decode import open_instance
 
 PIXELS = ramp(np.uint16, 0, 1000, 48, 60)
@@ -91,6 +91,12 @@ def test_rule_30_a_real_segmentation() -> None:
     for frame in (1, int(ds.NumberOfFrames)):
         plane = bits[(frame - 1) * size : frame * size].reshape(ds.Rows, ds.Columns)
         assert np.array_equal(rendered(open_instance(path), frame), plane * 255)
+
+
+@pytest.mark.parametrize("frame", [1, 15])
+def test_rule_30_a_dose_is_scaled_to_its_units(frame: int) -> None:
+    """PS3.3 C.8.8.3.4: 32 bit values times Dose Grid Scaling."""
+    assert difference(find("rtdose.dcm"), frame) == 0
 
 
 def add_overlay(

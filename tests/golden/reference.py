@@ -120,6 +120,8 @@ def modality_values(ds: Dataset, frame: int, stored: NDArray[Any]) -> Floats:
         return read_lut(ds, ds.ModalityLUTSequence[0], ds.PixelRepresentation == 1)(x)
     source = ds if group is None else group
     slope, intercept = source.get("RescaleSlope"), source.get("RescaleIntercept")
+    if slope is None and intercept is None and ds.get("DoseGridScaling"):
+        slope = ds.DoseGridScaling  # PS3.3 C.8.8.3.4
     if slope is not None and float(slope) == 0:
         return x
     slope = 1.0 if slope is None else float(slope)

@@ -50,12 +50,16 @@ REAL = [
 
 def as_shown_first(instance: Instance) -> tuple[str, ...]:
     """Ask DCMTK for what we show first: the header's window or table, else the same numbers."""
-    initial = frame_info(instance, 1)["initial"]
+    info = frame_info(instance, 1)
+    initial = info["initial"]
     if initial["kind"] == "voi_lut":
         return "+Wl", "1"
     if "WindowCenter" in instance.header and initial["index"] is not None:
         return "+Wi", "1"
-    return "+Ww", repr(initial["center"]), repr(initial["width"])
+    # DCMTK knows no Dose Grid Scaling: it gets the window in stored values
+    slope = info["modality"]["rescale_slope"] if "DoseGridScaling" in instance.header else 1.0
+    center, width = (initial["center"] - 0.5) / slope + 0.5, (initial["width"] - 1) / slope + 1
+    return "+Ww", repr(center), repr(width)
 
 
 def distances(path: Path, *options: str, frame: int = 1) -> np.ndarray | None:
