@@ -47,6 +47,11 @@ def syntax_of(ds: Dataset) -> str:
 def samples(path: Path, ds: Dataset, frame: int) -> NDArray[Any]:
     """Return one frame's samples, (rows, columns) or (rows, columns, 3), unconverted."""
     syntax = syntax_of(ds)
+    for keyword, kind in (("FloatPixelData", "f4"), ("DoubleFloatPixelData", "f8")):
+        if keyword in ds:
+            return floats(ds, keyword, kind, frame)
+    if int(ds.BitsAllocated) == 1:
+        return single_bits(ds, frame)
     if syntax in (*NATIVE, DEFLATED):
         return native_samples(ds, frame)
     if syntax in DECOMPRESSORS:
@@ -56,6 +61,25 @@ def samples(path: Path, ds: Dataset, frame: int) -> NDArray[Any]:
     if syntax in HTJ2K:
         return cut(imagecodecs.htj2k_decode(get_frame(ds.PixelData, frame - 1), planar=False), ds)
     raise NotDecodable(syntax)
+
+
+def floats(ds: Dataset, keyword: str, kind: str, frame: int) -> NDArray[Any]:
+    """PS3.3 C.7.6.24 and C.7.6.25."""
+    order = ">" if syntax_of(ds) == NATIVE[2] else "<"
+    values = np.frombuffer(ds[keyword].value, order + kind)
+    return values.reshape(-1, int(ds.Rows), int(ds.Columns))[frame - 1]
+
+
+def single_bits(ds: Dataset, frame: int) -> NDArray[np.int64]:
+    """PS3.5 8.1.1: from the lowest bit of the first byte on, frames follow without a gap."""
+    if syntax_of(ds) not in NATIVE:
+        raise NotDecodable("compressed single bits")
+    content = np.frombuffer(ds.PixelData, "u1")
+    if syntax_of(ds) == NATIVE[2] and ds["PixelData"].VR == "OW":
+        content = content[: len(content) // 2 * 2].reshape(-1, 2)[:, ::-1].reshape(-1)
+    size = int(ds.Rows) * int(ds.Columns)
+    bits = np.unpackbits(content, bitorder="little")[(frame - 1) * size : frame * size]
+    return bits.reshape(int(ds.Rows), int(ds.Columns)).astype(np.int64)
 
 
 def decompressed(path: Path, program: str, *options: str) -> Dataset:
