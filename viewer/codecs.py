@@ -160,7 +160,8 @@ def _decode_jpeg2000(encoded: bytes, described: PixelFormat) -> Samples:
 
 
 def _decode_htj2k(encoded: bytes, described: PixelFormat) -> Samples:
-    return _array(imagecodecs.htj2k_decode(encoded))
+    # left to itself the codec gives planes where the codestream has no colour transform
+    return _array(imagecodecs.htj2k_decode(encoded, planar=False))
 
 
 def _decode_rle(encoded: bytes, described: PixelFormat) -> Samples:

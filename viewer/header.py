@@ -42,6 +42,7 @@ PIXEL_KEYWORDS: Final = {
 _Read = TypeVar("_Read")
 
 _PREAMBLE_BYTES: Final = 128
+_INFLATE_STEP_BYTES: Final = 16 * 1024 * 1024
 _UNDEFINED_LENGTH: Final = 0xFFFFFFFF
 
 
@@ -221,12 +222,16 @@ def _check_size(stream: BinaryIO, *, is_implicit_vr: bool, is_little_endian: boo
 
 def _inflate(deflated: bytes) -> bytes:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflated = inflater.decompress(deflated, MAX_INFLATED_BYTES + 1)
-    if len(inflated) > MAX_INFLATED_BYTES:
+    inflated = io.BytesIO()  # grows in place: at its limit, half the memory of one large answer
+    part = inflater.decompress(deflated, _INFLATE_STEP_BYTES)
+    while part and inflated.tell() <= MAX_INFLATED_BYTES:
+        inflated.write(part)
+        part = inflater.decompress(inflater.unconsumed_tail, _INFLATE_STEP_BYTES)
+    if inflated.tell() > MAX_INFLATED_BYTES:
         raise UnreadableFile(
             "This deflated object grows beyond the viewer's limit. Open it on the PACS."
         )
-    return inflated
+    return inflated.getvalue()
 
 
 def value_of(dataset: Dataset, keyword: str) -> Any:

@@ -61,6 +61,7 @@ def vectors() -> list[dict[str, Any]]:
     curve = VoiLut(
         first=100, bits=12, values=tuple(int(4095 * (n / 999) ** 2) for n in range(1000))
     )
+    narrow = Window(40_000, 300)
     cases = [
         vector(
             f"{function} {center}/{width} {dtype}",
@@ -71,6 +72,17 @@ def vectors() -> list[dict[str, Any]]:
         for function in ("LINEAR", "LINEAR_EXACT", "SIGMOID")
         for center, width in ((40, 400), (40.5, 1), (-600, 1500), (0, 0.3), (12.3, 80.7))
         for dtype in ("int16", "uint16")
+    ]
+    cases += [
+        vector(
+            f"{function} {center}/{width} slope {slope}",
+            "int16",
+            ModalityLut(slope, intercept),
+            Window(center, width, function),
+        )
+        for function in ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+        for center, width in ((-600.5, 2), (1024.3, 4096), (70_000, 1e6))
+        for slope, intercept in ((1.7e-3, -1.5), (-1, 100), (3, -7))
     ]
     return [
         *cases,
@@ -88,6 +100,10 @@ def vectors() -> list[dict[str, Any]]:
             invert=True,
             padding=(-2000, 5),
         ),
+        vector("padding beyond the type", "uint16", ModalityLut(), narrow, padding=(-9, 70_000)),
+        vector("table of one entry", "int16", ModalityLut(), VoiLut(-3, 4, (9,))),
+        vector("table of 65,536", "int16", hounsfield, VoiLut(-33_000, 16, tuple(range(65_536)))),
+        vector("table over fractions", "int16", ModalityLut(0.5, 0.25), curve),
         vector("inverted twice", "int16", hounsfield, Window(40, 80), invert=True, by_user=True),
     ]
 

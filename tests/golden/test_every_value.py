@@ -1,0 +1,176 @@
+"""Every stored value there is, under windows and tables of every kind: no level off."""
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests.golden import reference
+from viewer.windowing import (
+    ModalityLut,
+    VoiLut,
+    Window,
+    level_table,
+    modality_values,
+    window_to_uint8,
+)
+
+TYPES = (np.int16, np.uint16)
+WIDTHS = (1, 0.3, 2, 400, 4096, 1e6)
+CENTERS = (0, 40, -600.5, 1024.3, 70_000, -1e6)
+RESCALES = ((1, 0), (1, -1024), (0.5, 3.25), (-1, 100), (1.7e-3, -1.5), (3, -7))
+FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+
+
+def every_value(dtype: Any) -> NDArray[Any]:
+    """All 65,536 values, as a picture of 256 rows; any row begins where the last ended."""
+    return np.arange(65536, dtype=np.uint16).view(dtype).reshape(256, 256)
+
+
+def rescaled(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[np.float64]:
+    return stored.astype(np.float64) * slope + intercept
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_tables_have_the_formulas_level_for_every_stored_value(dtype: Any, function: Any) -> None:
+    """The whole product: 216 windows for each type and function."""
+    stored = every_value(dtype)
+    for slope, intercept in RESCALES:
+        x = rescaled(stored, slope, intercept)
+        modality = ModalityLut(slope, intercept)
+        for center, width in product(CENTERS, WIDTHS):
+            expected = reference.windowed(x, center, width, function)
+            table = level_table(stored.dtype, modality, Window(center, width, function))
+            assert np.array_equal(table, expected.reshape(-1)), (slope, intercept, center, width)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("rescale", RESCALES)
+def test_the_pass_over_a_picture_has_them_too(dtype: Any, rescale: tuple[float, float]) -> None:
+    """Linear windows take another way than the table; the others are looked up in it."""
+    stored = every_value(dtype)
+    x = rescaled(stored, *rescale)
+    for function, width in product(FUNCTIONS, WIDTHS):
+        for center in CENTERS[:4] if function == "LINEAR" else CENTERS[2:3]:
+            expected = reference.windowed(x, center, width, function)
+            window = Window(center, width, function)
+            shown = window_to_uint8(stored, ModalityLut(*rescale), window)
+            assert np.array_equal(shown, expected), (function, center, width)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_formula_leaves_float64_no_say(function: str, width: float) -> None:
+    """Against 64 bits of mantissa: a level differs only where the exact value ends in one half."""
+    stored = every_value(np.int16)
+    for slope, intercept in RESCALES:
+        x = rescaled(stored, slope, intercept)
+        level = reference.windowed(x, 1024.3, width, function).astype(np.int64)
+        exact = long_formula(x.astype(np.longdouble), 1024.3, width, function)
+        off = level != np.floor(exact + np.longdouble(0.5))
+        assert (np.abs(exact[off] - np.floor(exact[off]) - 0.5) < 1e-9).all()
+
+
+def long_formula(x: NDArray[Any], center: float, width: float, function: str) -> NDArray[Any]:
+    """PS3.3 C.11.2 once more, in the widest type at hand, ends by clipping."""
+    c, w = np.longdouble(center), np.longdouble(width)
+    if function == "SIGMOID":
+        with np.errstate(over="ignore"):
+            return 255 / (1 + np.exp(-4 * (x - c) / w))
+    if function == "LINEAR" and w == 1:
+        return np.where(x > c - 0.5, 255, 0).astype(np.longdouble)
+    if function == "LINEAR" and w > 1:
+        c, w = c - np.longdouble(0.5), w - 1
+    return np.clip(((x - c) / w + np.longdouble(0.5)) * 255, 0, 255)
+
+
+finite = st.floats(-1e5, 1e5, allow_subnormal=False)
+slopes = st.one_of(
+    st.floats(-100, 100, allow_subnormal=False),
+    st.sampled_from([0.0, 1e-6, -1e-6, 1e-30, 1e6, -1e6, 1.0, -1.0]),
+)
+windows = st.builds(
+    Window,
+    finite,
+    st.one_of(st.floats(1e-3, 1e6), st.sampled_from([1.0, 0.999, 1.001, 1e-9, 1e12, 2.0])),
+    st.sampled_from(FUNCTIONS),
+)
+dtypes = st.sampled_from(TYPES)
+entries = st.lists(st.integers(0, 65535), min_size=1, max_size=40)
+firsts = st.one_of(st.integers(-70_000, 70_000), st.sampled_from([-32768, 65535, 0]))
+
+
+def voi_of(values: list[int], first: int, extra_bits: int) -> tuple[VoiLut, reference.Lut]:
+    bits = min(16, max(1, max(values).bit_length()) + extra_bits)
+    table = reference.Lut(first, bits, np.array(values, dtype=np.int64))
+    return VoiLut(first, bits, tuple(values)), table
+
+
+@given(windows, slopes, finite, dtypes)
+@settings(max_examples=60, derandomize=True)
+def test_any_window_over_any_slope(
+    window: Window, slope: float, intercept: float, dtype: Any
+) -> None:
+    stored = every_value(dtype)
+    shown = window_to_uint8(stored, ModalityLut(slope, intercept), window)
+    x = rescaled(stored, slope, intercept)
+    expected = reference.windowed(x, window.center, window.width, window.function)
+    assert np.array_equal(shown, expected)
+
+
+edges = st.integers(-100_000, 100_000)
+
+
+@given(windows, edges, edges, st.booleans(), dtypes)
+@settings(max_examples=60, derandomize=True)
+def test_any_padding_is_black_and_nothing_else_changes(
+    window: Window, low: int, high: int, invert: bool, dtype: Any
+) -> None:
+    """Limits may lie beyond the type: then they take in all of it, or nothing."""
+    low, high = min(low, high), max(low, high)
+    stored = every_value(dtype)
+    shown = window_to_uint8(stored, ModalityLut(), window, invert=invert, padding=(low, high))
+    x = stored.astype(np.float64)
+    expected = reference.windowed(x, window.center, window.width, window.function)
+    expected = (255 - expected if invert else expected).astype(np.uint8)
+    expected[(x >= low) & (x <= high)] = 0
+    assert np.array_equal(shown, expected)
+
+
+@given(entries, firsts, st.integers(0, 4), slopes, st.booleans(), dtypes)
+@settings(max_examples=40, derandomize=True)
+def test_any_voi_table_over_any_slope(
+    values: list[int], first: int, extra_bits: int, slope: float, invert: bool, dtype: Any
+) -> None:
+    voi, table = voi_of(values, first, extra_bits)
+    stored = every_value(dtype)
+    shown = window_to_uint8(stored, ModalityLut(slope, 5), voi, invert=invert)
+    expected = reference.through_voi_lut(rescaled(stored, slope, 5), table)
+    assert np.array_equal(shown, 255 - expected if invert else expected)
+
+
+@given(entries, firsts, windows, dtypes)
+@settings(max_examples=40, derandomize=True)
+def test_any_modality_table(values: list[int], first: int, window: Window, dtype: Any) -> None:
+    stored = every_value(dtype)
+    modality = ModalityLut(slope=9, intercept=9, first=first, values=tuple(values))
+    x = reference.Lut(first, 16, np.array(values, dtype=np.int64))(stored.astype(np.float64))
+    assert np.array_equal(modality_values(stored, modality), x)
+    shown = window_to_uint8(stored, modality, window)
+    expected = reference.windowed(x, window.center, window.width, window.function)
+    assert np.array_equal(shown, expected)
+
+
+def test_a_table_of_all_65536_entries_in_both_places() -> None:
+    values = np.random.default_rng(8).integers(0, 65536, 65536)
+    table = reference.Lut(-32768, 16, values)
+    stored = every_value(np.int16)
+    voi = VoiLut(-32768, 16, tuple(values.tolist()))
+    modality = ModalityLut(first=-32768, values=tuple(values.tolist()))
+    expected = reference.through_voi_lut(table(stored.astype(np.float64)), table)
+    assert np.array_equal(window_to_uint8(stored, modality, voi), expected)
