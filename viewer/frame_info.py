@@ -209,13 +209,15 @@ def _picture(
     } | _grey(transforms, initial)
 
 
-def _extremes(stored: StoredFrame | None, padding: tuple[int, int] | None) -> dict[str, Any]:
+def _extremes(stored: StoredFrame | None, padding: tuple[float, float] | None) -> dict[str, Any]:
     values = np.empty(0) if stored is None else stored
     if padding is not None:
         values = values[(values < padding[0]) | (values > padding[1])]
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
     return {
-        "smallest_image_pixel_value": int(values.min()) if values.size else None,
-        "largest_image_pixel_value": int(values.max()) if values.size else None,
+        "smallest_image_pixel_value": values.min().item() if values.size else None,
+        "largest_image_pixel_value": values.max().item() if values.size else None,
     }
 
 
