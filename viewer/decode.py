@@ -12,8 +12,10 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 
 from viewer import codecs
+from viewer.browser_jpeg import browser_sees_ycbcr
 from viewer.colour import apply_palette, palette_of, to_rgb
-from viewer.errors import NoSuchFrame, UnsupportedPixels
+from viewer.errors import NoSuchFrame, UnsupportedPixels, UnsupportedTransferSyntax
+from viewer.families import VIDEO, Family, family_of
 from viewer.frames import (
     Fragment,
     fragments_at,
@@ -23,16 +25,19 @@ from viewer.frames import (
     read_fragments,
     scan_fragments,
 )
+from viewer.geometry import pixel_aspect_ratio
 from viewer.header import (
     FileHeader,
     PixelElement,
     inflate_file,
     integer,
     read_file_header,
+    text,
     value_of,
 )
 from viewer.native_pixels import NativePixels
 from viewer.pixel_format import PixelFormat, pixel_format_of
+from viewer.shutters import frame_shutter
 
 StoredFrame = NDArray[Any]
 """Grey: (rows, columns) integers or floats; colour and palette: (rows, columns, 3) uint8 RGB."""
@@ -69,6 +74,22 @@ class Instance:
     def transfer_syntax_uid(self) -> str:
         """(0002,0010)."""
         return self.file_header.transfer_syntax_uid
+
+    @property
+    def family(self) -> Family | None:
+        """The family of objects it belongs to that are not drawn; None when it is an image.
+
+        Objects of some classes may or may not have pixels: with pixels, they are images.
+        """
+        family = family_of(text(self.header, "SOPClassUID"), self.transfer_syntax_uid)
+        is_image = self.file_header.pixel_element is not None and family != VIDEO
+        return None if is_image else family
+
+    @property
+    def pixel_keyword(self) -> str:
+        """Which element holds the pixels; `PixelData` when there is none."""
+        element = self.file_header.pixel_element
+        return "PixelData" if element is None else element.keyword
 
     @property
     def number_of_frames(self) -> int:
@@ -149,6 +170,25 @@ class Instance:
             return apply_palette(stored, palette_of(self.header, is_signed=described.is_signed))
         return stored
 
+    def container_frame(self, frame_number: int) -> NDArray[Any]:
+        """Return the containers that a grey or palette frame's stored values are cut from.
+
+        Returns
+        -------
+        numpy.ndarray
+            (rows, columns) unsigned, with whatever the unused bits hold. A codec that keeps
+            stored bits only gives zeros there.
+
+        Raises
+        ------
+        NoSuchFrame, UnsupportedTransferSyntax, UnsupportedPixels, UnreadableFile
+            As `stored_frame`.
+        """
+        element = self._pixel_element(frame_number)
+        pixel_format = pixel_format_of(self.header, element.keyword)
+        samples, _ = self._samples(element, pixel_format, frame_number - 1)
+        return samples.astype(f"u{samples.dtype.itemsize}", copy=False)
+
     def encoded_frame(self, frame_number: int) -> tuple[bytes, str]:
         """Return one frame's bytes as they are stored.
 
@@ -174,15 +214,59 @@ class Instance:
         pixel_format = pixel_format_of(self.header, element.keyword)
         return self._native(element, pixel_format).frame_bytes(frame_number - 1), syntax
 
+    def browser_jpeg(self, frame_number: int) -> bytes | None:
+        """Return a frame's codestream when any browser draws it as `viewer.render` would.
+
+        Parameters
+        ----------
+        frame_number : int
+            1-based.
+
+        Returns
+        -------
+        bytes or None
+            A whole baseline JPEG of 8 bit colour, not to be windowed, with square pixels and
+            without a shutter. None for any other frame, which must be rendered.
+
+        Raises
+        ------
+        NoSuchFrame, UnsupportedPixels, UnreadableFile
+            As `stored_frame`; only damage inside the codestream stays undiscovered.
+        """
+        element = self._pixel_element(frame_number)
+        if self.transfer_syntax_uid != uid.JPEGBaseline8Bit:
+            return None
+        pixel_format = pixel_format_of(self.header, element.keyword)
+        encoded, described = self._described_frame(element, pixel_format, frame_number - 1)
+        if described.samples_per_pixel != 3 or not self._is_shown_plainly(frame_number - 1):
+            return None
+        is_ycbcr = described.photometric_interpretation.startswith("YBR_FULL")
+        return encoded if browser_sees_ycbcr(encoded) is is_ycbcr else None
+
+    def _is_shown_plainly(self, frame_index: int) -> bool:
+        height, width = pixel_aspect_ratio(self.header, frame_index)
+        return height == width and frame_shutter(self.header, frame_index) is None
+
     def _pixel_element(self, frame_number: int) -> PixelElement:
         element = self.file_header.pixel_element
         if element is None:
-            raise _no_pixels(self.header)
+            raise self._no_pixels()
+        if self.family == VIDEO:
+            raise UnsupportedTransferSyntax(VIDEO.sentence)
         if not self._is_possible(self._declared_frames):
             raise UnsupportedPixels("The number of frames of this object is impossible.")
         if not 1 <= frame_number <= self.number_of_frames:
             raise NoSuchFrame(f"This object has {self.number_of_frames} frame(s).")
         return element
+
+    def _no_pixels(self) -> UnsupportedPixels:
+        if self.family is not None:
+            return UnsupportedPixels(self.family.sentence)
+        if value_of(self.header, "Rows") is None:
+            return UnsupportedPixels("This object holds no picture.")
+        return UnsupportedPixels(
+            "The pixel data of this object are missing. Send it again from the source."
+        )
 
     def _samples(
         self, element: PixelElement, pixel_format: PixelFormat, frame_index: int
@@ -264,14 +348,6 @@ def open_instance(path: Path, decoder: codecs.FrameDecoder = codecs.decode_frame
         When there is no such file, it is not DICOM, or its header is damaged.
     """
     return Instance(path, read_file_header(path), decoder)
-
-
-def _no_pixels(header: Dataset) -> UnsupportedPixels:
-    if value_of(header, "Rows") is None:
-        return UnsupportedPixels("This object holds no picture.")
-    return UnsupportedPixels(
-        "The pixel data of this object are missing. Send it again from the source."
-    )
 
 
 def stored_values(samples: NDArray[Any], pixel_format: PixelFormat) -> StoredFrame:

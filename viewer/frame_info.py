@@ -6,8 +6,9 @@ from typing import Any, Final
 import numpy as np
 from pydicom import uid
 
+from viewer.colour import supplemental_palette_of
 from viewer.decode import Instance, StoredFrame
-from viewer.errors import NoSuchFrame, ViewerError
+from viewer.errors import NoSuchFrame, UnsupportedTransferSyntax, ViewerError
 from viewer.geometry import (
     image_orientation_patient,
     image_position_patient,
@@ -25,7 +26,9 @@ from viewer.grey_transforms import (
     initial_voi,
 )
 from viewer.header import functional_group, integer, number, numbers, text, texts
-from viewer.pixel_format import PixelFormat
+from viewer.overlays import overlay_info
+from viewer.pixel_format import MAX_PIXELS, PixelFormat
+from viewer.shutters import shutter_info
 from viewer.windowing import VoiLut, Window
 
 _ALWAYS_LOSSY: Final = frozenset((uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit))
@@ -36,6 +39,7 @@ _NOT_GREY: Final[dict[str, Any]] = {
     "voi_luts": [],
     "initial": None,
     "pixel_padding": None,
+    "supplemental_palette": None,
 }
 
 
@@ -70,9 +74,18 @@ def frame_info(
     Notes
     -----
     `kind` is `grey`, `colour` or `none`; for `none`, `reason` has the `code` and `message` of the
-    error. `pixels` is the type and range of `Instance.stored_frame` (little endian, row by row);
-    `rgb8` is three bytes a pixel, ready to draw. `smallest_image_pixel_value` and
-    `largest_image_pixel_value` (padding left out) are None unless the frame was decoded.
+    error and its `family`: `image`, `transfer-syntax`, or a name of `viewer.families`. `pixels` is
+    the type and range of `Instance.stored_frame` (little endian, row by row); `rgb8` is three
+    bytes a pixel, ready to draw. `smallest_image_pixel_value` and `largest_image_pixel_value`
+    (padding, NaN and infinity left out) are None unless the frame was decoded.
+
+    `lossy` has the permanent marks: `ratio` and `method` of the last compression, `ratios` and
+    `methods` of all, oldest first. `burned_in_annotation` is `YES`, `NO` or ''. `overlays` is what
+    `viewer.overlays.overlay_info` returns, `shutter` what `viewer.shutters.shutter_info` returns:
+    a pixel is seen when its centre lies inside or on the edge of all its shapes, others get
+    `shutter.grey`, inverted or not. `supplemental_palette`, when given, colours stored values from
+    its `first` on: three bytes each as hexadecimal digits in `rgb`, values beyond the end like
+    the last.
 
     A grey frame is drawn by computing, in double precision and in this order of operations, for
     each stored value ``s`` (a table over `pixels.min` to `pixels.max` will do):
@@ -92,20 +105,29 @@ def frame_info(
          / (2**bits - 1)``.
     3. Rounding: ``v = floor(y + 0.5)``.
     4. Polarity: ``v = 255 - v`` if `invert` differs from the user's own inversion.
-    5. Padding: ``v = 0`` if ``pixel_padding[0] <= s <= pixel_padding[1]``, inverted or not.
+    5. Padding: ``v = 0`` if ``pixel_padding[0] <= s <= pixel_padding[1]``, inverted or not;
+       ``v = 0`` too if ``s`` is NaN or infinite (`pixels.dtype` float32 and float64).
 
     This gives exactly what `viewer.render.grey_frame` gives; SIGMOID may differ by one level
     where two machines' ``exp`` differ in the last bit.
     """
     index = frame_number - 1
     info = _identity(instance, frame_number) | _geometry(instance, index) | _texts(instance, index)
+    info |= _graphics(instance, frame_number)
     try:
         pixel_format = instance.frame_format(frame_number)
         return info | _picture(instance, frame_number, pixel_format, stored)
     except NoSuchFrame:
         raise
     except ViewerError as error:
-        reason = {"code": error.code, "message": str(error)}
+        family = instance.family
+        reason = {
+            "code": error.code,
+            "message": str(error),
+            "family": "image" if family is None else family.name,
+        }
+        if isinstance(error, UnsupportedTransferSyntax) and family is None:
+            reason["family"] = "transfer-syntax"
         return info | _NOT_GREY | {"kind": "none", "reason": reason, "pixels": None}
 
 
@@ -124,17 +146,31 @@ def _identity(instance: Instance, frame_number: int) -> dict[str, Any]:
         "columns": integer(header, "Columns"),
         "photometric_interpretation": text(header, "PhotometricInterpretation"),
         "lossy": _lossy(instance),
+        "burned_in_annotation": text(instance.header, "BurnedInAnnotation"),
     }
 
 
 def _lossy(instance: Instance) -> dict[str, Any]:
     header = instance.header
     ratios = numbers(header, "LossyImageCompressionRatio")
+    methods = texts(header, "LossyImageCompressionMethod")
     is_marked = text(header, "LossyImageCompression") == "01"
     return {
         "is_lossy": is_marked or instance.transfer_syntax_uid in _ALWAYS_LOSSY,
         "ratio": ratios[-1] if ratios else None,
-        "method": (texts(header, "LossyImageCompressionMethod") or ("",))[-1],
+        "method": (methods or ("",))[-1],
+        "ratios": list(ratios),
+        "methods": list(methods),
+    }
+
+
+def _graphics(instance: Instance, frame_number: int) -> dict[str, Any]:
+    header = instance.header
+    rows, columns = integer(header, "Rows") or 0, integer(header, "Columns") or 0
+    is_drawable = 0 < rows * columns <= MAX_PIXELS
+    return {
+        "overlays": overlay_info(header, frame_number),
+        "shutter": shutter_info(header, frame_number - 1, rows, columns) if is_drawable else None,
     }
 
 
@@ -206,7 +242,17 @@ def _picture(
         "kind": "grey",
         "reason": None,
         "pixels": pixels | _extremes(values, transforms.pixel_padding),
+        "supplemental_palette": _supplemental_palette(instance, frame_number - 1, pixel_format),
     } | _grey(transforms, initial)
+
+
+def _supplemental_palette(
+    instance: Instance, frame_index: int, pixel_format: PixelFormat
+) -> dict[str, Any] | None:
+    palette = supplemental_palette_of(instance.header, frame_index, pixel_format)
+    if palette is None:
+        return None
+    return {"first": palette.first, "rgb": palette.rgb.tobytes().hex()}
 
 
 def _extremes(stored: StoredFrame | None, padding: tuple[float, float] | None) -> dict[str, Any]:

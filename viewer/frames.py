@@ -106,8 +106,6 @@ def _opened(source: Source) -> Iterator[_Read]:
 
 
 def _whole(read: _Read, offset: int, length: int) -> bytes:
-    if length and len(read(offset + length - 1, 1)) < 1:  # before anything is allocated
-        raise incomplete_pixels()
     found = read(offset, length)
     while len(found) < length:  # the kernel gives at most 2 GiB at once
         more = read(offset + len(found), length - len(found))
@@ -134,11 +132,12 @@ def scan_fragments(source: Source, element: PixelElement) -> FragmentTable:
 def _basic_offset_table(read: _Read, element: PixelElement) -> tuple[tuple[int, ...], int]:
     """Return the offsets of the first item, and where the item after it begins."""
     length = _item_length(read, element.offset)
-    if length is None:
+    end = element.offset + _ITEM_HEAD_BYTES + (length or 0)
+    if length is None or not read(end - 1, 1):
         raise incomplete_pixels()
     table = _whole(read, element.offset + _ITEM_HEAD_BYTES, length)
     offsets = struct.unpack(f"<{length // 4}I", table[: length // 4 * 4])
-    return offsets, element.offset + _ITEM_HEAD_BYTES + length
+    return offsets, end
 
 
 def _hop(read: _Read, position: int, stop: int | None = None) -> tuple[tuple[Fragment, ...], bool]:

@@ -271,7 +271,7 @@ def _lut_values(header: Dataset, data: Any, entries: int, bits: int) -> tuple[in
     """Return the entries: 16 bit words, or 8 bit ones alone or packed in words, low byte first."""
     if isinstance(data, bytes):
         is_little_endian = header.original_encoding[1] is not False
-        if bits <= 8 and len(data) < 2 * entries:
+        if bits <= 8 and len(data) < 2 * entries and is_little_endian:
             return tuple(data)
         words = np.frombuffer(data[: len(data) // 2 * 2], "<u2" if is_little_endian else ">u2")
     else:

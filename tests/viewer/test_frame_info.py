@@ -46,6 +46,10 @@ KEYS = {
     "slice_thickness",
     "slice_position",
     "lossy",
+    "burned_in_annotation",
+    "overlays",
+    "shutter",
+    "supplemental_palette",
     "patient",
     "study",
     "series",
@@ -210,7 +214,13 @@ def test_identity_geometry_and_texts_come_from_the_same_object(write: Write) -> 
     assert info["orientation_letters"] == {"left": "R", "top": "A", "right": "L", "bottom": "P"}
     assert info["slice_position"] == pytest.approx(33.5)
     assert info["pixel_spacing"] == {"row": 0.5, "column": 0.5, "origin": "patient"}
-    assert info["lossy"] == {"is_lossy": True, "ratio": 9.5, "method": "ISO_15444_1"}
+    assert info["lossy"] == {
+        "is_lossy": True,
+        "ratio": 9.5,
+        "method": "ISO_15444_1",
+        "ratios": [4, 9.5],
+        "methods": ["ISO_10918_1", "ISO_15444_1"],
+    }
     assert (info["instance_number"], info["slice_thickness"]) == (7, 5)
 
 
