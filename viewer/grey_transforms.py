@@ -112,7 +112,7 @@ def grey_transforms_of(
     return GreyTransforms(
         modality=modality,
         windows=windows_of(header, frame_index),
-        voi_luts=voi_luts_of(header, _is_negative_possible(modality, pixel_format)),
+        voi_luts=voi_luts_of(header, is_negative_possible(modality, pixel_format)),
         is_window_of_frame=_frame_voi(header, frame_index) is not None,
         is_inverted=is_inverted(header, pixel_format),
         pixel_padding=pixel_padding_of(header, pixel_format),
@@ -227,7 +227,9 @@ def _is_sane(window: Window) -> bool:
     return window.is_usable and max(abs(window.center), window.width) <= _LARGEST_NUMBER
 
 
-def voi_luts_of(header: Dataset, is_signed_input: bool) -> tuple[VoiLut, ...]:
+def voi_luts_of(
+    header: Dataset, is_signed_input: bool, *, within: Dataset | None = None
+) -> tuple[VoiLut, ...]:
     """Read the VOI LUT Sequence (0028,3010), leaving damaged items out.
 
     Parameters
@@ -236,13 +238,15 @@ def voi_luts_of(header: Dataset, is_signed_input: bool) -> tuple[VoiLut, ...]:
         The instance's header.
     is_signed_input : bool
         Modality values can be negative: the first mapped value then is signed too.
+    within : pydicom.Dataset, optional
+        The item of the header that holds the sequence; the header itself when not given.
 
     Notes
     -----
     PS3.3 C.11.2.1.1, C.11.1.1.
     """
     found = []
-    for item in items(header, "VOILUTSequence"):
+    for item in items(header if within is None else within, "VOILUTSequence"):
         lut = _read_lut(header, item, is_signed=is_signed_input)
         if lut is not None:
             explanation = text(item, "LUTExplanation") or None
@@ -281,7 +285,13 @@ def _lut_values(header: Dataset, data: Any, entries: int, bits: int) -> tuple[in
     return tuple((words.astype(np.int64) & 0xFFFF).tolist())
 
 
-def _is_negative_possible(modality: ModalityLut, pixel_format: PixelFormat) -> bool:
+def is_negative_possible(modality: ModalityLut, pixel_format: PixelFormat) -> bool:
+    """Tell whether modality values can be below 0: a VOI LUT's first mapped value then is signed.
+
+    Notes
+    -----
+    PS3.3 C.11.2.1.1.
+    """
     if modality.values is not None or pixel_format.is_float:
         return pixel_format.is_float
     domain = np.asarray(pixel_format.stored_domain)
