@@ -306,7 +306,8 @@ def supplemental_palette_of(
     -----
     PS3.3 C.7.6.19, C.7.6.3.1.5, C.8.16.2.1.1.1 (Pixel Presentation (0008,9205) COLOR).
     """
-    if pixel_format.photometric_interpretation != "MONOCHROME2" or pixel_format.is_float:
+    is_possible = pixel_format.photometric_interpretation == "MONOCHROME2"
+    if not is_possible or "RedPaletteColorLookupTableDescriptor" not in header:
         return None
     groups = (functional_group(header, frame_index, keyword) for keyword in _FRAME_TYPES)
     named = [text(group, "PixelPresentation") for group in groups if group is not None]

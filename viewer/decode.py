@@ -15,7 +15,7 @@ from viewer import codecs
 from viewer.browser_jpeg import browser_sees_ycbcr
 from viewer.colour import apply_palette, palette_of, to_rgb
 from viewer.errors import NoSuchFrame, UnsupportedPixels, UnsupportedTransferSyntax
-from viewer.families import VIDEO, Family, family_of
+from viewer.families import VIDEO, Family, family_of, is_video
 from viewer.frames import (
     Fragment,
     fragments_at,
@@ -251,7 +251,7 @@ class Instance:
         element = self.file_header.pixel_element
         if element is None:
             raise self._no_pixels()
-        if self.family == VIDEO:
+        if is_video(self.transfer_syntax_uid):
             raise UnsupportedTransferSyntax(VIDEO.sentence)
         if not self._is_possible(self._declared_frames):
             raise UnsupportedPixels("The number of frames of this object is impossible.")

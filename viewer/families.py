@@ -101,6 +101,11 @@ _VIDEO_SYNTAXES: Final = frozenset(
 )
 
 
+def is_video(transfer_syntax_uid: str) -> bool:
+    """Return whether the pixels of a transfer syntax are one video stream (PS3.5 A.4.5 on)."""
+    return transfer_syntax_uid in _VIDEO_SYNTAXES
+
+
 def family_of(sop_class_uid: str, transfer_syntax_uid: str) -> Family | None:
     """Return the family of an object that cannot be drawn, None when it belongs to none.
 
@@ -115,7 +120,7 @@ def family_of(sop_class_uid: str, transfer_syntax_uid: str) -> Family | None:
     -----
     PS3.4 B.5, PS3.6 A.
     """
-    if transfer_syntax_uid in _VIDEO_SYNTAXES:
+    if is_video(transfer_syntax_uid):
         return VIDEO
     for start, family in _BY_SOP_CLASS:
         is_match = (

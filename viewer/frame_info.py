@@ -74,10 +74,11 @@ def frame_info(
     Notes
     -----
     `kind` is `grey`, `colour` or `none`; for `none`, `reason` has the `code` and `message` of the
-    error and its `family`: `image`, `transfer-syntax`, or a name of `viewer.families`. `pixels` is
-    the type and range of `Instance.stored_frame` (little endian, row by row); `rgb8` is three
-    bytes a pixel, ready to draw. `smallest_image_pixel_value` and `largest_image_pixel_value`
-    (padding, NaN and infinity left out) are None unless the frame was decoded.
+    error. `family` is `image`, `transfer-syntax` (an image nobody here can decode), or a name of
+    `viewer.families`. `pixels` is the type and range of `Instance.stored_frame` (little endian,
+    row by row); `rgb8` is three bytes a pixel, ready to draw. `smallest_image_pixel_value` and
+    `largest_image_pixel_value` (padding, NaN and infinity left out) are None unless the frame was
+    decoded.
 
     `lossy` has the permanent marks: `ratio` and `method` of the last compression, `ratios` and
     `methods` of all, oldest first. `burned_in_annotation` is `YES`, `NO` or ''. `overlays` is what
@@ -120,14 +121,9 @@ def frame_info(
     except NoSuchFrame:
         raise
     except ViewerError as error:
-        family = instance.family
-        reason = {
-            "code": error.code,
-            "message": str(error),
-            "family": "image" if family is None else family.name,
-        }
-        if isinstance(error, UnsupportedTransferSyntax) and family is None:
-            reason["family"] = "transfer-syntax"
+        reason = {"code": error.code, "message": str(error)}
+        is_unknown = isinstance(error, UnsupportedTransferSyntax) and instance.family is None
+        info |= {"family": "transfer-syntax"} if is_unknown else {}
         return info | _NOT_GREY | {"kind": "none", "reason": reason, "pixels": None}
 
 
@@ -138,6 +134,7 @@ def _identity(instance: Instance, frame_number: int) -> dict[str, Any]:
         "series_instance_uid": text(header, "SeriesInstanceUID"),
         "study_instance_uid": text(header, "StudyInstanceUID"),
         "sop_class_uid": text(header, "SOPClassUID"),
+        "family": "image" if instance.family is None else instance.family.name,
         "transfer_syntax_uid": instance.transfer_syntax_uid,
         "frame_number": frame_number,
         "number_of_frames": instance.number_of_frames,

@@ -91,7 +91,8 @@ def overlays_of(header: Dataset) -> tuple[Overlay, ...]:
     tuple of Overlay
         By group, up to 16.
     """
-    found = (_overlay(header, group) for group in _GROUPS)
+    present = {int(tag) >> 16 for tag in header.keys()}  # noqa: SIM118 - a data set is no mapping
+    found = (_overlay(header, group) for group in _GROUPS if group in present)
     return tuple(overlay for overlay in found if overlay is not None)
 
 

@@ -88,6 +88,8 @@ def shutter_of(dataset: Dataset) -> Shutter | None:
     -----
     PS3.3 C.7.6.11: rows and columns are counted from 1, 1 = the upper left pixel.
     """
+    if "ShutterShape" not in dataset:
+        return None
     shapes = {shape.upper() for shape in texts(dataset, "ShutterShape")}
     shutter = Shutter(
         rectangle=_rectangle(dataset) if "RECTANGULAR" in shapes else None,
@@ -284,7 +286,9 @@ def shutter_info(header: Dataset, frame_index: int, rows: int, columns: int) -> 
         stretches the circle; None when there is no shutter, or it would cover everything.
     """
     shutter = frame_shutter(header, frame_index)
+    if shutter is None:
+        return None
     aspect = pixel_aspect_ratio(header, frame_index)
-    if shutter is None or opening(shutter, rows, columns, aspect) is None:
+    if opening(shutter, rows, columns, aspect) is None:
         return None
     return asdict(shutter) | {"aspect": aspect[0] / aspect[1]}

@@ -22,6 +22,7 @@ KEYS = {
     "series_instance_uid",
     "study_instance_uid",
     "sop_class_uid",
+    "family",
     "transfer_syntax_uid",
     "frame_number",
     "number_of_frames",
