@@ -25,7 +25,7 @@ from viewer.grey_transforms import (
     grey_transforms_of,
     initial_voi,
 )
-from viewer.header import functional_group, integer, number, numbers, text, texts
+from viewer.header import functional_group, integer, number, numbers, text, texts, value_of
 from viewer.overlays import overlay_info
 from viewer.pixel_format import MAX_PIXELS, PixelFormat
 from viewer.shutters import shutter_info
@@ -81,12 +81,14 @@ def frame_info(
     decoded.
 
     `lossy` has the permanent marks: `ratio` and `method` of the last compression, `ratios` and
-    `methods` of all, oldest first. `burned_in_annotation` is `YES`, `NO` or ''. `overlays` is what
-    `viewer.overlays.overlay_info` returns, `shutter` what `viewer.shutters.shutter_info` returns:
-    a pixel is seen when its centre lies inside or on the edge of all its shapes, others get
-    `shutter.grey`, inverted or not. `supplemental_palette`, when given, colours stored values from
-    its `first` on: three bytes each as hexadecimal digits in `rgb`, values beyond the end like
-    the last.
+    `methods` of all, oldest first. `burned_in_annotation` is `YES`, `NO` or ''. Colours are
+    drawn as stored, whether or not there is a colour profile (`has_icc_profile`).
+
+    `overlays` is what `viewer.overlays.overlay_info` returns, `shutter` what
+    `viewer.shutters.shutter_info` returns: a pixel is seen when its centre lies inside or on the
+    edge of all its shapes, others get `shutter.grey`, inverted or not. `supplemental_palette`,
+    when given, colours stored values from its `first` on: three bytes each as hexadecimal digits
+    in `rgb`, values beyond the end like the last.
 
     A grey frame is drawn by computing, in double precision and in this order of operations, for
     each stored value ``s`` (a table over `pixels.min` to `pixels.max` will do):
@@ -143,6 +145,7 @@ def _identity(instance: Instance, frame_number: int) -> dict[str, Any]:
         "columns": integer(header, "Columns"),
         "photometric_interpretation": text(header, "PhotometricInterpretation"),
         "lossy": _lossy(instance),
+        "has_icc_profile": value_of(header, "ICCProfile") is not None,
         "burned_in_annotation": text(instance.header, "BurnedInAnnotation"),
     }
 

@@ -232,13 +232,27 @@ def draw_overlays(pixels: _Picture, planes: list[Plane]) -> _Picture:
     numpy.ndarray
         As `pixels`.
     """
-    if not planes:
+    lines = np.logical_or.reduce(planes) if planes else np.zeros((1, 1), np.bool_)
+    if not lines.any():
         return pixels
-    lines = np.logical_or.reduce(planes)
     drawn = pixels.copy()
-    drawn[_with_neighbours(lines)] = 0
-    drawn[lines] = _WHITE
+    box = _box_around(lines)
+    lines, part = lines[box], drawn[box]
+    edge = _with_neighbours(lines)
+    if part.ndim == 3:
+        lines, edge = lines[..., np.newaxis], edge[..., np.newaxis]
+    np.copyto(part, 0, where=edge)
+    np.copyto(part, _WHITE, where=lines)
     return drawn
+
+
+def _box_around(plane: Plane) -> tuple[slice, slice]:
+    """Return the part of a frame that a plane and its neighbours lie in."""
+    rows, columns = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
+    return (
+        slice(max(0, int(rows[0]) - 1), int(rows[-1]) + 2),
+        slice(max(0, int(columns[0]) - 1), int(columns[-1]) + 2),
+    )
 
 
 def _with_neighbours(plane: Plane) -> Plane:

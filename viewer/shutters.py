@@ -23,6 +23,7 @@ Opening = NDArray[np.bool_]
 """(rows, columns), True where the picture is to be seen."""
 _Picture = TypeVar("_Picture", bound=NDArray[np.uint8])
 _Span = tuple[float, float]
+_Edge = tuple[tuple[float, float], tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,20 +191,22 @@ def opening(
         spans = [_circle_spans(shutter.circle, row + 1, height) for row in range(rows)]
         _close_outside(seen, spans)
     if shutter.polygon:
-        vertices = np.asarray(shutter.polygon, np.float64)
-        _close_outside(seen, [_polygon_spans(vertices, row + 1) for row in range(rows)])
+        ends = zip(shutter.polygon, shutter.polygon[1:] + shutter.polygon[:1], strict=True)
+        edges = [(min(one, other), max(one, other)) for one, other in ends]  # the upper end first
+        _close_outside(seen, [_polygon_spans(edges, row + 1) for row in range(rows)])
     return seen if seen.any() else None
 
 
 def _close_outside(seen: Opening, spans: list[list[_Span]]) -> None:
     """Keep only pixels whose column, 1-based, lies in one of its row's spans, ends included."""
-    inside = np.zeros(seen.shape[1], np.bool_)
     for row, row_spans in zip(seen, spans, strict=True):
-        inside[:] = False
-        for first, last in row_spans:
-            begin, end = math.ceil(first - _TOLERANCE) - 1, math.floor(last + _TOLERANCE)
-            inside[max(0, begin) : max(0, end)] = True
-        row &= inside
+        kept = 0
+        for first, last in sorted(row_spans):
+            begin = max(0, math.ceil(first - _TOLERANCE) - 1)
+            if begin > kept:
+                row[kept:begin] = False
+            kept = max(kept, math.floor(last + _TOLERANCE))
+        row[kept:] = False
 
 
 def _rectangle_spans(rectangle: Rectangle, row: int) -> list[_Span]:
@@ -219,22 +222,26 @@ def _circle_spans(circle: Circle, row: int, height: float) -> list[_Span]:
     return [(circle.column - half, circle.column + half)]
 
 
-def _polygon_spans(vertices: NDArray[np.float64], row: int) -> list[_Span]:
+def _polygon_spans(edges: list[_Edge], row: int) -> list[_Span]:
     """Return where a row runs inside a polygon, its edges included.
 
-    Counting an edge's upper end in one pass and its lower end in the other makes every vertex
+    Counting an edge's upper end in one list and its lower end in the other makes every vertex
     belong to the polygon; horizontal edges do by themselves.
     """
-    y, x = vertices.T
-    next_y, next_x = np.roll(y, -1), np.roll(x, -1)
-    top, bottom = np.minimum(y, next_y), np.maximum(y, next_y)
-    is_along = (top == row) & (bottom == row)
-    left, right = np.minimum(x, next_x)[is_along], np.maximum(x, next_x)[is_along]
-    spans: list[_Span] = list(zip(left.tolist(), right.tolist(), strict=True))
-    for is_crossed in ((top <= row) & (row < bottom), (top < row) & (row <= bottom)):
-        rise = next_y[is_crossed] - y[is_crossed]
-        run = next_x[is_crossed] - x[is_crossed]
-        crossings = np.sort(x[is_crossed] + (row - y[is_crossed]) * run / rise).tolist()
+    spans: list[_Span] = []
+    uppers, lowers = [], []
+    for (top, upper_x), (bottom, lower_x) in edges:
+        if not top <= row <= bottom:
+            continue
+        if top == bottom:
+            spans.append((min(upper_x, lower_x), max(upper_x, lower_x)))
+            continue
+        crossing = upper_x + (row - top) * (lower_x - upper_x) / (bottom - top)
+        if row < bottom:
+            uppers.append(crossing)
+        if row > top:
+            lowers.append(crossing)
+    for crossings in (sorted(uppers), sorted(lowers)):
         spans += zip(crossings[::2], crossings[1::2], strict=True)
     return spans
 
@@ -263,7 +270,9 @@ def apply_shutter(
     if seen is None:
         return pixels
     covered = pixels.copy()
-    covered[~seen] = shutter.grey
+    is_closed = np.logical_not(seen, out=seen)
+    where = is_closed if pixels.ndim == 2 else is_closed[..., np.newaxis]
+    np.copyto(covered, shutter.grey, where=where)
     return covered
 
 

@@ -48,6 +48,7 @@ KEYS = {
     "slice_position",
     "lossy",
     "burned_in_annotation",
+    "has_icc_profile",
     "overlays",
     "shutter",
     "supplemental_palette",
