@@ -74,7 +74,8 @@ MODEL: Final = Family(
     f"This is a 3D model; it holds no picture. {_KEPT} save the object and open the model in it.",
 )
 
-_BY_SOP_CLASS: Final[tuple[tuple[str, Family], ...]] = (
+_BY_SOP_CLASS: Final[tuple[tuple[str, Family | None], ...]] = (
+    *((f"{_STORAGE}{images}", None) for images in ("481.1", "481.2", "481.23", "66.4", "66.7")),
     (f"{_STORAGE}9.", WAVEFORM),
     (f"{_STORAGE}88.59", KEY_OBJECTS),
     (f"{_STORAGE}88.", REPORT),
@@ -89,7 +90,10 @@ _BY_SOP_CLASS: Final[tuple[tuple[str, Family], ...]] = (
     (f"{_STORAGE}66", RAW_DATA),
     (f"{_STORAGE}67", RELATION),
 )
-"""First match counts: a UID that ends in a dot stands for all below it, another for itself."""
+"""First match counts: a UID that ends in a dot stands for all below it, another for itself.
+
+The first ones are images among others that are not: radiotherapy image and dose, segmentations.
+"""
 
 _VIDEO_SYNTAXES: Final = frozenset(
     f"1.2.840.10008.1.2.4.{number}"

@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from viewer.decode import Instance
+from viewer.decode import Instance, StoredFrame
+from viewer.geometry import pixel_aspect_ratio
 from viewer.graphic_annotations import Annotation, Layer, annotations_of, layers_of
 from viewer.grey_transforms import (
     is_negative_possible,
     modality_lut_of,
+    pixel_padding_of,
     voi_luts_of,
     windows_of,
 )
@@ -19,8 +21,16 @@ from viewer.header import integer, items, number, numbers, text
 from viewer.overlays import overlays_of
 from viewer.pixel_format import PixelFormat
 from viewer.references import Reference, is_included, references_in
-from viewer.shutters import Shutter, shutter_of
-from viewer.windowing import AUTOMATIC, ModalityLut, VoiLut, Window, modality_values, window_between
+from viewer.shutters import Shutter, apply_shutter, shutter_of
+from viewer.windowing import (
+    AUTOMATIC,
+    ModalityLut,
+    VoiLut,
+    Window,
+    modality_values,
+    window_between,
+    window_to_uint8,
+)
 
 MAX_SELECTIONS: Final = 2000
 """VOI and displayed area selections beyond so many are left out."""
@@ -349,6 +359,59 @@ def _signed_modality(modality: ModalityLut, pixel_format: PixelFormat) -> Modali
 def _signed(first: int) -> int:
     """Read a table's first mapped value as signed: a state does not know its frames' sign."""
     return first - 0x10000 if first > 0x7FFF else first
+
+
+def presented_pixels(
+    instance: Instance,
+    frame_number: int,
+    presentation: Presentation,
+    *,
+    stored: StoredFrame | None = None,
+) -> NDArray[np.uint8]:
+    """Draw a frame as a presentation state says: transforms, polarity, shutter, then turned.
+
+    Displayed area and annotations are left to whoever shows it.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance whose frame is shown.
+    frame_number : int
+        1-based.
+    presentation : Presentation
+        From `presentation_of` the same frame.
+    stored : numpy.ndarray, optional
+        What `instance.stored_frame` returned, when the caller has it already.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (rows, columns) or (rows, columns, 3), rows and columns swapped when turned by 90
+        or 270 degrees.
+
+    Raises
+    ------
+    NoSuchFrame, UnsupportedTransferSyntax, UnsupportedPixels, UnreadableFile
+        As `Instance.stored_frame`.
+
+    Notes
+    -----
+    PS3.4 N.2.1.
+    """
+    pixel_format = instance.frame_format(frame_number)
+    pixels = instance.stored_frame(frame_number) if stored is None else stored
+    if pixel_format.is_grey:
+        pixels = window_to_uint8(
+            pixels,
+            presentation.modality,
+            presentation.voi,
+            invert=presentation.is_inverted,
+            padding=pixel_padding_of(instance.header, pixel_format),
+        )
+    if presentation.shutter is not None:
+        aspect = pixel_aspect_ratio(instance.header, frame_number - 1)
+        pixels = apply_shutter(pixels, presentation.shutter, aspect)
+    return turned(pixels, presentation.rotation, presentation.is_flipped)
 
 
 def turned(pixels: NDArray[Any], rotation: int, is_flipped: bool) -> NDArray[Any]:

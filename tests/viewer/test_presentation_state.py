@@ -25,6 +25,7 @@ from viewer.presentation_state import (
     presentation_info,
     presentation_of,
     presentation_state_of,
+    presented_pixels,
     turned,
 )
 from viewer.references import Reference
@@ -233,6 +234,39 @@ def test_pictures_are_rotated_clockwise_before_they_are_flipped(
     assert turned(pixels, rotation, is_flipped).tolist() == expected
 
 
+def test_a_shutter_covers_the_unturned_frame_inverted_or_not_and_padding_stays_black(
+    write: Write,
+) -> None:
+    pixels = np.array([[0, 100, 255], [100, 100, 7]], np.uint8)
+    instance = open_instance(write(pixels, PixelPaddingValue=7))
+    ds = state_dataset(
+        ShutterShape="RECTANGULAR",
+        ShutterLeftVerticalEdge=1,
+        ShutterRightVerticalEdge=3,
+        ShutterUpperHorizontalEdge=1,
+        ShutterLowerHorizontalEdge=1,
+        ShutterPresentationValue=65535,
+        ImageRotation=90,
+    )
+    ds.PresentationLUTShape = "INVERSE"
+    drawn = presented_pixels(instance, 1, shown(ds, instance))
+    assert drawn.tolist() == [[255, 255], [255, 155], [255, 0]]
+    open_all = state_dataset()
+    assert presented_pixels(instance, 1, shown(open_all, instance)).tolist() == [
+        [0, 100, 255],
+        [100, 100, 0],
+    ]
+
+
+def test_colours_are_turned_but_not_windowed(write: Write) -> None:
+    rgb = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
+    instance = open_instance(write(rgb))
+    ds = state_dataset(ImageRotation=180)
+    ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.11.2"
+    drawn = presented_pixels(instance, 1, shown(ds, instance))
+    assert np.array_equal(drawn, rgb[::-1, ::-1])
+
+
 def test_an_impossible_rotation_counts_as_none() -> None:
     assert read(state_dataset(ImageRotation=45)).rotation == 0
 
@@ -363,10 +397,7 @@ def test_a_frame_under_a_state_is_as_dcmtk_shows_it(
     ds.save_as(state_path)
     instance = open_instance(image_path)
     found = shown(open_instance(state_path).header, instance)
-    grey = window_to_uint8(
-        instance.stored_frame(1), found.modality, found.voi, invert=found.is_inverted
-    )
-    ours = turned(grey, found.rotation, found.is_flipped).astype(int)
+    ours = presented_pixels(instance, 1, found).astype(int)
     theirs = in_dcmtks_eyes(tmp_path, image_path, state_path)
     assert ours.shape == theirs.shape
     assert np.abs(ours - theirs).max() <= 1
