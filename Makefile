@@ -1,11 +1,14 @@
 # Every target does its own set-up: a virtual environment in .venv, and system packages where the
 # target needs them (as root or with sudo; otherwise it says what is missing).
 
-PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
-	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))) python3)
+ifndef PYTHON
+PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && exit; \
+	done; echo python3)
+endif
 BIN := .venv/bin
 PATHS := dicom_node viewer web sample_data tests benchmarks lifeboat.py
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: help demo run test lint test-browser test-faults bench screenshots clean
 help: ## Show the targets.

@@ -9,6 +9,13 @@ from dicom_node.index_writer import IndexedInstance
 from dicom_node.storage import StoredInstance
 
 _OWN_UID_ROOT: Final = "2.25."
+_INTEGERS: Final = (
+    "series_number",
+    "instance_number",
+    "acquisition_number",
+    "images_in_acquisition",
+    "temporal_position_identifier",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,8 @@ def index_entry(arrived: Arrived, stored: StoredInstance) -> IndexedInstance:
     header = arrived.header
     values: dict[str, object] = dict(header.values)
     values |= header.numbers
-    for keyword in ("series_number", "instance_number"):
+    values |= header.decimals
+    for keyword in _INTEGERS:
         values[keyword] = header.integer(keyword)
     values["number_of_frames"] = max(1, header.integer("number_of_frames") or 1)
     return IndexedInstance(

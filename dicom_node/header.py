@@ -6,11 +6,12 @@ start, nearly everything in nearly every instance, is taken in one short loop; a
 walker that knows every encoding.
 """
 
+import math
 import re
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from pydicom.charset import convert_encodings, decode_bytes
@@ -30,10 +31,12 @@ INFLATED_HEADER_BYTES: Final = 8 * 1024**2
 
 TEXT_ELEMENTS: Final[dict[int, str]] = {
     0x00080005: "specific_character_set",
+    0x00080008: "image_type",
     0x00080016: "sop_class_uid",
     0x00080018: "sop_instance_uid",
     0x00080020: "study_date",
     0x00080030: "study_time",
+    0x00080032: "acquisition_time",
     0x00080050: "accession_number",
     0x00080060: "modality",
     0x00080090: "referring_physician_name",
@@ -45,16 +48,25 @@ TEXT_ELEMENTS: Final[dict[int, str]] = {
     0x00100030: "patient_birth_date",
     0x00100040: "patient_sex",
     0x00180015: "body_part_examined",
+    0x00180050: "slice_thickness",
+    0x00180081: "echo_time",
+    0x00180086: "echo_numbers",
+    0x00181060: "trigger_time",
     0x0020000D: "study_instance_uid",
     0x0020000E: "series_instance_uid",
     0x00200010: "study_id",
     0x00200011: "series_number",
+    0x00200012: "acquisition_number",
     0x00200013: "instance_number",
     0x00200032: "image_position_patient",
     0x00200037: "image_orientation_patient",
+    0x00200052: "frame_of_reference_uid",
     0x00200060: "laterality",
+    0x00200100: "temporal_position_identifier",
+    0x00201002: "images_in_acquisition",
     0x00280004: "photometric_interpretation",
     0x00280008: "number_of_frames",
+    0x00280030: "pixel_spacing",
 }
 """Elements kept as text."""
 
@@ -65,7 +77,14 @@ NUMBER_ELEMENTS: Final[dict[int, str]] = {
 }
 """Elements kept as unsigned short numbers (VR US)."""
 
+DECIMAL_ELEMENTS: Final[dict[int, str]] = {0x00189087: "diffusion_b_value"}
+"""Elements kept as double precision numbers (VR FD)."""
+
+INDEXED: Final = frozenset((*TEXT_ELEMENTS, *NUMBER_ELEMENTS, *DECIMAL_ELEMENTS))
+"""The tags of all of them."""
+
 _LAST_INDEXED: Final = max(NUMBER_ELEMENTS)
+_DOUBLE_BYTES: Final = 8
 _PIXEL_DATA: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _UNDEFINED: Final = 0xFFFFFFFF
 _ITEM: Final = 0xFFFEE000
@@ -82,10 +101,7 @@ _ANY_HEAD: Final = struct.Struct("<LHHL")
 """Tag, VR, the length of a short VR, and where the length of a long one stands."""
 _STORED_SHORT_VRS: Final = frozenset(int.from_bytes(vr, "little") for vr in _SHORT_VRS)
 _STORED_LONG_VRS: Final = frozenset(int.from_bytes(vr, "little") for vr in _LONG_VRS)
-_STORED_TAGS: Final = {
-    (tag & 0xFFFF) << 16 | tag >> 16: tag
-    for tag in (*TEXT_ELEMENTS, *NUMBER_ELEMENTS, *_PIXEL_DATA)
-}
+_STORED_TAGS: Final = {(tag & 0xFFFF) << 16 | tag >> 16: tag for tag in (*INDEXED, *_PIXEL_DATA)}
 """What matters in the short loop, by the numbers their stored bytes make."""
 _BYTE_ORDERS: Final[dict[str, Literal["little", "big"]]] = {"<": "little", ">": "big"}
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
@@ -98,11 +114,13 @@ class Header:
     """The indexed elements of one data set.
 
     `values` maps DICOM keywords in snake case to text; what is absent is absent. `numbers` holds
-    Rows, Columns and BitsAllocated. `is_odd` tells that only the lenient reader understood it.
+    Rows, Columns and BitsAllocated, `decimals` the finite values of Diffusion b-value. `is_odd`
+    tells that only the lenient reader understood it.
     """
 
     values: dict[str, str]
     numbers: dict[str, int]
+    decimals: dict[str, float] = field(default_factory=dict)
     is_odd: bool = False
 
     def text(self, keyword: str) -> str:
@@ -113,8 +131,11 @@ class Header:
         """Return an element as a whole number, None when it is absent or not one."""
         if keyword in self.numbers:
             return self.numbers[keyword]
+        text = self.values.get(keyword)
+        if not text:
+            return None
         try:
-            number = int(float(self.text(keyword)))
+            number = int(float(text))
         except (ValueError, OverflowError):
             return None
         return number if abs(number) < 2**31 else None
@@ -310,7 +331,7 @@ class _Walker:
         try:
             while end - self.position >= 8:
                 tag, vr, length = self._element(self.is_explicit)
-                if tag in TEXT_ELEMENTS or tag in NUMBER_ELEMENTS:
+                if tag in INDEXED:
                     self._keep(found, tag, length)
                 self._skip_value(length, is_explicit=self.is_explicit and vr != b"UN")
                 has_pixels |= tag in _PIXEL_DATA
@@ -399,7 +420,18 @@ def _decode(found: dict[int, bytes], order: Literal["<", ">"]) -> Header:
         for tag, keyword in NUMBER_ELEMENTS.items()
         if len(found.get(tag, b"")) >= 2
     }
-    return Header(values, numbers)
+    return Header(values, numbers, _decimals(found, order))
+
+
+def _decimals(found: dict[int, bytes], order: Literal["<", ">"]) -> dict[str, float]:
+    decimals = {}
+    for tag, keyword in DECIMAL_ELEMENTS.items():
+        value = found.get(tag, b"")
+        if len(value) >= _DOUBLE_BYTES:
+            (number,) = struct.unpack_from(order + "d", value)
+            if math.isfinite(number):
+                decimals[keyword] = number
+    return decimals
 
 
 def _text(value: bytes, character_set: str) -> str:

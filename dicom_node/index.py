@@ -103,6 +103,8 @@ class SeriesRecord:
 class InstanceRecord:
     """One instance. `path` is absolute; positions are in mm (PS3.3 C.7.6.2).
 
+    `slice_thickness` (mm), `trigger_time` (ms) and `echo_time` (ms) are as written; several values
+    of `image_type` and `echo_numbers` are joined by a backslash.
     `damaged_at` is when its file was found damaged on disk, ISO 8601 in UTC; '' while it is sound.
     """
 
@@ -121,6 +123,18 @@ class InstanceRecord:
     photometric_interpretation: str
     image_position_patient: tuple[float, ...] | None
     image_orientation_patient: tuple[float, ...] | None
+    frame_of_reference_uid: str
+    pixel_spacing: tuple[float, ...] | None
+    slice_thickness: str
+    image_type: str
+    acquisition_time: str
+    acquisition_number: int | None
+    images_in_acquisition: int | None
+    temporal_position_identifier: int | None
+    trigger_time: str
+    echo_numbers: str
+    echo_time: str
+    diffusion_b_value: float | None
     size_bytes: int
     digest: str
     received_at: str
@@ -304,7 +318,7 @@ class IndexReader:
     def _instance_record(self, row: sa.RowMapping) -> InstanceRecord:
         values = dict(row)
         values["path"] = self._database.path.parent / values["path"]
-        for name in ("image_position_patient", "image_orientation_patient"):
+        for name in ("image_position_patient", "image_orientation_patient", "pixel_spacing"):
             values[name] = _decimals(values[name])
         return InstanceRecord(**values)
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from dicom_node.database import text_column
 
-SCHEMA_VERSION: Final = "2"
+SCHEMA_VERSION: Final = "3"
 """An index of another version is set aside and built anew from the files."""
 
 metadata = sa.MetaData()
@@ -81,6 +81,18 @@ instances = sa.Table(
     text_column("photometric_interpretation"),
     text_column("image_position_patient"),
     text_column("image_orientation_patient"),
+    text_column("frame_of_reference_uid"),
+    text_column("pixel_spacing"),
+    text_column("slice_thickness"),
+    text_column("image_type"),
+    text_column("acquisition_time"),
+    sa.Column("acquisition_number", sa.Integer),
+    sa.Column("images_in_acquisition", sa.Integer),
+    sa.Column("temporal_position_identifier", sa.Integer),
+    text_column("trigger_time"),
+    text_column("echo_numbers"),
+    text_column("echo_time"),
+    sa.Column("diffusion_b_value", sa.Float),
     sa.Column("size_bytes", sa.Integer, nullable=False),
     text_column("digest"),
     text_column("received_at"),

@@ -73,6 +73,18 @@ _INSTANCE_VALUES: Final = (
     "photometric_interpretation",
     "image_position_patient",
     "image_orientation_patient",
+    "frame_of_reference_uid",
+    "pixel_spacing",
+    "slice_thickness",
+    "image_type",
+    "acquisition_time",
+    "acquisition_number",
+    "images_in_acquisition",
+    "temporal_position_identifier",
+    "trigger_time",
+    "echo_numbers",
+    "echo_time",
+    "diffusion_b_value",
 )
 
 

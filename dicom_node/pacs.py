@@ -23,6 +23,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
     Verification,
 )
 
+from dicom_node.answers import keep_answers
 from dicom_node.errors import PeerRefused, PeerUnreachable
 from dicom_node.index import CommitmentReport
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -255,6 +256,7 @@ class Pacs:
             contexts,
             ae_title=self._settings.ae_title,
             evt_handlers=[
+                (evt.EVT_CONN_OPEN, keep_answers),
                 (evt.EVT_DATA_SENT, acknowledge_at_once),
                 (evt.EVT_DATA_SENT, lambda event: self._on_progress()),
                 *(handlers or []),

@@ -19,7 +19,7 @@ from pydicom.charset import python_encoding
 from pydicom.dataelem import RawDataElement
 from pydicom.filereader import data_element_generator
 
-from dicom_node.header import MAXIMUM_VALUE_BYTES, NUMBER_ELEMENTS, TEXT_ELEMENTS
+from dicom_node.header import INDEXED, MAXIMUM_VALUE_BYTES
 
 REQUEST: Final = struct.Struct("<QBL")
 """Length of the whole data set, is it little endian, length of the start that follows."""
@@ -84,7 +84,7 @@ def parse(start: bytes, total_bytes: int, is_little_endian: bool) -> dict[str, A
     for tag, value, offset in _ends(elements, file):
         if offset > total_bytes:
             raise EOFError
-        if (tag in TEXT_ELEMENTS or tag in NUMBER_ELEMENTS) and tag not in values:
+        if tag in INDEXED and tag not in values:
             values[tag] = value[:MAXIMUM_VALUE_BYTES].hex()
     return {
         "offset": file.tell() if stopped else offset,

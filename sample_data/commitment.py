@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pydicom import Dataset
-from pynetdicom import AE, build_context, build_role
+from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.association import Association
 
+from sample_data.answers import keep_answers
 from sample_data.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 
 SUCCESS = 0x0000
@@ -162,6 +163,7 @@ def report_to_address(
             contexts=[build_context(STORAGE_COMMITMENT)],
             ae_title=ae_title,
             ext_neg=[build_role(STORAGE_COMMITMENT, scp_role=True)],
+            evt_handlers=[(evt.EVT_CONN_OPEN, keep_answers)],
         )
         if association.is_established:
             is_delivered = report_on(association, report)

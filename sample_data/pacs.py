@@ -29,6 +29,7 @@ from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.transport import ThreadedAssociationServer
 
 from sample_data.address import parse_address
+from sample_data.answers import keep_answers
 from sample_data.commitment import (
     CommitmentRequest,
     check_request,
@@ -213,6 +214,7 @@ class PracticePacs:
     def _handlers(self) -> list[EventHandlerType]:
         return [
             (evt.EVT_CONN_OPEN, send_at_once),
+            (evt.EVT_CONN_OPEN, keep_answers),
             (evt.EVT_REQUESTED, _accept_storage),
             (evt.EVT_SOP_COMMON, _name_storage),
             (evt.EVT_C_ECHO, lambda _event: SUCCESS),

@@ -19,6 +19,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from sample_data.address import parse_address
+from sample_data.answers import keep_answers
 from sample_data.errors import BadAddress
 from sample_data.sockets import send_at_once
 
@@ -125,7 +126,7 @@ def send_files(
             port,
             contexts=_contexts_of(batch),
             ae_title=called_ae_title,
-            evt_handlers=[(evt.EVT_CONN_OPEN, send_at_once)],
+            evt_handlers=[(evt.EVT_CONN_OPEN, send_at_once), (evt.EVT_CONN_OPEN, keep_answers)],
         )
         for item, sent in _send_batch(association, batch):
             results[item.position] = sent

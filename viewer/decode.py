@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from viewer import codecs
 from viewer.browser_jpeg import browser_sees_ycbcr
+from viewer.calibration import pixel_aspect_ratio
 from viewer.colour import apply_palette, palette_of, to_rgb
 from viewer.errors import NoSuchFrame, UnsupportedPixels, UnsupportedTransferSyntax
 from viewer.families import VIDEO, Family, family_of, is_video
@@ -25,7 +26,6 @@ from viewer.frames import (
     read_fragments,
     scan_fragments,
 )
-from viewer.geometry import pixel_aspect_ratio
 from viewer.header import (
     FileHeader,
     PixelElement,

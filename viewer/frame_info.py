@@ -6,18 +6,18 @@ from typing import Any, Final
 import numpy as np
 from pydicom import uid
 
+from viewer.calibration import pixel_aspect_ratio, pixel_spacing
 from viewer.colour import supplemental_palette_of
 from viewer.decode import Instance, StoredFrame
 from viewer.errors import NoSuchFrame, UnsupportedTransferSyntax, ViewerError
 from viewer.geometry import (
+    frame_letters,
     image_orientation_patient,
     image_position_patient,
-    orientation_letters,
-    patient_orientation,
-    pixel_aspect_ratio,
-    pixel_spacing,
+    slice_normal,
     slice_position,
     slice_thickness,
+    spacing_between_slices,
 )
 from viewer.grey_transforms import (
     GreyTransforms,
@@ -29,6 +29,7 @@ from viewer.header import functional_group, integer, number, numbers, text, text
 from viewer.overlays import overlay_info
 from viewer.pixel_format import MAX_PIXELS, PixelFormat
 from viewer.shutters import shutter_info
+from viewer.ultrasound_regions import ultrasound_regions
 from viewer.windowing import VoiLut, Window
 
 _ALWAYS_LOSSY: Final = frozenset((uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit))
@@ -175,12 +176,23 @@ def _graphics(instance: Instance, frame_number: int) -> dict[str, Any]:
 
 
 def _geometry(instance: Instance, index: int) -> dict[str, Any]:
+    """Say where a frame lies and what may be measured on it.
+
+    A point of the frame, (x, y) in pixels from the centre of the first one, lies in the patient at
+    ``position + x * column_spacing * row_direction + y * row_spacing * column_direction`` (mm),
+    with `image_position_patient`, `pixel_spacing` and the halves of `image_orientation_patient`;
+    `normal` is their vector product and `slice_position` the place along it. Only frames with one
+    `frame_of_reference_uid` that is not '' may be compared. A length is told with
+    `pixel_spacing.unit_words`; on ultrasound by the `regions` (see `viewer.ultrasound_regions`),
+    each with bounds, format, units and steps.
+    """
     header = instance.header
     orientation = image_orientation_patient(header, index)
     position = image_position_patient(header, index)
-    letters = orientation_letters(orientation, patient_orientation(header))
+    letters = frame_letters(header, index)
+    spacing = pixel_spacing(header, index)
     return {
-        "pixel_spacing": asdict(pixel_spacing(header, index)),
+        "pixel_spacing": asdict(spacing) | {"unit_words": spacing.unit_words},
         "pixel_aspect_ratio": list(pixel_aspect_ratio(header, index)),
         "orientation_letters": None if letters is None else asdict(letters),
         "image_position_patient": list(position) or None,
@@ -188,6 +200,10 @@ def _geometry(instance: Instance, index: int) -> dict[str, Any]:
         "slice_location": number(header, "SliceLocation"),
         "slice_thickness": slice_thickness(header, index),
         "slice_position": slice_position(orientation, position),
+        "spacing_between_slices": spacing_between_slices(header, index),
+        "normal": slice_normal(orientation),
+        "frame_of_reference_uid": text(header, "FrameOfReferenceUID"),
+        "regions": [asdict(region) for region in ultrasound_regions(header)],
     }
 
 

@@ -1,21 +1,18 @@
-"""Where a frame lies in the patient: edges, order of slices, size of a pixel."""
+"""Where a frame lies in the patient: its plane, its place along the normal, its edges."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from pydicom.dataset import Dataset
 
 from viewer.header import functional_group, number, numbers, text, texts
 
-SpacingOrigin = Literal["detector", "patient", "calibrated", "none"]
 Vector = tuple[float, float, float]
 
 _OPPOSITE: Final = str.maketrans("RLAPHF", "LRPAFH")
 _SMALLEST_COSINE: Final = 0.1
-_TOLERANCE: Final = 1e-3
-_PROJECTION_MODALITIES: Final = frozenset(("CR", "DX", "MG", "XA", "RF", "PX", "IO", "RG"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,49 +23,6 @@ class OrientationLetters:
     top: str
     right: str
     bottom: str
-
-
-@dataclass(frozen=True, slots=True)
-class PixelSpacing:
-    """Distance between pixel centres.
-
-    Parameters
-    ----------
-    row, column : float or None
-        mm between rows, between columns; None when unknown.
-    origin : {'detector', 'patient', 'calibrated', 'none'}
-        What the distance means: at the detector's surface, in the patient, or calibrated by a
-        person or a known object.
-    """
-
-    row: float | None
-    column: float | None
-    origin: SpacingOrigin
-
-
-@dataclass(frozen=True, slots=True)
-class SlicePlace:
-    """What decides a slice's place in its stack.
-
-    Parameters
-    ----------
-    image_orientation_patient : tuple of float
-        (0020,0037), () when absent.
-    image_position_patient : tuple of float
-        (0020,0032) in mm, () when absent.
-    acquisition_time : str
-        (0008,0032), '' when absent.
-    temporal_position : int
-        (0020,0100), 0 when absent.
-    instance_number : int or None
-        (0020,0013).
-    """
-
-    image_orientation_patient: tuple[float, ...] = ()
-    image_position_patient: tuple[float, ...] = ()
-    acquisition_time: str = ""
-    temporal_position: int = 0
-    instance_number: int | None = None
 
 
 def slice_normal(image_orientation_patient: Sequence[float]) -> Vector | None:
@@ -106,52 +60,6 @@ def slice_position(
     return sum(n * p for n, p in zip(normal, image_position_patient, strict=True))
 
 
-def slice_order(places: Sequence[SlicePlace]) -> list[int]:
-    """Order the slices of one stack.
-
-    Parameters
-    ----------
-    places : sequence of SlicePlace
-        In the order of receipt.
-
-    Returns
-    -------
-    list of int
-        Indices into `places`. By position along the common normal, ties by acquisition time,
-        temporal position and instance number. When any slice lacks a position or lies at another
-        angle: by instance number, acquisition time, receipt.
-    """
-    positions = _common_positions(places)
-    if positions is None:
-        return sorted(range(len(places)), key=lambda n: _by_number(places[n]))
-    return sorted(range(len(places)), key=lambda n: (positions[n], *_tie_break(places[n])))
-
-
-def _common_positions(places: Sequence[SlicePlace]) -> list[float] | None:
-    if not places:
-        return None
-    first = slice_normal(places[0].image_orientation_patient)
-    positions = []
-    for place in places:
-        normal = slice_normal(place.image_orientation_patient)
-        position = slice_position(place.image_orientation_patient, place.image_position_patient)
-        if first is None or normal is None or position is None:
-            return None
-        if sum(a * b for a, b in zip(first, normal, strict=True)) < 1 - _TOLERANCE:
-            return None
-        positions.append(round(position, 3))
-    return positions
-
-
-def _by_number(place: SlicePlace) -> tuple[float, str]:
-    missing = math.inf if place.instance_number is None else place.instance_number
-    return missing, place.acquisition_time
-
-
-def _tie_break(place: SlicePlace) -> tuple[str, int, float]:
-    return place.acquisition_time, place.temporal_position, _by_number(place)[0]
-
-
 def orientation_letters(
     image_orientation_patient: Sequence[float], patient_orientation: Sequence[str] = ()
 ) -> OrientationLetters | None:
@@ -168,21 +76,80 @@ def orientation_letters(
     -------
     OrientationLetters or None
         Letters by falling weight; directions within about 6 degrees of a plane leave its third
-        letter out. None when unknown or contradictory: no letter is better than a wrong one.
+        letter out. None when unknown, or when the two say the opposite of each other: no letter is
+        better than a wrong one.
 
     Notes
     -----
     PS3.3 C.7.6.1.1.1, C.7.6.2.1.1. The patient's left, back and head are the positive axes.
     """
+    is_written = len(patient_orientation) == 2 and all(map(_is_biped, patient_orientation))
     if slice_normal(image_orientation_patient) is not None:
-        right = _letters(image_orientation_patient[:3])
-        bottom = _letters(image_orientation_patient[3:])
-    elif len(patient_orientation) == 2 and all(map(_is_biped, patient_orientation)):
-        right, bottom = patient_orientation
+        edges = _letters(image_orientation_patient[:3]), _letters(image_orientation_patient[3:])
+        if is_written and any(map(_are_opposite, edges, patient_orientation)):
+            return None
+    elif is_written:
+        edges = patient_orientation[0], patient_orientation[1]
     else:
         return None
+    right, bottom = edges
     return OrientationLetters(
         right.translate(_OPPOSITE), bottom.translate(_OPPOSITE), right, bottom
+    )
+
+
+def displayed_letters(
+    letters: OrientationLetters | None, quarter_turns: int = 0, *, is_flipped: bool = False
+) -> OrientationLetters | None:
+    """Name the edges of a frame that is shown turned or flipped.
+
+    Parameters
+    ----------
+    letters : OrientationLetters or None
+        Of the frame as stored.
+    quarter_turns : int
+        Clockwise, each of 90 degrees; negative is counter-clockwise.
+    is_flipped : bool
+        Whether left and right are exchanged before turning. Exchanging top and bottom is this and
+        two quarter turns.
+
+    Returns
+    -------
+    OrientationLetters or None
+        None when unknown; nothing makes unknown edges known.
+    """
+    if letters is None:
+        return None
+    edges = [letters.left, letters.top, letters.right, letters.bottom]
+    if is_flipped:
+        edges[0], edges[2] = edges[2], edges[0]
+    turns = quarter_turns % 4
+    return OrientationLetters(*(edges[(place - turns) % 4] for place in range(4)))
+
+
+def frame_letters(header: Dataset, frame_index: int) -> OrientationLetters | None:
+    """Name the four edges of a frame.
+
+    Parameters
+    ----------
+    header : pydicom.Dataset
+        The instance's header.
+    frame_index : int
+        0-based.
+
+    Returns
+    -------
+    OrientationLetters or None
+        As `orientation_letters`; None for four-legged patients, whose axes and letters differ.
+
+    Notes
+    -----
+    Anatomical Orientation Type (0010,2210), PS3.3 C.7.6.1.1.1.
+    """
+    if text(header, "AnatomicalOrientationType") == "QUADRUPED":
+        return None
+    return orientation_letters(
+        image_orientation_patient(header, frame_index), patient_orientation(header)
     )
 
 
@@ -196,71 +163,15 @@ def _letters(direction: Sequence[float]) -> str:
     )
 
 
+def _are_opposite(one: str, other: str) -> bool:
+    """Tell whether the heaviest letter of one is the opposite of that of the other."""
+    return one[:1].translate(_OPPOSITE) == other[:1]
+
+
 def _is_biped(letters: str) -> bool:
     """Accept one to three letters, one of each axis."""
     axes = letters.translate(str.maketrans("RLAPHF", "xxyyzz"))
     return 1 <= len(letters) <= 3 and set(axes) <= set("xyz") and len(set(axes)) == len(axes)
-
-
-def pixel_spacing(header: Dataset, frame_index: int) -> PixelSpacing:
-    """Read the size of a pixel and what it means.
-
-    Parameters
-    ----------
-    header : pydicom.Dataset
-        The instance's header.
-    frame_index : int
-        0-based.
-
-    Notes
-    -----
-    PS3.3 10.7.1.3: Pixel Spacing (0028,0030) equal to Imager (0018,1164) or Nominal Scanned
-    Pixel Spacing (0018,2010) is at the detector, different from it is calibrated. Imager Pixel
-    Spacing alone is divided by the Estimated Radiographic Magnification Factor (0018,1114).
-    """
-    measures = functional_group(header, frame_index, "PixelMeasuresSequence")
-    pixel = _pair(header if measures is None else measures, "PixelSpacing")
-    detector = _pair(header, "ImagerPixelSpacing") or _pair(header, "NominalScannedPixelSpacing")
-    if pixel is None:
-        return _detector_spacing(header, detector)
-    if detector is not None:
-        return PixelSpacing(*pixel, "detector" if _is_close(pixel, detector) else "calibrated")
-    if text(header, "PixelSpacingCalibrationType"):
-        return PixelSpacing(*pixel, "calibrated")
-    is_projection = text(header, "Modality") in _PROJECTION_MODALITIES
-    return PixelSpacing(*pixel, "detector" if is_projection else "patient")
-
-
-def _detector_spacing(header: Dataset, detector: tuple[float, float] | None) -> PixelSpacing:
-    if detector is None:
-        return PixelSpacing(None, None, "none")
-    factor = number(header, "EstimatedRadiographicMagnificationFactor") or 1.0
-    factor = factor if factor > 0 else 1.0
-    return PixelSpacing(detector[0] / factor, detector[1] / factor, "detector")
-
-
-def _pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
-    values = numbers(dataset, keyword)
-    if len(values) != 2 or min(values) <= 0:
-        return None
-    return values[0], values[1]
-
-
-def _is_close(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    return all(math.isclose(a, b, rel_tol=_TOLERANCE) for a, b in zip(one, other, strict=True))
-
-
-def pixel_aspect_ratio(header: Dataset, frame_index: int) -> tuple[float, float]:
-    """Return a pixel's height and width in any common unit.
-
-    Notes
-    -----
-    PS3.3 C.7.6.3.1.7: Pixel Aspect Ratio (0028,0034) is used only where there is no spacing.
-    """
-    spacing = pixel_spacing(header, frame_index)
-    if spacing.row is not None and spacing.column is not None:
-        return spacing.row, spacing.column
-    return _pair(header, "PixelAspectRatio") or (1.0, 1.0)
 
 
 def image_orientation_patient(header: Dataset, frame_index: int) -> tuple[float, ...]:
@@ -286,3 +197,9 @@ def slice_thickness(header: Dataset, frame_index: int) -> float | None:
     """Return Slice Thickness (0018,0050) in mm."""
     measures = functional_group(header, frame_index, "PixelMeasuresSequence")
     return number(header if measures is None else measures, "SliceThickness")
+
+
+def spacing_between_slices(header: Dataset, frame_index: int) -> float | None:
+    """Return Spacing Between Slices (0018,0088) in mm."""
+    measures = functional_group(header, frame_index, "PixelMeasuresSequence")
+    return number(header if measures is None else measures, "SpacingBetweenSlices")

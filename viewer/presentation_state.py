@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from viewer.calibration import pixel_aspect_ratio
 from viewer.decode import Instance, StoredFrame
-from viewer.geometry import pixel_aspect_ratio
 from viewer.graphic_annotations import Annotation, Layer, annotations_of, layers_of
 from viewer.grey_transforms import (
     is_negative_possible,

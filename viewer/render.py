@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from viewer.calibration import pixel_aspect_ratio
 from viewer.colour import apply_supplemental_palette, supplemental_palette_of
 from viewer.decode import Instance, StoredFrame
 from viewer.errors import BadRequest, UnsupportedPixels
-from viewer.geometry import pixel_aspect_ratio
 from viewer.grey_transforms import grey_transforms_of, initial_voi, pixel_padding_of
 from viewer.overlays import draw_overlays, overlay_plane, overlays_of
 from viewer.pixel_format import PixelFormat

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from viewer.geometry import pixel_aspect_ratio
+from viewer.calibration import pixel_aspect_ratio
 from viewer.header import functional_group, integer, numbers, texts
 
 MAX_VERTICES: Final = 1024

@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
@@ -12,7 +13,7 @@ from web import answers, live
 from web.context import WebContext, current
 from web.display import frame_answer
 from web.errors import BadParameter, NotFound, WrongContentType
-from web.series import series_answers
+from web.series import placed_frames, series_answers
 from web.studies import destination_chip, study_answer
 from web.sync import sync_answer
 
@@ -152,7 +153,11 @@ def study(study: str) -> ResponseReturnValue:
     if record is None:
         raise NotFound("This node does not hold that study.")
     [answer] = study_list(context, [record])
-    answer["series"] = series_answers(context.index.series(study), context.index.instances(study))
+    answer["series"] = series_answers(
+        context.index.series(study),
+        context.index.instances(study),
+        partial(placed_frames, context),
+    )
     return jsonify(study=answer, revision=live.revision(context), now=context.now_text())
 
 

@@ -21,13 +21,16 @@ from viewer import errors as viewer_errors
 from viewer.cache import ByteBoundedCache
 from viewer.decode import Instance
 from viewer.errors import ViewerError
-from web import annotations, api, dicomweb, errors, live, pages, rendered, security
+from viewer.stacks import FramePlace
+from web import annotations, api, dicomweb, display_check, errors, live, pages, rendered, security
 from web.context import EXTENSION, WebContext
 from web.errors import WebError
 from web.limits import LARGEST_BODY_BYTES
 
 HEADER_CACHE_BYTES: Final = 64 * 1024 * 1024
 BODY_CACHE_BYTES: Final = 256 * 1024 * 1024
+FRAME_PLACE_BYTES: Final = 1500
+"""About what the place of one frame takes in memory."""
 
 STATUS_OF_KIND: Final[dict[type[Exception], HTTPStatus]] = {
     errors.WebError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -90,7 +93,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.extensions[EXTENSION] = new_context(settings, clock)
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
-    for part in (pages, api, annotations, live, dicomweb, rendered):
+    for part in (pages, display_check, api, annotations, live, dicomweb, rendered):
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
     app.register_error_handler(ViewerError, answer_known)
@@ -142,18 +145,20 @@ def header_bytes(instance: Instance) -> int:
     return 16384 + 4 * length
 
 
-def body_bytes(body: bytes | tuple[bytes, str]) -> int:
+def body_bytes(body: bytes | tuple[bytes, str] | list[FramePlace]) -> int:
     """Return what a kept answer takes.
 
     Parameters
     ----------
-    body : bytes, or bytes and a content encoding
+    body : bytes, or bytes and a content encoding, or the places of an instance's frames
         The answer.
 
     Returns
     -------
     int
     """
+    if isinstance(body, list):
+        return FRAME_PLACE_BYTES * len(body)
     return len(body) if isinstance(body, bytes) else len(body[0])
 
 

@@ -18,6 +18,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
@@ -358,3 +359,23 @@ def test_corpus_identities_are_read_or_refused():
         assert header.text("sop_instance_uid") == row["sop_instance_uid"], row["file"]
         read += 1
     assert read > 370
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, str(ExplicitVRBigEndian)])
+def test_a_b_value_is_read_in_every_encoding(syntax):
+    ds = Dataset()
+    ds.SOPInstanceUID, ds.DiffusionBValue, ds.EchoNumbers = "1.2.3", 1000.5, [1, 2]
+    buffer = DicomBytesIO()
+    buffer.is_little_endian = syntax != str(ExplicitVRBigEndian)
+    buffer.is_implicit_VR = syntax == IMPLICIT
+    write_dataset(buffer, ds)
+    header = read_header(buffer.getvalue(), syntax)
+    assert header.decimals == {"diffusion_b_value": 1000.5}
+    assert header.text("echo_numbers") == "1\\2"
+
+
+@pytest.mark.parametrize("value", [b"", b"\0\0\0\0", struct.pack("<d", float("nan"))])
+def test_a_b_value_that_is_no_number_is_absent(value):
+    data = struct.pack("<HH2sH", 8, 0x18, b"UI", 4) + b"1.2\0"
+    data += struct.pack("<HH2sH", 0x18, 0x9087, b"FD", len(value)) + value
+    assert read_header(data, EXPLICIT).decimals == {}

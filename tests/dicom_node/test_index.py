@@ -129,6 +129,45 @@ def test_one_patient_in_one_study_is_not_flagged(filled):
     assert not any(study.has_patient_conflict for study in filled.search_studies(StudyQuery()))
 
 
+def test_an_instance_keeps_what_decides_its_place_in_a_stack(room, make_instance):
+    dataset = make_instance(
+        FrameOfReferenceUID="1.2.840.1",
+        PixelSpacing=[0.5, 0.25],
+        SliceThickness="1.25",
+        ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"],
+        AcquisitionTime="101112.5",
+        AcquisitionNumber=4,
+        ImagesInAcquisition=54,
+        TemporalPositionIdentifier=2,
+        TriggerTime="33.5",
+        EchoNumbers=2,
+        EchoTime="4.92",
+        DiffusionBValue=800.0,
+    )
+    room.accept(dataset)
+    room.settle()
+    [found] = room.reader.instances(dataset.StudyInstanceUID)
+    assert found.frame_of_reference_uid == "1.2.840.1"
+    assert found.pixel_spacing == (0.5, 0.25)
+    assert found.image_type == "ORIGINAL\\PRIMARY\\LOCALIZER"
+    assert (found.slice_thickness, found.trigger_time) == ("1.25", "33.5")
+    assert (found.acquisition_time, found.acquisition_number) == ("101112.5", 4)
+    assert (found.images_in_acquisition, found.temporal_position_identifier) == (54, 2)
+    assert (found.echo_numbers, found.echo_time) == ("2", "4.92")
+    assert found.diffusion_b_value == 800.0
+
+
+def test_what_an_instance_does_not_say_of_its_place_is_absent(room, make_instance):
+    dataset = make_instance(AcquisitionNumber=None, ImagesInAcquisition="")
+    room.accept(dataset)
+    room.settle()
+    [found] = room.reader.instances(dataset.StudyInstanceUID)
+    assert found.acquisition_number is None
+    assert found.images_in_acquisition is None
+    assert found.diffusion_b_value is None
+    assert found.trigger_time == ""
+
+
 def test_an_absent_index_is_an_empty_one(tmp_path):
     reader = IndexReader(tmp_path / "index.sqlite")
     assert reader.search_studies(StudyQuery()) == []

@@ -45,7 +45,7 @@ class Target:
         self._threads = self._count_threads()
 
     @contextlib.contextmanager
-    def peer(self, timeout_s: float = 10.0) -> Iterator[wire.Peer]:
+    def peer(self, timeout_s: float = 30.0) -> Iterator[wire.Peer]:
         with wire.Peer(self.port, timeout_s) as peer:
             yield peer
 

@@ -178,7 +178,7 @@ def test_a_damaged_conversation_is_answered_or_ended(target):
     assert 0 < sum(counts) < len(counts)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(1, 700), min_size=1, max_size=8), values=st.integers(1, 5))
 def test_a_data_set_is_the_same_however_it_is_cut_into_fragments(target, cuts, values):
     """Fragments of any size, several in one PDU, make the same instance (PS3.8 9.3.5)."""

@@ -9,6 +9,8 @@ from tests.faults.instances import as_file, make_instances
 from tests.faults.ledger import audit
 
 SENDERS = 100
+PATIENT = ("-ta", "100", "-td", "100")
+"""How long storescu waits for an answer, seconds: a hundred processes start at once here."""
 
 pytestmark = pytest.mark.peer
 
@@ -20,7 +22,7 @@ def test_a_hundred_scanners_at_once_are_all_served(make_faulty_node, tmp_path, f
     for number, instance in enumerate(instances):
         path = tmp_path / f"{number}.dcm"
         path.write_bytes(as_file(instance))
-        command = [require_program("storescu"), "-aec", "LIFEBOAT", "127.0.0.1"]
+        command = [require_program("storescu"), *PATIENT, "-aec", "LIFEBOAT", "127.0.0.1"]
         senders.append(
             subprocess.Popen(
                 [*command, str(node.dicom_port), str(path)],

@@ -65,7 +65,7 @@ class FullStore:
 
 @pytest.fixture
 def full_store(make_faulty_node, size) -> FullStore:
-    return FullStore(make_faulty_node(), size(5_000, 100_000))
+    return FullStore(make_faulty_node(), size(2_500, 100_000))
 
 
 def test_the_node_is_ready_soon_after_kill_9_with_a_full_store(full_store, size, figure):
@@ -88,7 +88,7 @@ def test_the_node_is_ready_soon_after_kill_9_with_a_full_store(full_store, size,
     figure(f"P4 first C-ECHO after kill -9, {count} instances", words, f"{ECHO_S} s")
     figure(f"P4 first list after kill -9, {count} instances", f"{list_s:.1f} s", f"{LIST_S} s")
     found = audit(node.data, full_store.expected | ledger.acknowledged, timeout_s=60)
-    assert cpu_s <= ECHO_S
+    assert cpu_s <= ECHO_S * size(3, 1)
     if size(0, 1):
         assert echo_s <= ECHO_S
         assert list_s <= LIST_S
@@ -146,7 +146,8 @@ def test_a_lost_index_is_rebuilt_while_the_node_receives(full_store, size, figur
             f">= {REBUILD_PER_S} per second of processor, 0 missing, 0 refused",
         )
         assert result.ready_s <= READY_S * size(2, 1)  # quick: beside other tests
-        assert result.per_cpu_s >= REBUILD_PER_S  # what else the machine does is not its fault
+        # what else the machine does is not its fault, so the quick form leaves much room
+        assert result.per_cpu_s >= REBUILD_PER_S / size(5, 1)
         assert found.lost == []
         assert result.ledger.acknowledged
         assert result.ledger.refused == []

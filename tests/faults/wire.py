@@ -210,7 +210,7 @@ def data_sets(stream: bytes) -> list[bytes]:
 class Peer:
     """One connection to the node; what goes wrong on it is an answer, not an error."""
 
-    def __init__(self, port: int, timeout_s: float = 10.0) -> None:
+    def __init__(self, port: int, timeout_s: float = 30.0) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.timeout_s = timeout_s

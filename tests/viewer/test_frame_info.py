@@ -46,6 +46,10 @@ KEYS = {
     "slice_location",
     "slice_thickness",
     "slice_position",
+    "spacing_between_slices",
+    "normal",
+    "frame_of_reference_uid",
+    "regions",
     "lossy",
     "burned_in_annotation",
     "has_icc_profile",
@@ -202,6 +206,7 @@ def test_identity_geometry_and_texts_come_from_the_same_object(write: Write) -> 
         ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
         ImagePositionPatient=[-10, -20, 33.5],
         PixelSpacing=[0.5, 0.5],
+        FrameOfReferenceUID="1.2.9",
         SliceThickness=5,
         StudyDescription="HEAD",
         Laterality="L",
@@ -215,7 +220,12 @@ def test_identity_geometry_and_texts_come_from_the_same_object(write: Write) -> 
     assert info["series"]["laterality"] == "L"
     assert info["orientation_letters"] == {"left": "R", "top": "A", "right": "L", "bottom": "P"}
     assert info["slice_position"] == pytest.approx(33.5)
-    assert info["pixel_spacing"] == {"row": 0.5, "column": 0.5, "origin": "patient"}
+    spacing = info["pixel_spacing"]
+    assert (spacing["row"], spacing["column"], spacing["origin"]) == (0.5, 0.5, "patient")
+    assert spacing["unit_words"] == "mm"
+    assert info["normal"] == (0, 0, 1)
+    assert info["frame_of_reference_uid"] == "1.2.9"
+    assert info["regions"] == []
     assert info["lossy"] == {
         "is_lossy": True,
         "ratio": 9.5,

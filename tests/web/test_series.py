@@ -1,12 +1,20 @@
+import json
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
 
-from dicom_node.index import IndexReader, InstanceRecord
+from dicom_node.index import IndexReader, InstanceRecord, SeriesRecord
 from dicom_node.settings import Settings
-from web.series import gaps, in_display_order, missing_numbers, ranges, representative, warnings_of
+from viewer.stacks import FramePlace
+from web.series import in_display_order, representative, series_answers, shown_series, warnings_of
 
 
 @pytest.fixture
@@ -36,39 +44,138 @@ def numbers(records: list[InstanceRecord]) -> list[int | None]:
     return [record.instance_number for record in records]
 
 
+def warnings(records: list[InstanceRecord]) -> list[str]:
+    return warnings_of(shown_series(records))
+
+
 def test_slices_are_ordered_by_place_not_by_number(stack) -> None:
     assert numbers(in_display_order(stack((1, 10.0), (2, 0.0), (3, 5.0)))) == [2, 3, 1]
 
 
 def test_without_places_the_number_orders(stack) -> None:
-    assert numbers(in_display_order(stack((3, None), (1, 5.0), (2, 0.0)))) == [1, 2, 3]
+    assert numbers(in_display_order(stack((3, None), (1, None), (2, None)))) == [1, 2, 3]
+
+
+def test_a_slice_without_a_place_comes_after_the_stack(stack) -> None:
+    assert numbers(in_display_order(stack((1, None), (3, 5.0), (2, 9.0)))) == [3, 2, 1]
 
 
 def test_a_missing_slice_is_told(stack) -> None:
-    records = in_display_order(stack(*[(n, n * 5.0) for n in range(1, 11) if n != 6]))
-    assert warnings_of(records) == ["Gap after image 5", "Numbers not here: 6"]
+    records = stack(*[(n, n * 5.0) for n in range(1, 11) if n != 6])
+    assert warnings(records) == ["Gap of 10 mm after image 5", "Numbers not here: 6"]
 
 
 def test_a_whole_series_is_not_called_complete(stack) -> None:
-    assert warnings_of(in_display_order(stack(*[(n, n * 5.0) for n in range(1, 6)]))) == []
+    assert warnings(stack(*[(n, n * 5.0) for n in range(1, 6)])) == []
 
 
-def test_the_thumbnail_is_of_the_middle(stack) -> None:
-    assert representative(stack((1, 0.0), (2, 5.0), (3, 10.0))).instance_number == 2
+def test_images_at_one_place_are_told(stack) -> None:
+    records = stack((1, 0.0), (2, 5.0), (3, 5.0), (4, 10.0), (5, 15.0))
+    assert warnings(records) == ["Images at the same place: 2-3"]
 
 
-def test_gaps_need_a_usual_step() -> None:
-    assert gaps([0, 5, 10, 25, 30, 35]) == [3]
-    assert gaps([0, 50]) == []
-    assert gaps([0, 0, 0, 0]) == []
-    assert gaps([]) == []
+def test_uneven_spacing_is_told(stack) -> None:
+    places = [0.0, 1.0, 2.0, 3.0, 8.0, 13.0, 18.0, 23.0]
+    records = stack(*enumerate(places, start=1))
+    assert warnings(records) == ["Uneven spacing: 1 to 5 mm"]
 
 
-def test_numbers_that_do_not_count_are_not_missed() -> None:
-    assert missing_numbers([1, 2, 4, None]) == [3]
-    assert missing_numbers([1, 1000]) == []
-    assert missing_numbers([None]) == []
+def test_fewer_images_than_the_scanner_counted_are_told_with_the_basis(stack) -> None:
+    records = [replace(record, images_in_acquisition=54) for record in stack((1, 0.0), (2, 5.0))]
+    assert warnings(records) == ["2 here, the scanner counted 54 images"]
 
 
-def test_runs_are_drawn_together() -> None:
-    assert ranges([3, 5, 6, 7, 9, 10]) == "3, 5-7, 9-10"
+def test_localizers_need_not_be_evenly_spaced(stack) -> None:
+    records = stack(*enumerate([0.0, 1.0, 2.0, 3.0, 90.0], start=1))
+    assert warnings(records) == ["Gap of 87 mm after image 4"]
+    scouts = [replace(record, image_type="DERIVED\\PRIMARY\\SCOUT") for record in records]
+    assert warnings(scouts) == []
+
+
+def test_the_thumbnail_is_of_the_middle_of_the_stack(stack) -> None:
+    records = stack((1, 0.0), (2, 5.0), (3, 10.0))
+    scouts = [
+        replace(record, image_type="ORIGINAL\\PRIMARY\\LOCALIZER", instance_number=number)
+        for number, record in enumerate(stack(*[(n, 7.0 * n) for n in range(9)]), start=-9)
+    ]
+    assert representative(records).instance_number == 2
+    mixed = [replace(one, series_instance_uid="1.2") for one in (*scouts, *records)]
+    assert representative(mixed).instance_number == 2
+
+
+def answer(records: list[InstanceRecord], places_of=lambda _: ()) -> dict[str, Any]:
+    """Return a series' JSON as the browser reads it."""
+    uids = records[0].study_instance_uid, records[0].series_instance_uid
+    series = SeriesRecord(*uids, "MR", 1, "T2", "", "", len(records), "")
+    [found] = json.loads(json.dumps(series_answers([series], records, places_of)))
+    return found
+
+
+def test_stacks_point_at_the_instances_in_display_order(stack) -> None:
+    records = [
+        replace(record, echo_numbers=str(1 + record.instance_number % 2))
+        for record in stack((1, 9.0), (2, 9.0), (3, 0.0), (4, 0.0))
+    ]
+    found = answer(records)
+    assert [stack["title"] for stack in found["stacks"]] == ["axial, echo 2", "axial, echo 1"]
+    assert [stack["frames"] for stack in found["stacks"]] == [
+        [[0, 1, 1], [1, 1, 1]],
+        [[2, 1, 1], [3, 1, 1]],
+    ]
+    assert [one["instance_number"] for one in found["instances"]] == [3, 1, 4, 2]
+    first = found["stacks"][0]
+    assert (first["normal"], first["positions_mm"], first["spacing_mm"]) == ([0, 0, 1], [0, 9], 9)
+    assert first["slice_thickness"] == float(records[0].slice_thickness)
+    assert first["frame_of_reference_uid"] == records[0].frame_of_reference_uid
+    assert found["completeness"] == {"here": 4, "expected": None, "basis": "none"}
+
+
+def test_gaps_are_numbered_in_their_stack_and_in_words_through_all_of_them(stack) -> None:
+    places = [(n, 5.0 * n) for n in range(1, 10) if n != 4]
+    records = [
+        replace(record, echo_time=time, instance_number=(record.instance_number or 0) + add)
+        for time, add in (("10", 0), ("80", 9))
+        for record in stack(*places)
+    ]
+    uids = {"study_instance_uid": "1.1", "series_instance_uid": "1.2"}
+    found = answer([replace(record, **uids) for record in records])
+    assert [stack["gaps"] for stack in found["stacks"]] == [
+        [{"after": 3, "mm": 10.0, "missing": 1}]
+    ] * 2
+    assert found["warnings"][:2] == ["Gap of 10 mm after image 3", "Gap of 10 mm after image 11"]
+
+
+def test_a_cine_run_is_one_entry_however_many_frames_it_claims(stack) -> None:
+    [record] = stack((1, None))
+    found = answer([replace(record, number_of_frames=2_000_000_000)])
+    assert found["stacks"][0]["frames"] == [[0, 1, 2_000_000_000]]
+
+
+def test_enhanced_frames_are_listed_in_the_order_of_their_places(stack) -> None:
+    [record] = stack((1, None))
+    enhanced = replace(record, sop_class_uid="1.2.840.10008.5.1.4.1.1.4.1", number_of_frames=3)
+    frames = [
+        FramePlace((1.0, 0, 0, 0, 1.0, 0), (0.0, 0.0, z), frame_number=number)
+        for number, z in ((1, 8.0), (2, 2.0), (3, 5.0))
+    ]
+    found = answer([enhanced], lambda _: frames)
+    assert found["stacks"][0]["frames"] == [[0, 2, 1], [0, 3, 1], [0, 1, 1]]
+    assert len(found["instances"]) == 1
+    assert answer([enhanced])["stacks"][0]["frames"] == [[0, 1, 3]]
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_real_enhanced_object_is_ordered_as_far_as_its_file_can_be_read(
+    keeper, client: FlaskClient, is_damaged: bool
+) -> None:
+    path = get_testdata_file("eCT_Supplemental.dcm", download=False)
+    assert path is not None
+    keeper.keep_file(Path(str(path)))
+    [stored] = keeper.store.walk()
+    if is_damaged:
+        (keeper.data / stored).write_bytes(b"no longer an instance")
+    uid = dcmread(str(path), stop_before_pixels=True).StudyInstanceUID
+    [series] = client.get(f"/api/v1/studies/{uid}").json["study"]["series"]
+    [stack] = series["stacks"]
+    assert stack["frames"] == ([[0, 1, 2]] if is_damaged else [[0, 2, 1], [0, 1, 1]])
+    assert stack["positions_mm"] == ([] if is_damaged else [149, 159])
