@@ -1,4 +1,4 @@
-"""Colour samples and palette indices to 8 bit RGB."""
+"""Colour samples, palette indices and coloured grey values to 8 bit RGB."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,21 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from viewer.errors import UnsupportedPixels
-from viewer.header import numbers, value_of
+from viewer.header import functional_group, numbers, text, value_of
+from viewer.pixel_format import PixelFormat
 
 RgbFrame = NDArray[np.uint8]
 """(rows, columns, 3), red, green, blue, 0-255."""
 
 _CHANNELS: Final = ("Red", "Green", "Blue")
 _MAX_PALETTE_ENTRIES: Final = 65536
+_FRAME_TYPES: Final = (
+    "CTImageFrameTypeSequence",
+    "MRImageFrameTypeSequence",
+    "PETFrameTypeSequence",
+    "XAXRFFrameCharacteristicsSequence",
+    "CommonCTMRImageDescriptionSequence",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +190,13 @@ def _entries(header: Dataset, channel: str, entries: int, bits: int) -> NDArray[
 
 
 def _words(header: Dataset, data: bytes, bits: int) -> NDArray[np.uint16]:
+    """Read entries from 16 bit words, or two 8 bit entries from each, the low byte first."""
     is_little_endian = header.original_encoding[1] is not False
-    dtype = np.dtype("u1" if bits == 8 else "<u2" if is_little_endian else ">u2")
-    return np.frombuffer(data[: len(data) // dtype.itemsize * dtype.itemsize], dtype).astype(
-        np.uint16
-    )
+    if bits == 8 and is_little_endian:
+        return np.frombuffer(data, np.uint8).astype(np.uint16)
+    whole = data[: len(data) // 2 * 2]
+    words = np.frombuffer(whole, "<u2" if is_little_endian else ">u2").astype(np.uint16)
+    return words.astype("<u2").view(np.uint8).astype(np.uint16) if bits == 8 else words
 
 
 def _palette_bytes(table: NDArray[np.uint16], bits: int) -> NDArray[np.uint8]:
@@ -270,6 +280,71 @@ def apply_palette(indices: NDArray[Any], palette: Palette) -> RgbFrame:
     places = indices.astype(np.int64) - palette.first
     np.clip(places, 0, len(palette.rgb) - 1, out=places)
     return palette.rgb[places]
+
+
+def supplemental_palette_of(
+    header: Dataset, frame_index: int, pixel_format: PixelFormat
+) -> Palette | None:
+    """Read the palette that colours the higher values of a grey frame.
+
+    Parameters
+    ----------
+    header : pydicom.Dataset
+        The instance's header.
+    frame_index : int
+        0-based.
+    pixel_format : PixelFormat
+        Of this frame.
+
+    Returns
+    -------
+    Palette or None
+        Stored values from `first` on have its colours, those beyond its end the last one. None
+        when the frame is not said to be coloured, or the palette is damaged: it then stays grey.
+
+    Notes
+    -----
+    PS3.3 C.7.6.19, C.7.6.3.1.5, C.8.16.2.1.1.1 (Pixel Presentation (0008,9205) COLOR).
+    """
+    is_possible = pixel_format.photometric_interpretation == "MONOCHROME2"
+    if not is_possible or "RedPaletteColorLookupTableDescriptor" not in header:
+        return None
+    groups = (functional_group(header, frame_index, keyword) for keyword in _FRAME_TYPES)
+    named = [text(group, "PixelPresentation") for group in groups if group is not None]
+    presentation = next(filter(None, named), "") or text(header, "PixelPresentation")
+    if presentation != "COLOR":
+        return None
+    try:
+        return palette_of(header, is_signed=pixel_format.is_signed)
+    except UnsupportedPixels:
+        return None
+
+
+def apply_supplemental_palette(
+    grey: NDArray[np.uint8],
+    stored: NDArray[Any],
+    palette: Palette,
+    padding: tuple[float, float] | None = None,
+) -> RgbFrame:
+    """Colour the higher values of a grey frame.
+
+    Parameters
+    ----------
+    grey : numpy.ndarray
+        (rows, columns) display values; kept below the palette's first value.
+    stored : numpy.ndarray
+        (rows, columns) stored values.
+    palette : Palette
+        From `supplemental_palette_of`.
+    padding : tuple of float, optional
+        Stored values that are background: kept as they are in `grey`.
+    """
+    rgb = np.repeat(grey[..., np.newaxis], 3, axis=2)
+    is_coloured = stored >= palette.first
+    if padding is not None:
+        is_coloured &= (stored < padding[0]) | (stored > padding[1])
+    rgb[is_coloured] = apply_palette(stored[is_coloured], palette)
+    return rgb
 
 
 def _bad_palette() -> UnsupportedPixels:

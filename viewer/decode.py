@@ -1,5 +1,6 @@
 """Open an instance and decode one frame of it at a time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,15 +12,18 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 
 from viewer import codecs
-from viewer.colour import apply_palette, palette_of, to_rgb, unpack_ybr_422
-from viewer.errors import NoSuchFrame, UnsupportedPixels
+from viewer.browser_jpeg import browser_sees_ycbcr
+from viewer.calibration import pixel_aspect_ratio
+from viewer.colour import apply_palette, palette_of, to_rgb
+from viewer.errors import NoSuchFrame, UnsupportedPixels, UnsupportedTransferSyntax
+from viewer.families import VIDEO, Family, family_of, is_video
 from viewer.frames import (
     Fragment,
-    Source,
+    fragments_at,
+    frame_starts,
     group_fragments,
     incomplete_pixels,
     read_fragments,
-    read_range,
     scan_fragments,
 )
 from viewer.header import (
@@ -28,12 +32,15 @@ from viewer.header import (
     inflate_file,
     integer,
     read_file_header,
+    text,
     value_of,
 )
+from viewer.native_pixels import NativePixels
 from viewer.pixel_format import PixelFormat, pixel_format_of
+from viewer.shutters import frame_shutter
 
 StoredFrame = NDArray[Any]
-"""Grey: (rows, columns) integers; colour and palette: (rows, columns, 3) uint8 RGB."""
+"""Grey: (rows, columns) integers or floats; colour and palette: (rows, columns, 3) uint8 RGB."""
 
 _BITS_IN_BYTE: Final = 8
 
@@ -69,6 +76,22 @@ class Instance:
         return self.file_header.transfer_syntax_uid
 
     @property
+    def family(self) -> Family | None:
+        """The family of objects it belongs to that are not drawn; None when it is an image.
+
+        Objects of some classes may or may not have pixels: with pixels, they are images.
+        """
+        family = family_of(text(self.header, "SOPClassUID"), self.transfer_syntax_uid)
+        is_image = self.file_header.pixel_element is not None and family != VIDEO
+        return None if is_image else family
+
+    @property
+    def pixel_keyword(self) -> str:
+        """Which element holds the pixels; `PixelData` when there is none."""
+        element = self.file_header.pixel_element
+        return "PixelData" if element is None else element.keyword
+
+    @property
     def number_of_frames(self) -> int:
         """Number of Frames (0028,0008); 1 when absent or impossible."""
         declared = self._declared_frames
@@ -99,12 +122,10 @@ class Instance:
             As `stored_frame`; only damage inside a codestream stays undiscovered.
         """
         element = self._pixel_element(frame_number)
-        pixel_format = pixel_format_of(self.header)
+        pixel_format = pixel_format_of(self.header, element.keyword)
         if self.transfer_syntax_uid not in codecs.NATIVE_SYNTAXES:
             return self._described_frame(element, pixel_format, frame_number - 1)[1]
-        end = frame_number * self._native_frame_bytes(element, pixel_format)
-        if end > self._native_length(element):
-            raise incomplete_pixels()
+        self._native(element, pixel_format).require(frame_number - 1)
         return pixel_format
 
     def stored_frame(self, frame_number: int) -> StoredFrame:
@@ -119,8 +140,9 @@ class Instance:
         -------
         numpy.ndarray
             Grey: (rows, columns) uint8, int16, uint16, int32 or uint32 stored values, masked to
-            Bits Stored and sign-extended. Colour and palette: (rows, columns, 3) uint8 RGB.
-            May be read-only.
+            Bits Stored and sign-extended; single bits are 0 and 1; float32 or float64 for floating
+            point pixels, which may hold NaN and infinity. Colour and palette: (rows, columns, 3)
+            uint8 RGB. May be read-only.
 
         Raises
         ------
@@ -138,7 +160,8 @@ class Instance:
         PS3.5 8.1.1 (bits of a sample), PS3.3 C.7.6.3.1.
         """
         element = self._pixel_element(frame_number)
-        samples, described = self._samples(element, pixel_format_of(self.header), frame_number - 1)
+        pixel_format = pixel_format_of(self.header, element.keyword)
+        samples, described = self._samples(element, pixel_format, frame_number - 1)
         if described.samples_per_pixel > 1:
             photometric = described.photometric_interpretation
             return to_rgb(samples, described.bits_stored, photometric)
@@ -147,13 +170,33 @@ class Instance:
             return apply_palette(stored, palette_of(self.header, is_signed=described.is_signed))
         return stored
 
+    def container_frame(self, frame_number: int) -> NDArray[Any]:
+        """Return the containers that a grey or palette frame's stored values are cut from.
+
+        Returns
+        -------
+        numpy.ndarray
+            (rows, columns) unsigned, with whatever the unused bits hold. A codec that keeps
+            stored bits only gives zeros there.
+
+        Raises
+        ------
+        NoSuchFrame, UnsupportedTransferSyntax, UnsupportedPixels, UnreadableFile
+            As `stored_frame`.
+        """
+        element = self._pixel_element(frame_number)
+        pixel_format = pixel_format_of(self.header, element.keyword)
+        samples, _ = self._samples(element, pixel_format, frame_number - 1)
+        return samples.astype(f"u{samples.dtype.itemsize}", copy=False)
+
     def encoded_frame(self, frame_number: int) -> tuple[bytes, str]:
         """Return one frame's bytes as they are stored.
 
         Returns
         -------
         bytes
-            Native: the raw pixels, in the file's byte order. Encapsulated: the codestream.
+            Native: the raw pixels, in the file's byte order; single bits begin with the lowest bit
+            of the first byte. Encapsulated: the codestream.
         str
             Transfer syntax UID of these bytes; deflated objects give Explicit VR Little Endian.
 
@@ -168,29 +211,68 @@ class Instance:
             return self._encapsulated_bytes(element, frame_number - 1), syntax
         if syntax == uid.DeflatedExplicitVRLittleEndian:
             syntax = uid.ExplicitVRLittleEndian
-        native = self._native_bytes(element, pixel_format_of(self.header), frame_number - 1)
-        return native, syntax
+        pixel_format = pixel_format_of(self.header, element.keyword)
+        return self._native(element, pixel_format).frame_bytes(frame_number - 1), syntax
+
+    def browser_jpeg(self, frame_number: int) -> bytes | None:
+        """Return a frame's codestream when any browser draws it as `viewer.render` would.
+
+        Parameters
+        ----------
+        frame_number : int
+            1-based.
+
+        Returns
+        -------
+        bytes or None
+            A whole baseline JPEG of 8 bit colour, not to be windowed, with square pixels and
+            without a shutter. None for any other frame, which must be rendered.
+
+        Raises
+        ------
+        NoSuchFrame, UnsupportedPixels, UnreadableFile
+            As `stored_frame`; only damage inside the codestream stays undiscovered.
+        """
+        element = self._pixel_element(frame_number)
+        if self.transfer_syntax_uid != uid.JPEGBaseline8Bit:
+            return None
+        pixel_format = pixel_format_of(self.header, element.keyword)
+        encoded, described = self._described_frame(element, pixel_format, frame_number - 1)
+        if described.samples_per_pixel != 3 or not self._is_shown_plainly(frame_number - 1):
+            return None
+        is_ycbcr = described.photometric_interpretation.startswith("YBR_FULL")
+        return encoded if browser_sees_ycbcr(encoded) is is_ycbcr else None
+
+    def _is_shown_plainly(self, frame_index: int) -> bool:
+        height, width = pixel_aspect_ratio(self.header, frame_index)
+        return height == width and frame_shutter(self.header, frame_index) is None
 
     def _pixel_element(self, frame_number: int) -> PixelElement:
         element = self.file_header.pixel_element
         if element is None:
-            raise _no_pixels(self.header)
-        if element.keyword != "PixelData":
-            raise UnsupportedPixels(
-                "Floating point pixels are not drawn here. Open this on the PACS."
-            )
+            raise self._no_pixels()
+        if is_video(self.transfer_syntax_uid):
+            raise UnsupportedTransferSyntax(VIDEO.sentence)
         if not self._is_possible(self._declared_frames):
             raise UnsupportedPixels("The number of frames of this object is impossible.")
         if not 1 <= frame_number <= self.number_of_frames:
             raise NoSuchFrame(f"This object has {self.number_of_frames} frame(s).")
         return element
 
+    def _no_pixels(self) -> UnsupportedPixels:
+        if self.family is not None:
+            return UnsupportedPixels(self.family.sentence)
+        if value_of(self.header, "Rows") is None:
+            return UnsupportedPixels("This object holds no picture.")
+        return UnsupportedPixels(
+            "The pixel data of this object are missing. Send it again from the source."
+        )
+
     def _samples(
         self, element: PixelElement, pixel_format: PixelFormat, frame_index: int
     ) -> tuple[NDArray[Any], PixelFormat]:
         if self.transfer_syntax_uid in codecs.NATIVE_SYNTAXES:
-            native = self._native_bytes(element, pixel_format, frame_index)
-            return self._native_samples(native, pixel_format), pixel_format
+            return self._native(element, pixel_format).samples(frame_index), pixel_format
         encoded, described = self._described_frame(element, pixel_format, frame_index)
         return self.decoder(self.transfer_syntax_uid, encoded, described), described
 
@@ -203,59 +285,38 @@ class Instance:
         encoded = self._encapsulated_bytes(element, frame_index)
         return encoded, codec.describe(encoded, pixel_format)
 
-    def _native_bytes(
-        self, element: PixelElement, pixel_format: PixelFormat, frame_index: int
-    ) -> bytes:
-        frame_bytes = self._native_frame_bytes(element, pixel_format)
-        if (frame_index + 1) * frame_bytes > self._native_length(element):
-            raise incomplete_pixels()
-        if self._is_byte_swapped(element, pixel_format):
-            return _read_swapped(self._source(), element, frame_bytes, frame_index)
-        offset = element.offset + frame_index * frame_bytes
-        return read_range(self._source(), offset, frame_bytes)
-
-    def _native_frame_bytes(self, element: PixelElement, pixel_format: PixelFormat) -> int:
-        if pixel_format.photometric_interpretation != "YBR_FULL_422":
-            return pixel_format.native_bytes
-        # some writers name the subsampled space and yet store every sample
-        in_full = self.number_of_frames * pixel_format.native_bytes
-        is_in_full = self._native_length(element) >= in_full
-        return pixel_format.native_bytes if is_in_full else pixel_format.native_bytes * 2 // 3
-
-    def _native_length(self, element: PixelElement) -> int:
-        """Return how many bytes of native pixel data the element says and the file holds."""
-        if element.length is None:
-            raise UnsupportedPixels("The transfer syntax and the pixel data contradict each other.")
-        return min(element.length, self.file_header.source_bytes - element.offset)
-
-    def _source(self) -> Source:
-        if self.transfer_syntax_uid == uid.DeflatedExplicitVRLittleEndian:
-            return inflate_file(self.path)
-        return self.path
-
-    def _is_byte_swapped(self, element: PixelElement, pixel_format: PixelFormat) -> bool:
-        is_big_endian = self.transfer_syntax_uid == uid.ExplicitVRBigEndian
-        return is_big_endian and element.vr == "OW" and pixel_format.bits_allocated == 8
-
-    def _native_samples(self, frame_bytes: bytes, pixel_format: PixelFormat) -> NDArray[Any]:
-        order = ">" if self.transfer_syntax_uid == uid.ExplicitVRBigEndian else "<"
-        samples = np.frombuffer(
-            frame_bytes, np.dtype(f"{order}u{pixel_format.bits_allocated // _BITS_IN_BYTE}")
+    def _native(self, element: PixelElement, pixel_format: PixelFormat) -> NativePixels:
+        is_deflated = self.transfer_syntax_uid == uid.DeflatedExplicitVRLittleEndian
+        return NativePixels(
+            source=inflate_file(self.path) if is_deflated else self.path,
+            source_bytes=self.file_header.source_bytes,
+            element=element,
+            pixel_format=pixel_format,
+            number_of_frames=self.number_of_frames,
+            is_big_endian=self.transfer_syntax_uid == uid.ExplicitVRBigEndian,
         )
-        rows, columns = pixel_format.rows, pixel_format.columns
-        if pixel_format.samples_per_pixel == 1:
-            return samples.reshape(rows, columns)
-        if len(frame_bytes) < pixel_format.native_bytes:
-            return unpack_ybr_422(samples, rows, columns)
-        if pixel_format.planar_configuration == 1:
-            return samples.reshape(3, rows, columns).transpose(1, 2, 0)
-        return samples.reshape(rows, columns, 3)
 
     def _encapsulated_bytes(self, element: PixelElement, frame_index: int) -> bytes:
-        groups = self._fragment_groups
-        if frame_index >= len(groups):
+        fragments: Sequence[Fragment] = ()
+        if self.number_of_frames > 1:
+            fragments = fragments_at(self.path, self._frame_starts, frame_index)
+        if not fragments and frame_index < len(self._fragment_groups):
+            fragments = self._fragment_groups[frame_index]
+        if not fragments:
             raise incomplete_pixels()
-        return read_fragments(self.path, groups[frame_index])
+        return read_fragments(self.path, fragments)
+
+    @property
+    def _extended_offsets(self) -> list[int]:
+        offsets = value_of(self.header, "ExtendedOffsetTable")
+        return np.frombuffer(offsets, "<u8").tolist() if _is_offset_table(offsets) else []
+
+    @cached_property
+    def _frame_starts(self) -> tuple[int, ...]:
+        element = self.file_header.pixel_element
+        if element is None:
+            return ()
+        return frame_starts(self.path, element, self.number_of_frames, self._extended_offsets)
 
     @cached_property
     def _fragment_groups(self) -> tuple[tuple[Fragment, ...], ...]:
@@ -263,9 +324,7 @@ class Instance:
         if element is None:
             return ()
         table = scan_fragments(self.path, element)
-        offsets = value_of(self.header, "ExtendedOffsetTable")
-        extended = np.frombuffer(offsets, "<u8").tolist() if _is_offset_table(offsets) else []
-        return group_fragments(self.path, table, self.number_of_frames, extended)
+        return group_fragments(self.path, table, self.number_of_frames, self._extended_offsets)
 
 
 def open_instance(path: Path, decoder: codecs.FrameDecoder = codecs.decode_frame) -> Instance:
@@ -291,14 +350,6 @@ def open_instance(path: Path, decoder: codecs.FrameDecoder = codecs.decode_frame
     return Instance(path, read_file_header(path), decoder)
 
 
-def _no_pixels(header: Dataset) -> UnsupportedPixels:
-    if value_of(header, "Rows") is None:
-        return UnsupportedPixels("This object holds no picture.")
-    return UnsupportedPixels(
-        "The pixel data of this object are missing. Send it again from the source."
-    )
-
-
 def stored_values(samples: NDArray[Any], pixel_format: PixelFormat) -> StoredFrame:
     """Cut the stored values out of their containers.
 
@@ -318,7 +369,9 @@ def stored_values(samples: NDArray[Any], pixel_format: PixelFormat) -> StoredFra
     -----
     PS3.5 8.1.1: bits above High Bit and below the value may hold anything, an overlay for one.
     """
-    width = pixel_format.bits_allocated
+    if pixel_format.is_float:
+        return samples.astype(pixel_format.stored_dtype, copy=False)
+    width = pixel_format.container_bytes * _BITS_IN_BYTE
     kind = "i" if samples.dtype.kind == "i" else "u"
     unsigned = samples.astype(f"{kind}{width // _BITS_IN_BYTE}", copy=False).view(
         f"u{width // _BITS_IN_BYTE}"
@@ -351,15 +404,3 @@ def _sign_extended(unsigned: NDArray[Any], left: int, right: int) -> NDArray[Any
 
 def _is_offset_table(value: object) -> bool:
     return isinstance(value, bytes) and len(value) % 8 == 0
-
-
-def _read_swapped(
-    source: Source, element: PixelElement, frame_bytes: int, frame_index: int
-) -> bytes:
-    """Read 8 bit samples that a big endian file holds in 16 bit words."""
-    start = frame_index * frame_bytes
-    first = start // 2 * 2
-    last = -(-(start + frame_bytes) // 2) * 2
-    words = np.frombuffer(read_range(source, element.offset + first, last - first), ">u2")
-    swapped = words.astype("<u2").tobytes()
-    return swapped[start - first : start - first + frame_bytes]

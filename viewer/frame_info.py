@@ -7,8 +7,9 @@ import numpy as np
 from pydicom import uid
 
 from viewer.calibration import pixel_aspect_ratio, pixel_spacing
+from viewer.colour import supplemental_palette_of
 from viewer.decode import Instance, StoredFrame
-from viewer.errors import NoSuchFrame, ViewerError
+from viewer.errors import NoSuchFrame, UnsupportedTransferSyntax, ViewerError
 from viewer.geometry import (
     frame_letters,
     image_orientation_patient,
@@ -24,8 +25,10 @@ from viewer.grey_transforms import (
     grey_transforms_of,
     initial_voi,
 )
-from viewer.header import functional_group, integer, number, numbers, text, texts
-from viewer.pixel_format import PixelFormat
+from viewer.header import functional_group, integer, number, numbers, text, texts, value_of
+from viewer.overlays import overlay_info
+from viewer.pixel_format import MAX_PIXELS, PixelFormat
+from viewer.shutters import shutter_info
 from viewer.ultrasound_regions import ultrasound_regions
 from viewer.windowing import VoiLut, Window
 
@@ -37,6 +40,7 @@ _NOT_GREY: Final[dict[str, Any]] = {
     "voi_luts": [],
     "initial": None,
     "pixel_padding": None,
+    "supplemental_palette": None,
 }
 
 
@@ -71,9 +75,21 @@ def frame_info(
     Notes
     -----
     `kind` is `grey`, `colour` or `none`; for `none`, `reason` has the `code` and `message` of the
-    error. `pixels` is the type and range of `Instance.stored_frame` (little endian, row by row);
-    `rgb8` is three bytes a pixel, ready to draw. `smallest_image_pixel_value` and
-    `largest_image_pixel_value` (padding left out) are None unless the frame was decoded.
+    error. `family` is `image`, `transfer-syntax` (an image nobody here can decode), or a name of
+    `viewer.families`. `pixels` is the type and range of `Instance.stored_frame` (little endian,
+    row by row); `rgb8` is three bytes a pixel, ready to draw. `smallest_image_pixel_value` and
+    `largest_image_pixel_value` (padding, NaN and infinity left out) are None unless the frame was
+    decoded.
+
+    `lossy` has the permanent marks: `ratio` and `method` of the last compression, `ratios` and
+    `methods` of all, oldest first. `burned_in_annotation` is `YES`, `NO` or ''. Colours are
+    drawn as stored, whether or not there is a colour profile (`has_icc_profile`).
+
+    `overlays` is what `viewer.overlays.overlay_info` returns, `shutter` what
+    `viewer.shutters.shutter_info` returns: a pixel is seen when its centre lies inside or on the
+    edge of all its shapes, others get `shutter.grey`, inverted or not. `supplemental_palette`,
+    when given, colours stored values from its `first` on: three bytes each as hexadecimal digits
+    in `rgb`, values beyond the end like the last.
 
     A grey frame is drawn by computing, in double precision and in this order of operations, for
     each stored value ``s`` (a table over `pixels.min` to `pixels.max` will do):
@@ -93,13 +109,15 @@ def frame_info(
          / (2**bits - 1)``.
     3. Rounding: ``v = floor(y + 0.5)``.
     4. Polarity: ``v = 255 - v`` if `invert` differs from the user's own inversion.
-    5. Padding: ``v = 0`` if ``pixel_padding[0] <= s <= pixel_padding[1]``, inverted or not.
+    5. Padding: ``v = 0`` if ``pixel_padding[0] <= s <= pixel_padding[1]``, inverted or not;
+       ``v = 0`` too if ``s`` is NaN or infinite (`pixels.dtype` float32 and float64).
 
     This gives exactly what `viewer.render.grey_frame` gives; SIGMOID may differ by one level
     where two machines' ``exp`` differ in the last bit.
     """
     index = frame_number - 1
     info = _identity(instance, frame_number) | _geometry(instance, index) | _texts(instance, index)
+    info |= _graphics(instance, frame_number)
     try:
         pixel_format = instance.frame_format(frame_number)
         return info | _picture(instance, frame_number, pixel_format, stored)
@@ -107,6 +125,8 @@ def frame_info(
         raise
     except ViewerError as error:
         reason = {"code": error.code, "message": str(error)}
+        is_unknown = isinstance(error, UnsupportedTransferSyntax) and instance.family is None
+        info |= {"family": "transfer-syntax"} if is_unknown else {}
         return info | _NOT_GREY | {"kind": "none", "reason": reason, "pixels": None}
 
 
@@ -117,6 +137,7 @@ def _identity(instance: Instance, frame_number: int) -> dict[str, Any]:
         "series_instance_uid": text(header, "SeriesInstanceUID"),
         "study_instance_uid": text(header, "StudyInstanceUID"),
         "sop_class_uid": text(header, "SOPClassUID"),
+        "family": "image" if instance.family is None else instance.family.name,
         "transfer_syntax_uid": instance.transfer_syntax_uid,
         "frame_number": frame_number,
         "number_of_frames": instance.number_of_frames,
@@ -125,17 +146,32 @@ def _identity(instance: Instance, frame_number: int) -> dict[str, Any]:
         "columns": integer(header, "Columns"),
         "photometric_interpretation": text(header, "PhotometricInterpretation"),
         "lossy": _lossy(instance),
+        "has_icc_profile": value_of(header, "ICCProfile") is not None,
+        "burned_in_annotation": text(instance.header, "BurnedInAnnotation"),
     }
 
 
 def _lossy(instance: Instance) -> dict[str, Any]:
     header = instance.header
     ratios = numbers(header, "LossyImageCompressionRatio")
+    methods = texts(header, "LossyImageCompressionMethod")
     is_marked = text(header, "LossyImageCompression") == "01"
     return {
         "is_lossy": is_marked or instance.transfer_syntax_uid in _ALWAYS_LOSSY,
         "ratio": ratios[-1] if ratios else None,
-        "method": (texts(header, "LossyImageCompressionMethod") or ("",))[-1],
+        "method": (methods or ("",))[-1],
+        "ratios": list(ratios),
+        "methods": list(methods),
+    }
+
+
+def _graphics(instance: Instance, frame_number: int) -> dict[str, Any]:
+    header = instance.header
+    rows, columns = integer(header, "Rows") or 0, integer(header, "Columns") or 0
+    is_drawable = 0 < rows * columns <= MAX_PIXELS
+    return {
+        "overlays": overlay_info(header, frame_number),
+        "shutter": shutter_info(header, frame_number - 1, rows, columns) if is_drawable else None,
     }
 
 
@@ -222,16 +258,28 @@ def _picture(
         "kind": "grey",
         "reason": None,
         "pixels": pixels | _extremes(values, transforms.pixel_padding),
+        "supplemental_palette": _supplemental_palette(instance, frame_number - 1, pixel_format),
     } | _grey(transforms, initial)
 
 
-def _extremes(stored: StoredFrame | None, padding: tuple[int, int] | None) -> dict[str, Any]:
+def _supplemental_palette(
+    instance: Instance, frame_index: int, pixel_format: PixelFormat
+) -> dict[str, Any] | None:
+    palette = supplemental_palette_of(instance.header, frame_index, pixel_format)
+    if palette is None:
+        return None
+    return {"first": palette.first, "rgb": palette.rgb.tobytes().hex()}
+
+
+def _extremes(stored: StoredFrame | None, padding: tuple[float, float] | None) -> dict[str, Any]:
     values = np.empty(0) if stored is None else stored
     if padding is not None:
         values = values[(values < padding[0]) | (values > padding[1])]
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
     return {
-        "smallest_image_pixel_value": int(values.min()) if values.size else None,
-        "largest_image_pixel_value": int(values.max()) if values.size else None,
+        "smallest_image_pixel_value": values.min().item() if values.size else None,
+        "largest_image_pixel_value": values.max().item() if values.size else None,
     }
 
 

@@ -1,12 +1,13 @@
 """Find one frame's bytes in a file without reading the others."""
 
-import io
+import os
 import struct
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from viewer.codestream import CODESTREAM_STARTS
 from viewer.errors import UnreadableFile, UnsupportedPixels
@@ -18,6 +19,9 @@ MAX_FRAGMENTS: Final = 2**18
 _ITEM: Final = b"\xfe\xff\x00\xe0"
 _ITEM_HEAD_BYTES: Final = 8
 _LONGEST_START: Final = max(len(start) for start in CODESTREAM_STARTS)
+
+_LARGEST_OFFSET: Final = 2**62
+_Read = Callable[[int, int], bytes]
 
 Source = Path | bytes
 """A file, or the inflated data set of a deflated one."""
@@ -76,34 +80,39 @@ def read_range(source: Source, offset: int, length: int) -> bytes:
     UnreadableFile
         When the file cannot be read.
     """
-    if source_bytes(source) < offset + length:
-        raise incomplete_pixels()
-    with _opened(source) as stream:
-        stream.seek(offset)
-        return stream.read(length)
+    with _opened(source) as read:
+        return _whole(read, offset, length)
 
 
-def source_bytes(source: Source) -> int:
-    """Return the size of the source in bytes."""
+@contextmanager
+def _opened(source: Source) -> Iterator[_Read]:
+    """Give a function that returns bytes by their place, fewer where the source ends.
+
+    Files are read by `pread`, never mapped: a mapped file that is cut or on a failing disk ends
+    the process, a read one ends the request.
+    """
     if isinstance(source, bytes):
-        return len(source)
+        yield lambda offset, length: source[offset : offset + length]
+        return
     try:
-        return source.stat().st_size
+        descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield lambda offset, length: os.pread(descriptor, length, offset)
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        raise _unreadable() from error
+        message = "The file could not be read from the store. Tell the IT team."
+        raise UnreadableFile(message) from error
 
 
-def _opened(source: Source) -> AbstractContextManager[BinaryIO]:
-    if isinstance(source, bytes):
-        return io.BytesIO(source)
-    try:
-        return source.open("rb")
-    except OSError as error:
-        raise _unreadable() from error
-
-
-def _unreadable() -> UnreadableFile:
-    return UnreadableFile("The file could not be read from the store. Tell the IT team.")
+def _whole(read: _Read, offset: int, length: int) -> bytes:
+    found = read(offset, length)
+    while len(found) < length:  # the kernel gives at most 2 GiB at once
+        more = read(offset + len(found), length - len(found))
+        if not more:
+            raise incomplete_pixels()
+        found += more
+    return found
 
 
 def scan_fragments(source: Source, element: PixelElement) -> FragmentTable:
@@ -114,40 +123,114 @@ def scan_fragments(source: Source, element: PixelElement) -> FragmentTable:
     UnsupportedPixels
         When the items cannot be followed, or are more than `MAX_FRAGMENTS`.
     """
-    end = source_bytes(source)
-    with _opened(source) as stream:
-        length = _item_length(stream, element.offset)
-        first = element.offset + _ITEM_HEAD_BYTES
-        if length is None or first + length > end:
-            raise incomplete_pixels()
-        table = stream.read(length)
-        fragments, is_complete = _hop(stream, first + length, end)
-    whole = len(table) // 4 * 4
-    return FragmentTable(struct.unpack(f"<{whole // 4}I", table[:whole]), fragments, is_complete)
+    with _opened(source) as read:
+        table, first = _basic_offset_table(read, element)
+        fragments, is_complete = _hop(read, first)
+    return FragmentTable(table, fragments, is_complete)
 
 
-def _hop(stream: BinaryIO, position: int, end: int) -> tuple[tuple[Fragment, ...], bool]:
+def _basic_offset_table(read: _Read, element: PixelElement) -> tuple[tuple[int, ...], int]:
+    """Return the offsets of the first item, and where the item after it begins."""
+    length = _item_length(read, element.offset)
+    end = element.offset + _ITEM_HEAD_BYTES + (length or 0)
+    if length is None or not read(end - 1, 1):
+        raise incomplete_pixels()
+    table = _whole(read, element.offset + _ITEM_HEAD_BYTES, length)
+    offsets = struct.unpack(f"<{length // 4}I", table[: length // 4 * 4])
+    return offsets, end
+
+
+def _hop(read: _Read, position: int, stop: int | None = None) -> tuple[tuple[Fragment, ...], bool]:
+    """List the items from one place up to another, or to the delimiter; tell if all are whole."""
     fragments: list[Fragment] = []
-    while position + _ITEM_HEAD_BYTES <= end:
-        length = _item_length(stream, position)
-        if length is None:  # the sequence delimiter, or whatever else ends the items
-            return tuple(fragments), True
+    while position != stop:
+        head = read(position, _ITEM_HEAD_BYTES)
+        if head[:4] != _ITEM or len(head) < _ITEM_HEAD_BYTES:
+            # the sequence delimiter, or whatever else ends the items
+            return tuple(fragments), stop is None and len(head) == _ITEM_HEAD_BYTES
         if len(fragments) >= MAX_FRAGMENTS:
             raise UnsupportedPixels("This object has more fragments than the viewer accepts.")
-        fragment = Fragment(position + _ITEM_HEAD_BYTES, length)
-        position = fragment.offset + length
-        if position > end:
-            break
+        fragment = Fragment(position + _ITEM_HEAD_BYTES, int.from_bytes(head[4:], "little"))
+        position = fragment.offset + fragment.length
+        if fragment.length and not read(position - 1, 1):
+            return tuple(fragments), False
         fragments.append(fragment)
-    return tuple(fragments), False
+    return tuple(fragments), True
 
 
-def _item_length(stream: BinaryIO, position: int) -> int | None:
-    stream.seek(position)
-    head = stream.read(_ITEM_HEAD_BYTES)
+def _item_length(read: _Read, position: int) -> int | None:
+    head = read(position, _ITEM_HEAD_BYTES)
     if len(head) < _ITEM_HEAD_BYTES or head[:4] != _ITEM:
         return None
     return int.from_bytes(head[4:], "little")
+
+
+def frame_starts(
+    source: Source,
+    element: PixelElement,
+    number_of_frames: int,
+    extended_offsets: Sequence[int] = (),
+) -> tuple[int, ...]:
+    """Return where each frame begins, as an offset table says, without looking at the fragments.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        Where the fragments lie.
+    element : PixelElement
+        Encapsulated pixel data.
+    number_of_frames : int
+        What the header says.
+    extended_offsets : sequence of int
+        Extended Offset Table (7FE0,0001), () when absent; comes before the basic one.
+
+    Returns
+    -------
+    tuple of int
+        Place of each frame's first item tag in the source; () when no table is plausible.
+
+    Raises
+    ------
+    UnsupportedPixels
+        When there is no first item.
+
+    Notes
+    -----
+    PS3.5 A.4, PS3.3 C.7.6.3.1.8.
+    """
+    with _opened(source) as read:
+        table, first = _basic_offset_table(read, element)
+    for offsets in (extended_offsets, table):
+        is_rising = all(here < there for here, there in pairwise(offsets))
+        if len(offsets) == number_of_frames and offsets[0] == 0 and is_rising:
+            return tuple(first + offset for offset in offsets)
+    return ()
+
+
+def fragments_at(source: Source, starts: Sequence[int], frame_index: int) -> tuple[Fragment, ...]:
+    """Return the fragments of one frame, reading no other frame's items.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        Where the fragments lie.
+    starts : sequence of int
+        From `frame_starts`.
+    frame_index : int
+        0-based.
+
+    Returns
+    -------
+    tuple of Fragment
+        () when the items found there contradict the table: only `scan_fragments` can tell then.
+    """
+    if frame_index >= len(starts) or starts[frame_index] >= _LARGEST_OFFSET:
+        return ()
+    is_last = frame_index + 1 == len(starts)
+    stop = None if is_last else starts[frame_index + 1]
+    with _opened(source) as read:
+        fragments, is_whole = _hop(read, starts[frame_index], stop)
+    return fragments if is_whole else ()
 
 
 def group_fragments(
@@ -208,12 +291,12 @@ def _group_by_offsets(
 def _group_by_starts(
     source: Source, table: FragmentTable, number_of_frames: int
 ) -> tuple[tuple[Fragment, ...], ...]:
-    starts = []
-    with _opened(source) as stream:
-        for n, fragment in enumerate(table.fragments):
-            stream.seek(fragment.offset)
-            if stream.read(_LONGEST_START).startswith(CODESTREAM_STARTS):
-                starts.append(n)
+    with _opened(source) as read:
+        starts = [
+            n
+            for n, fragment in enumerate(table.fragments)
+            if read(fragment.offset, _LONGEST_START).startswith(CODESTREAM_STARTS)
+        ]
     groups = _slices(table.fragments, starts)
     if len(groups) == number_of_frames or (groups and not table.is_complete):
         return groups
@@ -236,4 +319,5 @@ def _slices(
 
 def read_fragments(source: Source, fragments: Sequence[Fragment]) -> bytes:
     """Join the fragments of one frame."""
-    return b"".join(read_range(source, part.offset, part.length) for part in fragments)
+    with _opened(source) as read:
+        return b"".join(_whole(read, part.offset, part.length) for part in fragments)

@@ -35,6 +35,7 @@ from viewer.windowing import (
 
 _LARGEST_NUMBER: Final = 1e30
 _MOST_ENTRIES: Final = 65536
+_FLOAT_PADDING: Final = {4: "FloatPixelPadding", 8: "DoubleFloatPixelPadding"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,8 @@ class GreyTransforms:
         The windows come from the frame's own functional group.
     is_inverted : bool
         Low values are bright: MONOCHROME1, or Presentation LUT Shape INVERSE.
-    pixel_padding : tuple of int or None
-        Lowest and highest stored value that are background.
+    pixel_padding : tuple of float or None
+        Lowest and highest stored value that are background, whole numbers for whole pixels.
     """
 
     modality: ModalityLut
@@ -62,7 +63,7 @@ class GreyTransforms:
     voi_luts: tuple[VoiLut, ...]
     is_window_of_frame: bool
     is_inverted: bool
-    pixel_padding: tuple[int, int] | None
+    pixel_padding: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def grey_transforms_of(
     return GreyTransforms(
         modality=modality,
         windows=windows_of(header, frame_index),
-        voi_luts=voi_luts_of(header, _is_negative_possible(modality, pixel_format)),
+        voi_luts=voi_luts_of(header, is_negative_possible(modality, pixel_format)),
         is_window_of_frame=_frame_voi(header, frame_index) is not None,
         is_inverted=is_inverted(header, pixel_format),
         pixel_padding=pixel_padding_of(header, pixel_format),
@@ -122,7 +123,8 @@ def modality_lut_of(header: Dataset, frame_index: int, pixel_format: PixelFormat
     """Read the modality transform of one frame.
 
     The frame's Pixel Value Transformation comes first, then the Modality LUT Sequence, then
-    Rescale Slope and Intercept. A slope that is 0 or not a number counts as absent.
+    Rescale Slope and Intercept, then Dose Grid Scaling, whose unit is Dose Units. A slope that is
+    0 or not a number counts as absent.
 
     Raises
     ------
@@ -131,7 +133,7 @@ def modality_lut_of(header: Dataset, frame_index: int, pixel_format: PixelFormat
 
     Notes
     -----
-    PS3.3 C.11.1, C.7.6.16.2.9.
+    PS3.3 C.11.1, C.7.6.16.2.9, C.8.8.3.4.
     """
     group = functional_group(header, frame_index, "PixelValueTransformationSequence")
     if group is not None:
@@ -152,11 +154,18 @@ def modality_lut_of(header: Dataset, frame_index: int, pixel_format: PixelFormat
 def _rescale(dataset: Dataset) -> ModalityLut:
     slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
     if slope is None and intercept is None:
-        return ModalityLut()
+        return _dose(dataset)
     slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
     if slope == 0 or abs(slope) > _LARGEST_NUMBER or abs(intercept) > _LARGEST_NUMBER:
         return ModalityLut()
     return ModalityLut(slope, intercept, text(dataset, "RescaleType"))
+
+
+def _dose(dataset: Dataset) -> ModalityLut:
+    scaling = number(dataset, "DoseGridScaling")
+    if scaling is None or not 0 < scaling <= _LARGEST_NUMBER:
+        return ModalityLut()
+    return ModalityLut(scaling, 0.0, text(dataset, "DoseUnits"))
 
 
 def windows_of(header: Dataset, frame_index: int) -> tuple[Window, ...]:
@@ -173,7 +182,8 @@ def windows_of(header: Dataset, frame_index: int) -> tuple[Window, ...]:
     -------
     tuple of Window
         Center, width and explanation paired by place, as many as the shorter of centers and
-        widths; those whose width is not positive are left out.
+        widths; those whose width is not positive are left out. A segmentation without any gets
+        one from 0 to its highest fraction or label.
 
     Notes
     -----
@@ -188,7 +198,20 @@ def windows_of(header: Dataset, frame_index: int) -> tuple[Window, ...]:
         Window(center, width, function, explanations[n] if n < len(explanations) else None)
         for n, (center, width) in enumerate(zip(centers, widths, strict=False))
     )
-    return tuple(window for window in windows if _is_sane(window))
+    return tuple(window for window in windows if _is_sane(window)) or _segment_windows(header)
+
+
+def _segment_windows(header: Dataset) -> tuple[Window, ...]:
+    """Return what shows all of a segmentation's values: fractions, or labels (PS3.3 C.8.20.2)."""
+    highest = number(header, "MaximumFractionalValue")
+    if text(header, "SegmentationType") == "LABELMAP":
+        numbers_given = [
+            integer(item, "SegmentNumber") for item in items(header, "SegmentSequence")
+        ]
+        highest = max((found for found in numbers_given if found), default=None)
+    if highest is None or not 0 < highest <= _LARGEST_NUMBER:
+        return ()
+    return (window_between(0, highest, AUTOMATIC),)
 
 
 def _frame_voi(header: Dataset, frame_index: int) -> Dataset | None:
@@ -204,7 +227,9 @@ def _is_sane(window: Window) -> bool:
     return window.is_usable and max(abs(window.center), window.width) <= _LARGEST_NUMBER
 
 
-def voi_luts_of(header: Dataset, is_signed_input: bool) -> tuple[VoiLut, ...]:
+def voi_luts_of(
+    header: Dataset, is_signed_input: bool, *, within: Dataset | None = None
+) -> tuple[VoiLut, ...]:
     """Read the VOI LUT Sequence (0028,3010), leaving damaged items out.
 
     Parameters
@@ -213,13 +238,15 @@ def voi_luts_of(header: Dataset, is_signed_input: bool) -> tuple[VoiLut, ...]:
         The instance's header.
     is_signed_input : bool
         Modality values can be negative: the first mapped value then is signed too.
+    within : pydicom.Dataset, optional
+        The item of the header that holds the sequence; the header itself when not given.
 
     Notes
     -----
     PS3.3 C.11.2.1.1, C.11.1.1.
     """
     found = []
-    for item in items(header, "VOILUTSequence"):
+    for item in items(header if within is None else within, "VOILUTSequence"):
         lut = _read_lut(header, item, is_signed=is_signed_input)
         if lut is not None:
             explanation = text(item, "LUTExplanation") or None
@@ -248,7 +275,7 @@ def _lut_values(header: Dataset, data: Any, entries: int, bits: int) -> tuple[in
     """Return the entries: 16 bit words, or 8 bit ones alone or packed in words, low byte first."""
     if isinstance(data, bytes):
         is_little_endian = header.original_encoding[1] is not False
-        if bits <= 8 and len(data) < 2 * entries:
+        if bits <= 8 and len(data) < 2 * entries and is_little_endian:
             return tuple(data)
         words = np.frombuffer(data[: len(data) // 2 * 2], "<u2" if is_little_endian else ">u2")
     else:
@@ -258,9 +285,15 @@ def _lut_values(header: Dataset, data: Any, entries: int, bits: int) -> tuple[in
     return tuple((words.astype(np.int64) & 0xFFFF).tolist())
 
 
-def _is_negative_possible(modality: ModalityLut, pixel_format: PixelFormat) -> bool:
-    if modality.values is not None:
-        return False
+def is_negative_possible(modality: ModalityLut, pixel_format: PixelFormat) -> bool:
+    """Tell whether modality values can be below 0: a VOI LUT's first mapped value then is signed.
+
+    Notes
+    -----
+    PS3.3 C.11.2.1.1.
+    """
+    if modality.values is not None or pixel_format.is_float:
+        return pixel_format.is_float
     domain = np.asarray(pixel_format.stored_domain)
     return bool(modality_values(domain, modality).min() < 0)
 
@@ -279,24 +312,27 @@ def is_inverted(header: Dataset, pixel_format: PixelFormat) -> bool:
     return pixel_format.photometric_interpretation == "MONOCHROME1"
 
 
-def pixel_padding_of(header: Dataset, pixel_format: PixelFormat) -> tuple[int, int] | None:
+def pixel_padding_of(header: Dataset, pixel_format: PixelFormat) -> tuple[float, float] | None:
     """Read which stored values are background.
 
     Returns
     -------
-    tuple of int or None
+    tuple of float or None
         Lowest and highest, from Pixel Padding Value (0028,0120) and Range Limit (0028,0121) in
-        either order.
+        either order; from (0028,0122) to (0028,0125) for floating point pixels.
 
     Notes
     -----
-    PS3.3 C.7.5.1.1.2.
+    PS3.3 C.7.5.1.1.2, C.7.6.24, C.7.6.25.
     """
-    value = integer(header, "PixelPaddingValue")
+    name = _FLOAT_PADDING[pixel_format.container_bytes] if pixel_format.is_float else "PixelPadding"
+    read = number if pixel_format.is_float else integer
+    value, limit = read(header, f"{name}Value"), read(header, f"{name}RangeLimit")
     if value is None:
         return None
-    limit = integer(header, "PixelPaddingRangeLimit")
-    edges = [_as_stored(edge, pixel_format) for edge in (value, value if limit is None else limit)]
+    edges = [value, value if limit is None else limit]
+    if not pixel_format.is_float:
+        edges = [_as_stored(int(edge), pixel_format) for edge in edges]
     return min(edges), max(edges)
 
 

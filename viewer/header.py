@@ -308,10 +308,18 @@ def functional_group(dataset: Dataset, frame_index: int, keyword: str) -> Datase
     -----
     PS3.3 C.7.6.16: per-frame groups (5200,9230) come before shared ones (5200,9229).
     """
-    per_frame = items(dataset, "PerFrameFunctionalGroupsSequence")
-    shared = items(dataset, "SharedFunctionalGroupsSequence")
-    for groups in (*per_frame[frame_index : frame_index + 1], *shared[:1]):
-        found = items(groups, keyword)
-        if found:
-            return found[0]
+    per_frame = _item(dataset, "PerFrameFunctionalGroupsSequence", frame_index)
+    shared = _item(dataset, "SharedFunctionalGroupsSequence", 0)
+    for groups in (per_frame, shared):
+        found = None if groups is None else _item(groups, keyword, 0)
+        if found is not None:
+            return found
     return None
+
+
+def _item(dataset: Dataset, keyword: str, index: int) -> Dataset | None:
+    """Return one item of a sequence without looking at the others, of which there may be many."""
+    sequence = value_of(dataset, keyword)
+    is_there = isinstance(sequence, Sequence) and 0 <= index < len(sequence)
+    item = sequence[index] if is_there else None
+    return item if isinstance(item, Dataset) else None

@@ -17,7 +17,10 @@ GREY_PHOTOMETRICS: Final = ("MONOCHROME1", "MONOCHROME2")
 PALETTE_PHOTOMETRIC: Final = "PALETTE COLOR"
 COLOUR_PHOTOMETRICS: Final = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
+_FLOAT_BITS: Final = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
+
 _DTYPES: Final[dict[tuple[int, bool], DTypeLike]] = {
+    (1, False): np.uint8,
     (8, False): np.uint8,
     (8, True): np.int16,
     (16, False): np.uint16,
@@ -45,6 +48,8 @@ class PixelFormat:
         (0028,0004).
     planar_configuration : int
         (0028,0006), 0 = by pixel, 1 = by plane.
+    is_float : bool
+        Float Pixel Data (7FE0,0008) or Double Float Pixel Data (7FE0,0009).
     """
 
     rows: int
@@ -56,6 +61,7 @@ class PixelFormat:
     is_signed: bool
     photometric_interpretation: str
     planar_configuration: int
+    is_float: bool = False
 
     @property
     def is_grey(self) -> bool:
@@ -68,47 +74,79 @@ class PixelFormat:
         return self.photometric_interpretation == PALETTE_PHOTOMETRIC
 
     @property
+    def native_bits(self) -> int:
+        """Bits of one uncompressed frame (YBR_FULL_422 counted as unsampled)."""
+        return self.rows * self.columns * self.samples_per_pixel * self.bits_allocated
+
+    @property
     def native_bytes(self) -> int:
-        """Bytes of one uncompressed frame (YBR_FULL_422 counted as unsampled)."""
-        samples = self.rows * self.columns * self.samples_per_pixel
-        return samples * self.bits_allocated // 8
+        """Whole bytes of one uncompressed frame."""
+        return -(-self.native_bits // 8)
+
+    @property
+    def container_bytes(self) -> int:
+        """Bytes of one decoded sample; single bits take a byte each."""
+        return max(1, self.bits_allocated // 8)
 
     @property
     def stored_dtype(self) -> np.dtype[np.generic]:
         """Type of the stored values of a grey or palette frame."""
+        if self.is_float:
+            return np.dtype(f"f{self.container_bytes}")
         return np.dtype(_DTYPES[self.bits_allocated, self.is_signed])
 
     @property
-    def stored_domain(self) -> tuple[int, int]:
-        """Lowest and highest stored value that Bits Stored and the sign allow."""
+    def stored_domain(self) -> tuple[float, float]:
+        """Lowest and highest stored value, whole numbers as Bits Stored and the sign allow."""
+        if self.is_float:
+            limits = np.finfo(np.float32 if self.bits_allocated == 32 else np.float64)
+            return float(limits.min), float(limits.max)
         if self.is_signed:
             return -(1 << (self.bits_stored - 1)), (1 << (self.bits_stored - 1)) - 1
         return 0, (1 << self.bits_stored) - 1
 
 
-def pixel_format_of(header: Dataset) -> PixelFormat:
+def pixel_format_of(header: Dataset, keyword: str = "PixelData") -> PixelFormat:
     """Read and check the Image Pixel module.
+
+    Parameters
+    ----------
+    header : pydicom.Dataset
+        The instance's header.
+    keyword : str
+        Which element holds the pixels: `PixelData`, `FloatPixelData` or `DoubleFloatPixelData`.
 
     Raises
     ------
     UnsupportedPixels
         When a needed value is missing, contradicts another, or is of a kind not drawn.
+
+    Notes
+    -----
+    PS3.3 C.7.6.3, C.7.6.24 and C.7.6.25: floating point pixels have neither Bits Stored nor a
+    sign of their own. Single bits (PS3.5 8.1.1) are never signed.
     """
     bits_allocated = _needed(header, "BitsAllocated")
-    bits_stored = _or_default(integer(header, "BitsStored"), bits_allocated)
+    is_float = keyword in _FLOAT_BITS
+    is_plain = is_float or bits_allocated == 1
+    bits_stored = bits_allocated if is_plain else integer(header, "BitsStored")
+    bits_stored = _or_default(bits_stored, bits_allocated)
+    high_bit = bits_stored - 1 if is_plain else integer(header, "HighBit")
+    is_signed = not is_plain and integer(header, "PixelRepresentation") == 1
     found = PixelFormat(
         rows=_needed(header, "Rows"),
         columns=_needed(header, "Columns"),
         samples_per_pixel=_or_default(integer(header, "SamplesPerPixel"), 1),
         bits_allocated=bits_allocated,
         bits_stored=bits_stored,
-        high_bit=_or_default(integer(header, "HighBit"), bits_stored - 1),
-        is_signed=integer(header, "PixelRepresentation") == 1,
+        high_bit=_or_default(high_bit, bits_stored - 1),
+        is_signed=is_float or is_signed,
         photometric_interpretation=text(header, "PhotometricInterpretation").upper(),
         planar_configuration=_or_default(integer(header, "PlanarConfiguration"), 0),
+        is_float=is_float,
     )
     _check_size(found)
-    _check_bits(found)
+    _check_bits(found, _FLOAT_BITS.get(keyword))
     _check_photometric(found)
     return found
 
@@ -136,8 +174,8 @@ def _check_size(found: PixelFormat) -> None:
         )
 
 
-def _check_bits(found: PixelFormat) -> None:
-    if found.bits_allocated not in (8, 16, 32):
+def _check_bits(found: PixelFormat, float_bits: int | None) -> None:
+    if found.bits_allocated not in ((1, 8, 16, 32) if float_bits is None else (float_bits,)):
         raise UnsupportedPixels(
             f"Pixels of {found.bits_allocated} bits are not drawn here. Open this on the PACS."
         )
@@ -154,6 +192,10 @@ def _check_photometric(found: PixelFormat) -> None:
         raise UnsupportedPixels(
             "The photometric interpretation of this object is missing or not drawn here."
             " Open this on the PACS."
+        )
+    if not found.is_grey and (found.is_float or found.bits_allocated == 1):
+        raise UnsupportedPixels(
+            "Single bits and floating point pixels are drawn as grey only. Open this on the PACS."
         )
     if found.samples_per_pixel != expected:
         raise UnsupportedPixels(

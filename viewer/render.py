@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from viewer.calibration import pixel_aspect_ratio
+from viewer.colour import apply_supplemental_palette, supplemental_palette_of
 from viewer.decode import Instance, StoredFrame
 from viewer.errors import BadRequest, UnsupportedPixels
-from viewer.grey_transforms import grey_transforms_of, initial_voi
+from viewer.grey_transforms import grey_transforms_of, initial_voi, pixel_padding_of
+from viewer.overlays import draw_overlays, overlay_plane, overlays_of
 from viewer.pixel_format import PixelFormat
+from viewer.shutters import apply_shutter, frame_shutter
 from viewer.windowing import GreyFrame, VoiLut, Window, window_to_uint8
 
 MediaType = Literal["image/jpeg", "image/png"]
@@ -75,9 +78,10 @@ def render_frame(
     invert: bool = False,
     media_type: MediaType = "image/jpeg",
     quality: int = 90,
+    annotation: bool = False,
     stored: StoredFrame | None = None,
 ) -> bytes:
-    """Render one frame.
+    """Render one frame. What a display shutter closes off is covered.
 
     Parameters
     ----------
@@ -90,11 +94,13 @@ def render_frame(
     viewport : tuple of int, optional
         Largest width and height in pixels. The picture fits inside and is never enlarged.
     invert : bool
-        Invert once more than the header asks for.
+        Invert once more than the header asks for. The colours of a supplemental palette stay.
     media_type : {'image/jpeg', 'image/png'}
         PNG is lossless.
     quality : int
         JPEG quality, 1 to 100.
+    annotation : bool
+        Draw the overlays of the object.
     stored : numpy.ndarray, optional
         What `instance.stored_frame` returned, when the caller has it already.
 
@@ -119,6 +125,7 @@ def render_frame(
     _check_request(viewport, media_type, quality)
     pixels = _display_pixels(instance, frame_number, window, invert, stored)
     aspect = pixel_aspect_ratio(instance.header, frame_number - 1)
+    pixels = _with_graphics(pixels, instance, frame_number, aspect, annotation)
     size = display_size(pixels.shape[0], pixels.shape[1], aspect, viewport)
     return _encode(_resized(Image.fromarray(pixels), size), media_type, quality)
 
@@ -190,9 +197,42 @@ def _display_pixels(
 ) -> NDArray[np.uint8]:
     pixel_format = instance.frame_format(frame_number)
     if pixel_format.is_grey:
-        return _grey_pixels(instance, frame_number, pixel_format, window, invert, stored)
+        return _tinted_pixels(instance, frame_number, pixel_format, window, invert, stored)
     rgb: NDArray[np.uint8] = instance.stored_frame(frame_number) if stored is None else stored
     return np.subtract(255, rgb, dtype=np.uint8) if invert else rgb
+
+
+def _with_graphics(
+    pixels: NDArray[np.uint8],
+    instance: Instance,
+    frame_number: int,
+    aspect: tuple[float, float],
+    annotation: bool,
+) -> NDArray[np.uint8]:
+    shutter = frame_shutter(instance.header, frame_number - 1)
+    if shutter is not None:
+        pixels = apply_shutter(pixels, shutter, aspect)
+    overlays = overlays_of(instance.header) if annotation else ()
+    planes = [overlay_plane(instance, overlay, frame_number) for overlay in overlays]
+    return draw_overlays(pixels, [plane for plane in planes if plane is not None])
+
+
+def _tinted_pixels(
+    instance: Instance,
+    frame_number: int,
+    pixel_format: PixelFormat,
+    window: Window | VoiLut | None,
+    invert: bool,
+    stored: StoredFrame | None,
+) -> NDArray[np.uint8]:
+    """Return grey display values, or RGB where a supplemental palette colours some of them."""
+    palette = supplemental_palette_of(instance.header, frame_number - 1, pixel_format)
+    if palette is None:
+        return _grey_pixels(instance, frame_number, pixel_format, window, invert, stored)
+    values = instance.stored_frame(frame_number) if stored is None else stored
+    grey = _grey_pixels(instance, frame_number, pixel_format, window, invert, values)
+    padding = pixel_padding_of(instance.header, pixel_format)
+    return apply_supplemental_palette(grey, values, palette, padding)
 
 
 def _grey_pixels(

@@ -27,6 +27,7 @@ _WHITE: Final = 255
 _BLOCK_PIXELS: Final = 65536
 _FRACTION_BITS: Final = 24
 _SAMPLE_PIXELS: Final = 65536
+_LARGEST_FLOAT: Final = 1e200
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +211,7 @@ def window_to_uint8(
     voi: Window | VoiLut,
     *,
     invert: bool = False,
-    padding: tuple[int, int] | None = None,
+    padding: tuple[float, float] | None = None,
 ) -> GreyFrame:
     """Map stored values to display values.
 
@@ -221,14 +222,15 @@ def window_to_uint8(
     Parameters
     ----------
     stored : numpy.ndarray
-        (rows, columns) uint8, int16, uint16, int32 or uint32 stored values; not changed.
+        (rows, columns) uint8, int16, uint16, int32, uint32, float32 or float64 stored values; not
+        changed. NaN and infinity are background: drawn 0, inverted or not.
     modality : ModalityLut
         Stored to modality values.
     voi : Window or VoiLut
         Modality to display values.
     invert : bool
         Replace ``v`` by ``255 - v``, after the VOI step.
-    padding : tuple of int, optional
+    padding : tuple of float, optional
         Lowest and highest stored value that are background: drawn 0, inverted or not.
 
     Returns
@@ -255,7 +257,7 @@ def level_table(
     modality: ModalityLut,
     voi: Window | VoiLut,
     invert: bool = False,
-    padding: tuple[int, int] | None = None,
+    padding: tuple[float, float] | None = None,
 ) -> NDArray[np.uint8]:
     """Tabulate the display value of every stored value of an 8 or 16 bit type.
 
@@ -274,13 +276,20 @@ def _by_formula(
     modality: ModalityLut,
     voi: Window | VoiLut,
     invert: bool,
-    padding: tuple[int, int] | None,
+    padding: tuple[float, float] | None,
 ) -> GreyFrame:
     grey = np.empty(stored.shape, np.uint8)
     for rows in _row_blocks(stored):
-        grey[rows] = display_values(modality_values(stored[rows], modality), voi)
+        part = stored[rows] if stored.dtype.kind != "f" else _finite(stored[rows])
+        grey[rows] = display_values(modality_values(part, modality), voi)
     _finish(grey, stored, invert, padding)
     return grey
+
+
+def _finite(stored: NDArray[Any]) -> _Float64:
+    """Return values the formulas can take: NaN as 0, infinity and what is close to it as less."""
+    values = np.nan_to_num(stored.astype(np.float64))
+    return np.clip(values, -_LARGEST_FLOAT, _LARGEST_FLOAT, out=values)
 
 
 def _by_table(stored: NDArray[Any], table: NDArray[np.uint8]) -> GreyFrame:
@@ -293,7 +302,7 @@ def _by_table(stored: NDArray[Any], table: NDArray[np.uint8]) -> GreyFrame:
 
 
 def _padding_shows(
-    padding: tuple[int, int] | None, scale: _FixedPoint, invert: bool, dtype: np.dtype[Any]
+    padding: tuple[float, float] | None, scale: _FixedPoint, invert: bool, dtype: np.dtype[Any]
 ) -> bool:
     """Tell whether padding would be drawn other than black by the window alone."""
     if padding is None:
@@ -337,10 +346,12 @@ def _row_blocks(stored: NDArray[Any]) -> Iterator[slice]:
 
 
 def _finish(
-    grey: GreyFrame, stored: NDArray[Any], invert: bool, padding: tuple[int, int] | None
+    grey: GreyFrame, stored: NDArray[Any], invert: bool, padding: tuple[float, float] | None
 ) -> None:
     if invert:
         np.subtract(_WHITE, grey, out=grey)
+    if stored.dtype.kind == "f":
+        np.copyto(grey, 0, where=~np.isfinite(stored))
     if padding is None:
         return
     for rows in _row_blocks(stored):
@@ -422,7 +433,7 @@ def _fit(
 
 
 def automatic_window(
-    stored: NDArray[Any], modality: ModalityLut, padding: tuple[int, int] | None = None
+    stored: NDArray[Any], modality: ModalityLut, padding: tuple[float, float] | None = None
 ) -> Window:
     """Choose a window from the values themselves.
 
@@ -440,18 +451,23 @@ def automatic_window(
     Window
         LINEAR, from the 1st percentile (black) to the 99th (white); from the lowest to the
         highest value when those are equal. Percentiles are taken from about 65,536 evenly
-        spread pixels.
+        spread pixels; NaN and infinity are left out. LINEAR_EXACT for floating point values, which
+        have no half levels.
     """
     step = max(1, math.isqrt(stored.size // _SAMPLE_PIXELS))
     sample = stored[::step, ::step]
     if padding is not None:
         sample = sample[(sample < padding[0]) | (sample > padding[1])]
+    if stored.dtype.kind == "f":
+        sample = _finite(sample[np.isfinite(sample)])
     if not sample.size:
         return Window(0.5, 1.0, "LINEAR", AUTOMATIC)
     x = modality_values(sample, modality)
     black, white = (float(edge) for edge in np.percentile(x, (1, 99)))
     if black == white:
         black, white = float(x.min()), float(x.max())
+    if stored.dtype.kind == "f" and black < white:
+        return Window((black + white) / 2, white - black, "LINEAR_EXACT", AUTOMATIC)
     return window_between(black, white, AUTOMATIC)
 
 

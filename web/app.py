@@ -22,7 +22,7 @@ from viewer.cache import ByteBoundedCache
 from viewer.decode import Instance
 from viewer.errors import ViewerError
 from viewer.stacks import FramePlace
-from web import api, dicomweb, display_check, errors, live, pages, rendered, security
+from web import annotations, api, dicomweb, display_check, errors, live, pages, rendered, security
 from web.context import EXTENSION, WebContext
 from web.errors import WebError
 from web.limits import LARGEST_BODY_BYTES
@@ -93,7 +93,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.extensions[EXTENSION] = new_context(settings, clock)
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
-    for part in (pages, display_check, api, live, dicomweb, rendered):
+    for part in (pages, display_check, api, annotations, live, dicomweb, rendered):
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
     app.register_error_handler(ViewerError, answer_known)

@@ -109,7 +109,18 @@ test("extremes leave padding out and know a frame of padding only", () => {
 });
 
 test("bytes of an unknown type are refused", () => {
-  assert.throws(() => typedPixels(new ArrayBuffer(2), "float32"), RangeError);
+  assert.throws(() => typedPixels(new ArrayBuffer(2), "float16"), RangeError);
+});
+
+test("floating point values that are no numbers are background, inverted or not", () => {
+  const stored = typedPixels(new Float32Array([0.5, NaN, Infinity, -Infinity, 0.25]).buffer, "float32");
+  assert.deepEqual(extremes(stored, null), [0.25, 0.5]);
+  const info = { ...plain, pixels: { dtype: "float32", min: -3.4e38, max: 3.4e38 } };
+  for (const [isInverted, level] of [[false, 255], [true, 0]]) {
+    const rgba = new Uint32Array(5);
+    paintGrey(stored, info, window(0.25, 0.5, "LINEAR_EXACT"), isInverted, rgba);
+    assert.deepEqual([...rgba].map((pixel) => pixel & 0xff), [level, 0, 0, 0, isInverted ? 127 : 128]);
+  }
 });
 
 const vectors = process.env.LIFEBOAT_VECTORS;

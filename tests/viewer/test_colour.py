@@ -1,23 +1,34 @@
 """Colours come out as the standard's equations say."""
 
+import io
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.pixels import convert_color_space
 
 from viewer.colour import (
     apply_palette,
+    apply_supplemental_palette,
     expand_segments,
     palette_of,
+    supplemental_palette_of,
     to_eight_bits,
     to_rgb,
     unpack_ybr_422,
     ybr_full_to_rgb,
 )
+from viewer.decode import open_instance
 from viewer.errors import UnsupportedPixels
+from viewer.frame_info import frame_info
+from viewer.pixel_format import PixelFormat
+from viewer.render import render_frame
 
 
 def palette_dataset(
@@ -140,3 +151,78 @@ def test_damaged_palettes_are_refused(damage: dict[str, Any]) -> None:
         setattr(ds, keyword, value)
     with pytest.raises(UnsupportedPixels, match="palette"):
         palette_of(ds, is_signed=False)
+
+
+@pytest.mark.parametrize("is_segmented", [False, True])
+def test_entries_packed_in_big_endian_words_are_read_low_byte_first(is_segmented: bool) -> None:
+    words = np.array([[10, 20], [30, 40]], np.uint8).view("<u2").astype(">u2").reshape(-1)
+    ds = palette_dataset(words, bits=8)
+    for channel in ("Red", "Green", "Blue"):
+        setattr(ds, f"{channel}PaletteColorLookupTableDescriptor", [4, 0, 8])
+        if is_segmented:
+            delattr(ds, f"{channel}PaletteColorLookupTableData")
+            segments = np.array([0, 4, 10, 20, 30, 40], np.uint8).view("<u2").astype(">u2")
+            setattr(ds, f"Segmented{channel}PaletteColorLookupTableData", segments.tobytes())
+    ds.set_original_encoding(False, False)
+    assert palette_of(ds, is_signed=False).rgb[:, 0].tolist() == [10, 20, 30, 40]
+
+
+def supplemental(presentation: str, **elements: Any) -> Dataset:
+    ds = palette_dataset(np.array([0xFFFF, 0x8000, 0x4000], "<u2"), first=100, bits=16)
+    ds.PixelPresentation = presentation
+    for keyword, value in elements.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+GREY = PixelFormat(1, 6, 1, 16, 16, 15, False, "MONOCHROME2", 0)
+
+
+def test_values_from_the_first_mapped_on_are_coloured_and_those_below_stay_grey() -> None:
+    palette = supplemental_palette_of(supplemental("COLOR"), 0, GREY)
+    assert palette is not None
+    stored = np.array([[0, 99, 100, 101, 102, 60000]], np.uint16)
+    grey = np.array([[3, 7, 0, 0, 0, 0]], np.uint8)
+    rgb = apply_supplemental_palette(grey, stored, palette)
+    assert rgb.tolist() == [[[3] * 3, [7] * 3, [255] * 3, [128] * 3, [64] * 3, [64] * 3]]
+    rgb = apply_supplemental_palette(grey, stored, palette, (101, 60000))
+    assert rgb[0, :, 0].tolist() == [3, 7, 255, 0, 0, 0]
+
+
+def test_only_frames_that_are_said_to_be_coloured_are() -> None:
+    assert supplemental_palette_of(supplemental("MONOCHROME"), 0, GREY) is None
+    frame_type = Dataset()
+    frame_type.PixelPresentation = "COLOR"
+    group = Dataset()
+    group.MRImageFrameTypeSequence = [frame_type]
+    mixed = supplemental("MIXED", PerFrameFunctionalGroupsSequence=[Dataset(), group])
+    assert supplemental_palette_of(mixed, 0, GREY) is None
+    assert supplemental_palette_of(mixed, 1, GREY) is not None
+
+
+def test_a_damaged_supplemental_palette_leaves_the_frame_grey() -> None:
+    ds = supplemental("COLOR", RedPaletteColorLookupTableData=b"")
+    assert supplemental_palette_of(ds, 0, GREY) is None
+
+
+def test_a_real_perfusion_map_is_coloured_above_its_grey_range(
+    testdata: Callable[[str], Path], reference_window: Callable[..., NDArray[np.int64]]
+) -> None:
+    path = testdata("eCT_Supplemental.dcm")
+    ds = pydicom.dcmread(path)
+    channels = ("Red", "Green", "Blue")
+    tables = [ds[f"{name}PaletteColorLookupTableData"].value for name in channels]
+    colours = np.stack([np.frombuffer(table, "<u2") >> 8 for table in tables], axis=1)
+    stored = ds.pixel_array[1].astype(np.int64)
+    voi = ds.SharedFunctionalGroupsSequence[0].FrameVOILUTSequence[0]
+    grey = reference_window(stored - 1024.0, voi.WindowCenter, voi.WindowWidth, "LINEAR")
+    coloured = colours[np.clip(stored - 1024, 0, 99)]
+    expected = np.where((stored >= 1024)[..., np.newaxis], coloured, grey[..., np.newaxis])
+    instance = open_instance(path)
+    encoded = render_frame(instance, 2, media_type="image/png")
+    shown = np.asarray(Image.open(io.BytesIO(encoded)))
+    assert (stored >= 1024).any()
+    assert np.array_equal(shown, expected)
+    palette = frame_info(instance, 2)["supplemental_palette"]
+    assert palette["first"] == 1024
+    assert bytes.fromhex(palette["rgb"]) == colours.astype(np.uint8).tobytes()

@@ -22,6 +22,7 @@ KEYS = {
     "series_instance_uid",
     "study_instance_uid",
     "sop_class_uid",
+    "family",
     "transfer_syntax_uid",
     "frame_number",
     "number_of_frames",
@@ -50,6 +51,11 @@ KEYS = {
     "frame_of_reference_uid",
     "regions",
     "lossy",
+    "burned_in_annotation",
+    "has_icc_profile",
+    "overlays",
+    "shutter",
+    "supplemental_palette",
     "patient",
     "study",
     "series",
@@ -220,7 +226,13 @@ def test_identity_geometry_and_texts_come_from_the_same_object(write: Write) -> 
     assert info["normal"] == (0, 0, 1)
     assert info["frame_of_reference_uid"] == "1.2.9"
     assert info["regions"] == []
-    assert info["lossy"] == {"is_lossy": True, "ratio": 9.5, "method": "ISO_15444_1"}
+    assert info["lossy"] == {
+        "is_lossy": True,
+        "ratio": 9.5,
+        "method": "ISO_15444_1",
+        "ratios": [4, 9.5],
+        "methods": ["ISO_10918_1", "ISO_15444_1"],
+    }
     assert (info["instance_number"], info["slice_thickness"]) == (7, 5)
 
 

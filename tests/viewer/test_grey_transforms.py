@@ -252,3 +252,10 @@ def test_real_tables_and_windows_give_what_pydicom_gives(
         table = apply_voi_lut(expected, ds, prefer_lut=True)
         levels = np.floor(table.astype(np.float64) * 255 / (2**voi.bits - 1) + 0.5)
         assert np.array_equal(display_values(x, voi), levels)
+
+
+def test_8_bit_entries_in_big_endian_words_are_read_low_byte_first() -> None:
+    item = lut_item([4, 0, 8], bytes([20, 10, 40, 30]), "OW")
+    ds = dataset(VOILUTSequence=Sequence([item]))
+    ds.set_original_encoding(False, False)
+    assert voi_luts_of(ds, False)[0].values == (10, 20, 30, 40)

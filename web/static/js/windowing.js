@@ -86,7 +86,7 @@ export function greyOf(info, voi, isInvertedByUser) {
   const [low, high] = info.pixel_padding || [1, 0];
   const level = voi.kind === "voi_lut" ? lutLevel(info.voi_luts[voi.index]) : (/** @type {number} */ x) => windowLevel(voi, x);
   return (stored) => {
-    if (stored >= low && stored <= high) return 0;
+    if ((stored >= low && stored <= high) || !Number.isFinite(stored)) return 0;
     const grey = Math.floor(level(modalityValue(info.modality, stored)) + 0.5);
     return isInverted ? LEVELS - grey : grey;
   };
@@ -156,7 +156,8 @@ export function paintColour(rgb, isInvertedByUser, rgba) {
  * Return the bytes of a frame as an array of its own type.
  * @param {ArrayBuffer} bytes little-endian
  * @param {string} dtype as in `int16` or `rgb8`
- * @returns {Uint8Array | Int8Array | Int16Array | Uint16Array | Int32Array | Uint32Array}
+ * @returns {Uint8Array | Int8Array | Int16Array | Uint16Array | Int32Array | Uint32Array |
+ *   Float32Array | Float64Array}
  */
 export function typedPixels(bytes, dtype) {
   const kinds = {
@@ -167,6 +168,8 @@ export function typedPixels(bytes, dtype) {
     uint16: Uint16Array,
     int32: Int32Array,
     uint32: Uint32Array,
+    float32: Float32Array,
+    float64: Float64Array,
   };
   const Kind = kinds[/** @type {keyof typeof kinds} */ (dtype)];
   if (!Kind) throw new RangeError(`pixels of type ${dtype} are not known`);
@@ -259,7 +262,7 @@ export function extremes(stored, padding) {
   let most = -Infinity;
   for (let i = 0; i < stored.length; i += 1) {
     const value = stored[i];
-    if (value >= low && value <= high) continue;
+    if ((value >= low && value <= high) || !Number.isFinite(value)) continue;
     if (value < least) least = value;
     if (value > most) most = value;
   }

@@ -1,0 +1,141 @@
+"""Uncompressed pixel data: where one frame's bytes lie, and the samples they hold."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viewer.colour import unpack_ybr_422
+from viewer.errors import UnsupportedPixels
+from viewer.frames import Source, incomplete_pixels, read_range
+from viewer.header import PixelElement
+from viewer.pixel_format import PixelFormat
+
+_BITS_IN_BYTE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class NativePixels:
+    """The uncompressed pixel data of one object.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        What is read: the file, or the inflated data set.
+    source_bytes : int
+        Its size.
+    element : PixelElement
+        Where the value lies.
+    pixel_format : PixelFormat
+        Of every frame.
+    number_of_frames : int
+        (0028,0008).
+    is_big_endian : bool
+        Byte order of the transfer syntax.
+    """
+
+    source: Source
+    source_bytes: int
+    element: PixelElement
+    pixel_format: PixelFormat
+    number_of_frames: int
+    is_big_endian: bool
+
+    def require(self, frame_index: int) -> None:
+        """Check that the value holds all of a frame.
+
+        Raises
+        ------
+        UnsupportedPixels
+            When it does not.
+        """
+        if (frame_index + 1) * self._frame_bits > self._length * _BITS_IN_BYTE:
+            raise incomplete_pixels()
+
+    def frame_bytes(self, frame_index: int) -> bytes:
+        """Return one frame as stored, in the file's byte order.
+
+        Single bits are moved so that the frame begins with the lowest bit of the first byte.
+
+        Raises
+        ------
+        UnsupportedPixels, UnreadableFile
+            The frame is cut off, or the file cannot be read any more.
+        """
+        self.require(frame_index)
+        begin = frame_index * self._frame_bits
+        end = begin + self._frame_bits
+        if begin % _BITS_IN_BYTE == 0:
+            return self._read(begin // _BITS_IN_BYTE, -(-end // _BITS_IN_BYTE))
+        return np.packbits(self._bits(frame_index), bitorder="little").tobytes()
+
+    def samples(self, frame_index: int) -> NDArray[Any]:
+        """Return one frame's samples.
+
+        Returns
+        -------
+        numpy.ndarray
+            (rows, columns) or (rows, columns, 3) in the containers of Bits Allocated; single bits
+            as uint8. Read-only.
+
+        Raises
+        ------
+        UnsupportedPixels, UnreadableFile
+            As `frame_bytes`.
+
+        Notes
+        -----
+        PS3.5 8.1.1, PS3.3 C.7.6.3.1.3.
+        """
+        layout = self.pixel_format
+        rows, columns = layout.rows, layout.columns
+        if layout.bits_allocated == 1:
+            self.require(frame_index)
+            return self._bits(frame_index).reshape(rows, columns)
+        order, kind = ">" if self.is_big_endian else "<", "f" if layout.is_float else "u"
+        dtype = np.dtype(f"{order}{kind}{layout.container_bytes}")
+        samples = np.frombuffer(self.frame_bytes(frame_index), dtype)
+        if layout.samples_per_pixel == 1:
+            return samples.reshape(rows, columns)
+        if samples.nbytes < layout.native_bytes:
+            return unpack_ybr_422(samples, rows, columns)
+        if layout.planar_configuration == 1:
+            return samples.reshape(3, rows, columns).transpose(1, 2, 0)
+        return samples.reshape(rows, columns, 3)
+
+    @property
+    def _frame_bits(self) -> int:
+        layout = self.pixel_format
+        if layout.photometric_interpretation != "YBR_FULL_422":
+            return layout.native_bits
+        # some writers name the subsampled space and yet store every sample
+        in_full = self.number_of_frames * layout.native_bits
+        is_in_full = self._length * _BITS_IN_BYTE >= in_full
+        return layout.native_bits if is_in_full else layout.native_bits * 2 // 3
+
+    @property
+    def _length(self) -> int:
+        """How many bytes of native pixel data the element says and the source holds."""
+        if self.element.length is None:
+            raise UnsupportedPixels("The transfer syntax and the pixel data contradict each other.")
+        return min(self.element.length, self.source_bytes - self.element.offset)
+
+    def _bits(self, frame_index: int) -> NDArray[np.uint8]:
+        """Unpack single bits, the lowest of a byte first; a frame may begin inside a byte."""
+        begin = frame_index * self._frame_bits
+        end = begin + self._frame_bits
+        first = begin // _BITS_IN_BYTE
+        packed = np.frombuffer(self._read(first, -(-end // _BITS_IN_BYTE)), np.uint8)
+        bits = np.unpackbits(packed, bitorder="little")
+        return bits[begin - first * _BITS_IN_BYTE : end - first * _BITS_IN_BYTE]
+
+    def _read(self, begin: int, end: int) -> bytes:
+        """Read bytes of the value; those a big endian file holds in 16 bit words in their order."""
+        is_in_words = self.element.vr == "OW" and self.pixel_format.bits_allocated <= _BITS_IN_BYTE
+        if not (self.is_big_endian and is_in_words):
+            return read_range(self.source, self.element.offset + begin, end - begin)
+        first, last = begin // 2 * 2, -(-end // 2) * 2
+        words = read_range(self.source, self.element.offset + first, last - first)
+        swapped = np.frombuffer(words, ">u2").astype("<u2").tobytes()
+        return swapped[begin - first : end - first]
