@@ -50,6 +50,11 @@ class NativePixels:
         UnsupportedPixels
             When it does not.
         """
+        if self._has_unclear_order:
+            raise UnsupportedPixels(
+                "Pixels of 32 bits in big endian words are not drawn here, because two orders of"
+                " their words are in use. Open this on the PACS."
+            )
         if (frame_index + 1) * self._frame_bits > self._length * _BITS_IN_BYTE:
             raise incomplete_pixels()
 
@@ -103,6 +108,12 @@ class NativePixels:
         if layout.planar_configuration == 1:
             return samples.reshape(3, rows, columns).transpose(1, 2, 0)
         return samples.reshape(rows, columns, 3)
+
+    @property
+    def _has_unclear_order(self) -> bool:
+        """Tell whether values lie in two words of 16 bits each, which some writers swap, too."""
+        is_long = self.pixel_format.bits_allocated == 32 and not self.pixel_format.is_float
+        return self.is_big_endian and is_long and self.element.vr == "OW"
 
     @property
     def _frame_bits(self) -> int:

@@ -128,11 +128,10 @@ def pixel_format_of(header: Dataset, keyword: str = "PixelData") -> PixelFormat:
     """
     bits_allocated = _needed(header, "BitsAllocated")
     is_float = keyword in _FLOAT_BITS
-    is_plain = is_float or bits_allocated == 1
-    bits_stored = bits_allocated if is_plain else integer(header, "BitsStored")
+    bits_stored = bits_allocated if is_float else integer(header, "BitsStored")
     bits_stored = _or_default(bits_stored, bits_allocated)
-    high_bit = bits_stored - 1 if is_plain else integer(header, "HighBit")
-    is_signed = not is_plain and integer(header, "PixelRepresentation") == 1
+    high_bit = bits_stored - 1 if is_float else integer(header, "HighBit")
+    is_signed = bits_allocated > 1 and integer(header, "PixelRepresentation") == 1
     found = PixelFormat(
         rows=_needed(header, "Rows"),
         columns=_needed(header, "Columns"),

@@ -13,12 +13,8 @@ import pytest
 CORPUS = Path(
     os.environ.get("LIFEBOAT_CORPUS") or Path(__file__).resolve().parents[3] / "shared" / "corpus"
 )
-IS_ALL_ASKED = os.environ.get("LIFEBOAT_GOLDEN") == "all"
-"""The long form: every file, not the chosen ones."""
-
-all_files = pytest.mark.skipif(
-    not IS_ALL_ASKED, reason="the long form runs with LIFEBOAT_GOLDEN=all"
-)
+all_files = pytest.mark.all_files
+"""Of the long form, which takes every file and not the chosen ones."""
 
 
 def roots() -> list[Path]:

@@ -66,7 +66,7 @@ WITHIN_ONE = [
 """Lossy JPEG: two decoders may round the cosines differently."""
 
 ALL_RULES = {str(number) for number in (1, 2, 3, 6, 8, 11, 13, 14, 16, 31)}
-"""The others are in `test_generated_rules.py` and `later_pixels.py`."""
+"""The others are in `test_generated_rules.py` and `test_pixels.py`."""
 
 
 def test_every_rule_has_its_file() -> None:
@@ -102,7 +102,7 @@ UNLIKE = {
     "pylibjpeg__TOSHIBA_J2K_SIZ1_PixRep0.dcm",
     # the encoder predicted signed values; a decoder that follows ISO/IEC 10918-1 draws moire
     "pylibjpeg__JPEGLossless_1s_1f_i_16_16_bad.dcm",
-    # its higher values have colours, which later_pixels.py compares
+    # its higher values have colours, which test_pixels.py compares
     "eCT_Supplemental.dcm",
 }
 """Files whose picture differs from the reference, each for a known reason."""

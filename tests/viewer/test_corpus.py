@@ -62,7 +62,7 @@ def test_pydicoms_own_files_are_drawn_or_refused_in_words() -> None:
         ("header", 9),
         ("mono", 2),
         ("multiframe", 11),
-        ("objects", 14),
+        ("objects", 12),
         ("patients", 1),
         ("series", 144),
         ("transfer-syntax", 40),

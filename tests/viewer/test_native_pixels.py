@@ -58,7 +58,14 @@ def test_bits_are_read_lowest_first_and_frames_begin_inside_bytes(write: Write) 
 
 
 def test_bits_that_are_cut_off_are_incomplete(write: Write) -> None:
-    path = write(np.zeros((3, 3), np.uint8), BitsAllocated=1, NumberOfFrames=2, PixelData=b"\1\2")
+    path = write(
+        np.zeros((3, 3), np.uint8),
+        BitsAllocated=1,
+        BitsStored=1,
+        HighBit=0,
+        NumberOfFrames=2,
+        PixelData=b"\1\2",
+    )
     instance = open_instance(path)
     assert instance.stored_frame(1).tolist()[0] == [1, 0, 0]
     with pytest.raises(UnsupportedPixels, match="incomplete"):
@@ -233,3 +240,12 @@ def test_segmentations_are_shown_from_zero_to_their_highest_value() -> None:
     labels.SegmentSequence[0].SegmentNumber = 7
     [window] = windows_of(labels, 0)
     assert (window.center, window.width) == (4.0, 8)
+
+
+def test_long_words_of_big_endian_are_refused_not_guessed(testdata: Callable[[str], Path]) -> None:
+    """PS3.5 6.2: writers put the two words of 16 bits in either order, and one of them is wrong."""
+    instance = open_instance(testdata("rtdose_expb.dcm"))
+    with pytest.raises(UnsupportedPixels, match="two orders"):
+        instance.stored_frame(1)
+    with pytest.raises(UnsupportedPixels, match="two orders"):
+        instance.frame_format(1)
