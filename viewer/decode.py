@@ -107,13 +107,17 @@ class Instance:
             raise incomplete_pixels()
         return pixel_format
 
-    def stored_frame(self, frame_number: int) -> StoredFrame:
+    def stored_frame(
+        self, frame_number: int, decoder: codecs.FrameDecoder | None = None
+    ) -> StoredFrame:
         """Decode one frame.
 
         Parameters
         ----------
         frame_number : int
             1-based.
+        decoder : callable, optional
+            What decodes it when it is compressed, in place of the instance's own decoder.
 
         Returns
         -------
@@ -138,7 +142,9 @@ class Instance:
         PS3.5 8.1.1 (bits of a sample), PS3.3 C.7.6.3.1.
         """
         element = self._pixel_element(frame_number)
-        samples, described = self._samples(element, pixel_format_of(self.header), frame_number - 1)
+        samples, described = self._samples(
+            element, pixel_format_of(self.header), frame_number - 1, decoder or self.decoder
+        )
         if described.samples_per_pixel > 1:
             photometric = described.photometric_interpretation
             return to_rgb(samples, described.bits_stored, photometric)
@@ -186,13 +192,17 @@ class Instance:
         return element
 
     def _samples(
-        self, element: PixelElement, pixel_format: PixelFormat, frame_index: int
+        self,
+        element: PixelElement,
+        pixel_format: PixelFormat,
+        frame_index: int,
+        decoder: codecs.FrameDecoder,
     ) -> tuple[NDArray[Any], PixelFormat]:
         if self.transfer_syntax_uid in codecs.NATIVE_SYNTAXES:
             native = self._native_bytes(element, pixel_format, frame_index)
             return self._native_samples(native, pixel_format), pixel_format
         encoded, described = self._described_frame(element, pixel_format, frame_index)
-        return self.decoder(self.transfer_syntax_uid, encoded, described), described
+        return decoder(self.transfer_syntax_uid, encoded, described), described
 
     def _described_frame(
         self, element: PixelElement, pixel_format: PixelFormat, frame_index: int
