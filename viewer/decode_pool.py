@@ -11,10 +11,19 @@ from typing import Final
 from viewer.codecs import FrameDecoder, Samples
 from viewer.errors import DecoderBusy, UnsafePixels, UnsupportedPixels
 from viewer.pixel_format import PixelFormat
-from viewer.sandbox import COMMAND, DecodeLimits, DecodeWorker, WorkerLost, unsafe_picture
+from viewer.sandbox import (
+    COMMAND,
+    DecodeLimits,
+    DecodeWorker,
+    WorkerDied,
+    WorkerLost,
+    unsafe_picture,
+)
 
 USES: Final = 2000
 """Jobs after which a worker is replaced, whatever its libraries may have gathered by then."""
+TRIES: Final = 2
+"""Workers that may die of one frame: the first may have died of something else."""
 QUEUE_TIMEOUT_S: Final = 30.0
 """How long a frame may wait for a worker."""
 START_AGAIN_S: Final = 1.0
@@ -118,12 +127,11 @@ class DecodePool:
         DecoderBusy
             No worker was free in time.
         """
-        self._check(encoded, described)
-        worker = self._take(QUEUE_TIMEOUT_S, is_ahead=False)
-        if worker is None:
-            raise DecoderBusy("Too many pictures are being decoded at once. Try again in a moment.")
-        with self._lease(worker) as decode:
-            return decode(transfer_syntax_uid, encoded, described)
+        for _ in range(TRIES):
+            with contextlib.suppress(WorkerDied):
+                return self._decode_on_one(transfer_syntax_uid, encoded, described)
+        self._remember(encoded)
+        raise unsafe_picture()
 
     @contextlib.contextmanager
     def idle_decoder(self, timeout_s: float) -> Iterator[FrameDecoder | None]:
@@ -144,12 +152,31 @@ class DecodePool:
             yield None
             return
         with self._lease(worker) as decode:
-            yield decode
+
+            def decode_ahead(
+                transfer_syntax_uid: str, encoded: bytes, described: PixelFormat
+            ) -> Samples:
+                try:
+                    return decode(transfer_syntax_uid, encoded, described)
+                except WorkerDied:
+                    raise unsafe_picture() from None
+
+            yield decode_ahead
 
     def process_ids(self) -> list[int]:
         """Return the numbers of the workers that wait for a job."""
         with self._changed:
             return [worker.process_id for worker in self._idle]
+
+    def _decode_on_one(
+        self, transfer_syntax_uid: str, encoded: bytes, described: PixelFormat
+    ) -> Samples:
+        self._check(encoded, described)
+        worker = self._take(QUEUE_TIMEOUT_S, is_ahead=False)
+        if worker is None:
+            raise DecoderBusy("Too many pictures are being decoded at once. Try again in a moment.")
+        with self._lease(worker) as decode:
+            return decode(transfer_syntax_uid, encoded, described)
 
     def _take(self, timeout_s: float, *, is_ahead: bool) -> DecodeWorker | None:
         """Take a worker that is alive; one may have been killed while it waited for a job."""
@@ -189,6 +216,9 @@ class DecodePool:
                 self._remember(encoded)
                 raise
             except UnsupportedPixels:
+                raise
+            except WorkerDied:
+                is_lost = True
                 raise
             except WorkerLost:
                 is_lost = True

@@ -65,6 +65,10 @@ class WorkerLost(Exception):
     """A worker has died, hangs or answers nonsense; it must not be asked again."""
 
 
+class WorkerDied(WorkerLost):
+    """It has died, of the frame or of something else."""
+
+
 class DecodeWorker:
     """One caged process, not to be shared between threads.
 
@@ -168,7 +172,7 @@ class DecodeWorker:
             requests.write(json.dumps(job).encode("ascii") + b"\n")
             requests.flush()
         except OSError as error:
-            raise WorkerLost from error
+            raise WorkerDied from error
 
     def _read(self, length: int, timeout_s: float) -> bytes:
         """Read an answer of known length; all of it must come within the time."""
@@ -182,7 +186,7 @@ class DecodeWorker:
                 raise WorkerLost
             part = os.read(self._replies, length - len(answer))
             if not part:
-                raise WorkerLost
+                raise WorkerDied
             answer += part
         return answer
 

@@ -50,7 +50,7 @@ FATAL: Final[dict[str, Callable[[], object]]] = {
     "exit": lambda: os._exit(0),
 }
 FORBIDDEN: Final[dict[str, Callable[[], object]]] = {
-    "file": lambda: open("/etc/passwd"),
+    "file": lambda: os.open("/etc/passwd", os.O_RDONLY),
     "new file": lambda: os.open("/tmp/escaped", os.O_CREAT | os.O_WRONLY),
     "socket": socket.socket,
     "fork": fork,
