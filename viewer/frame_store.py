@@ -91,8 +91,7 @@ class FrameStore:
                 if found is None:
                     found = np.ascontiguousarray(compute())
                     self.write(key, found)
-        found.flags.writeable = False
-        return found
+        return read_only(found)
 
     def holds(self, key: str) -> bool:
         """Tell whether there is a file for a key; only `read` knows whether it is sound."""
@@ -209,6 +208,12 @@ class FrameStore:
             self._make_folder()
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return None
+
+
+def read_only(frame: StoredFrame) -> StoredFrame:
+    """Return a frame that several threads may share, because none can change it."""
+    frame.flags.writeable = False
+    return frame
 
 
 def _lock_in_time(descriptor: int) -> bool:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from pydicom.uid import RLELossless
+
 from dicom_node.index import IndexReader, InstanceRecord
 from dicom_node.settings import Settings
 from viewer.cache import ByteBoundedCache
@@ -12,7 +14,7 @@ from viewer.codecs import NATIVE_SYNTAXES, FrameDecoder
 from viewer.decode import Instance, StoredFrame
 from viewer.decode_pool import DecodePool
 from viewer.errors import UnreadableFile
-from viewer.frame_store import FrameStore
+from viewer.frame_store import FrameStore, read_only
 from viewer.header import read_file_header
 from viewer.sandbox import DecodeLimits
 from web.read_ahead import ReadAhead
@@ -22,6 +24,8 @@ FOLDER: Final = "cache/frames"
 """Where decoded frames are kept, below the data folder; may be deleted at any time."""
 KEPT_BYTES: Final = 128 * 1024 * 1024
 """What decoded frames may take in the memory of one process."""
+QUICK_SYNTAXES: Final = (RLELossless,)
+"""Transfer syntaxes that are decoded as quickly as a file in the cache is read and checked."""
 SPARE_WORKER_TIMEOUT_S: Final = 1.0
 _RESERVES_KEPT_FREE: Final = 2  # one is the node's own, the other is for what arrives
 
@@ -144,17 +148,22 @@ class DecodedFrames:
         return instance
 
     def _opened(self, record: InstanceRecord) -> HeldInstance:
+        header = read_file_header(record.path)
+        is_quick = header.transfer_syntax_uid in QUICK_SYNTAXES
         return HeldInstance(
             record.path,
-            read_file_header(record.path),
+            header,
             self._pool.decode,
             source=f"{record.digest} {_changed_at(record.path)}",
-            keep=self._keep,
+            keep=self._keep_in_memory if is_quick else self._keep,
             asked=lambda number: self._read_ahead.asked(record, number),
         )
 
     def _keep(self, key: str, decode: Callable[[], StoredFrame]) -> StoredFrame:
         return self._kept.get_or_compute(key, lambda: self._files.get_or_compute(key, decode))
+
+    def _keep_in_memory(self, key: str, decode: Callable[[], StoredFrame]) -> StoredFrame:
+        return self._kept.get_or_compute(key, lambda: read_only(decode()))
 
     def _in_order(self, record: InstanceRecord) -> list[InstanceRecord]:
         """Return the compressed instances of a record's series as they are scrolled through."""
