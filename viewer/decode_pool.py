@@ -135,7 +135,7 @@ class DecodePool:
 
     @contextlib.contextmanager
     def idle_decoder(self, timeout_s: float) -> Iterator[FrameDecoder | None]:
-        """Give a decoder to work ahead with, while another worker stands by for who waits.
+        """Give a decoder to work ahead with, when nobody waits and another worker stands by.
 
         Parameters
         ----------
@@ -191,7 +191,9 @@ class DecodePool:
     def _pop(self, timeout_s: float, *, is_ahead: bool) -> DecodeWorker | None:
         def is_one_free() -> bool:
             if is_ahead:
-                return self._is_closed or (len(self._idle) > 1 and not self._queued)
+                return self._is_closed or (
+                    len(self._idle) == self._workers > 1 and not self._queued
+                )
             return self._is_closed or bool(self._idle)
 
         with self._changed:

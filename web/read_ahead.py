@@ -15,6 +15,8 @@ AHEAD: Final = 8
 """Frames decoded in the direction of motion."""
 BEHIND: Final = 2
 """Frames decoded against it, should somebody turn round."""
+QUIET_S: Final = 0.03
+"""How long nobody may have asked before decoding ahead begins: who waits needs the processor."""
 ORDER_KEPT_S: Final = 5.0
 """How long a series' order is believed before the index is asked again."""
 
@@ -104,6 +106,9 @@ class ReadAhead:
             return None if self._is_closed else place
 
     def _follow(self, record: InstanceRecord, frame_number: int) -> None:
+        with self._changed:
+            if self._changed.wait_for(lambda: self._asked is not None or self._is_closed, QUIET_S):
+                return
         for place in self._around(record, frame_number):
             while not self._is_overtaken() and not self._decode_one(*place):
                 pass
