@@ -177,6 +177,16 @@ class WebSettings:
     """Threads in each process."""
     quiet_after_s: float = 60.0
     """Seconds without a new instance after which a study no longer counts as being received."""
+    decode_workers: int = 2
+    """Caged processes that decode compressed frames, for each of `workers`. With 1 nothing is
+    decoded ahead of being asked for."""
+    decode_timeout_s: float = 10.0
+    """How long one frame may take to be decoded before its process is killed, seconds."""
+    decode_memory_bytes: int = 1024**3
+    """Memory that decoding one frame may take, bytes; half of it is the largest frame."""
+    cache_bytes: int = 4 * 1024**3
+    """What decoded frames in `cache/` in the data folder may take, bytes; 0 = none are kept there.
+    Nothing is written when less than twice `storage.reserve_bytes` is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +223,7 @@ TABLES: Final[dict[str, type]] = {
 }
 
 MINIMUM_JOURNAL_BYTES: Final = 1 << 20
+MINIMUM_DECODE_BYTES: Final = 1 << 28
 RIGHTS: Final = ("echo", "store", "find", "move", "get", "commitment")
 _SEVERAL: Final = ("pacs", "modalities")
 """Tables that hold a table for each of several."""
@@ -394,9 +405,19 @@ def _check(settings: Settings) -> None:
         raise BadSettings("storage.journal_bytes must be 0, or at least 1 MiB (1048576)")
     if settings.scrub.bytes_per_s <= 0:
         raise BadSettings("scrub.bytes_per_s must be more than 0; scrub.enabled=false turns it off")
+    _check_decoding(settings.web)
     for name in ("retry_min_s", "retry_max_s", "probe_interval_s"):
         if getattr(settings.sync, name) <= 0:
             raise BadSettings(f"sync.{name} must be more than 0 seconds")
+
+
+def _check_decoding(web: WebSettings) -> None:
+    if web.decode_workers < 1 or web.decode_timeout_s < 1:
+        raise BadSettings("web.decode_workers and web.decode_timeout_s must be at least 1")
+    if web.decode_memory_bytes < MINIMUM_DECODE_BYTES:
+        raise BadSettings("web.decode_memory_bytes must be at least 256 MiB (268435456)")
+    if web.cache_bytes < 0:
+        raise BadSettings("web.cache_bytes must be 0 or more")
 
 
 def _check_modality(modality: ModalitySettings) -> None:

@@ -45,6 +45,10 @@ class ByteBoundedCache(Generic[_Key, _Value]):
         with self._lock:
             return len(self._kept)
 
+    def __contains__(self, key: _Key) -> bool:
+        with self._lock:
+            return key in self._kept
+
     def get_or_compute(self, key: _Key, compute: Callable[[], _Value]) -> _Value:
         """Return the value of a key, computing it when it is not kept.
 

@@ -84,14 +84,32 @@ def decode_frame(transfer_syntax_uid: str, encoded: bytes, described: PixelForma
     try:
         samples = codec.decode(encoded, described)
     except Exception as error:  # decode boundary: each codec raises its own types
-        raise UnsupportedPixels(
-            "The compressed picture of this object is damaged or incomplete."
-            " Send it again from the source."
-        ) from error
-    expected = (described.rows, described.columns)
-    if samples.shape != (expected if described.samples_per_pixel == 1 else (*expected, 3)):
-        raise _mismatch()
+        raise damaged_picture() from error
+    if samples.shape != samples_shape(described):
+        raise contradicting_picture()
     return samples
+
+
+def samples_shape(described: PixelFormat) -> tuple[int, ...]:
+    """Return the shape that decoded samples must have: (rows, columns) or (rows, columns, 3)."""
+    shape = (described.rows, described.columns)
+    return shape if described.samples_per_pixel == 1 else (*shape, 3)
+
+
+def damaged_picture() -> UnsupportedPixels:
+    """Return the error of a codestream that its decoder gave up on."""
+    return UnsupportedPixels(
+        "The compressed picture of this object is damaged or incomplete."
+        " Send it again from the source."
+    )
+
+
+def contradicting_picture() -> UnsupportedPixels:
+    """Return the error of a codestream of another size or kind than the header says."""
+    return UnsupportedPixels(
+        "The header of this object and its compressed picture contradict each other in size"
+        " or kind, so it is not drawn. Send it again from the source."
+    )
 
 
 def _describe_jpeg(encoded: bytes, header: PixelFormat) -> PixelFormat:
@@ -105,7 +123,7 @@ def _describe_jpeg2000(encoded: bytes, header: PixelFormat) -> PixelFormat:
 def _describe_rle(encoded: bytes, header: PixelFormat) -> PixelFormat:
     segments = int.from_bytes(encoded[:4], "little")
     if segments != header.samples_per_pixel * header.bits_allocated // 8:
-        raise _mismatch()
+        raise contradicting_picture()
     return header
 
 
@@ -113,9 +131,9 @@ def _reconcile(header: PixelFormat, codestream: Codestream) -> PixelFormat:
     """Let the codestream correct the header's bits, sign and colour; refuse other sizes."""
     size = (codestream.rows, codestream.columns, codestream.components)
     if size != (header.rows, header.columns, header.samples_per_pixel):
-        raise _mismatch()
+        raise contradicting_picture()
     if codestream.precision > header.bits_allocated:
-        raise _mismatch()
+        raise contradicting_picture()
     described = replace(header, photometric_interpretation=_photometric(header, codestream))
     if codestream.is_lossless_process:
         return described
@@ -133,13 +151,6 @@ def _photometric(header: PixelFormat, codestream: Codestream) -> str:
     if codestream.is_ycbcr is None:
         return "YBR_FULL" if header.photometric_interpretation in _YBR else "RGB"
     return "YBR_FULL" if codestream.is_ycbcr else "RGB"
-
-
-def _mismatch() -> UnsupportedPixels:
-    return UnsupportedPixels(
-        "The header of this object and its compressed picture contradict each other in size"
-        " or kind, so it is not drawn. Send it again from the source."
-    )
 
 
 def _decode_jpeg(encoded: bytes, described: PixelFormat) -> Samples:

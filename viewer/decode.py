@@ -128,13 +128,17 @@ class Instance:
         self._native(element, pixel_format).require(frame_number - 1)
         return pixel_format
 
-    def stored_frame(self, frame_number: int) -> StoredFrame:
+    def stored_frame(
+        self, frame_number: int, decoder: codecs.FrameDecoder | None = None
+    ) -> StoredFrame:
         """Decode one frame.
 
         Parameters
         ----------
         frame_number : int
             1-based.
+        decoder : callable, optional
+            What decodes it when it is compressed, in place of the instance's own decoder.
 
         Returns
         -------
@@ -161,7 +165,9 @@ class Instance:
         """
         element = self._pixel_element(frame_number)
         pixel_format = pixel_format_of(self.header, element.keyword)
-        samples, described = self._samples(element, pixel_format, frame_number - 1)
+        samples, described = self._samples(
+            element, pixel_format, frame_number - 1, decoder or self.decoder
+        )
         if described.samples_per_pixel > 1:
             photometric = described.photometric_interpretation
             return to_rgb(samples, described.bits_stored, photometric)
@@ -186,7 +192,7 @@ class Instance:
         """
         element = self._pixel_element(frame_number)
         pixel_format = pixel_format_of(self.header, element.keyword)
-        samples, _ = self._samples(element, pixel_format, frame_number - 1)
+        samples, _ = self._samples(element, pixel_format, frame_number - 1, self.decoder)
         return samples.astype(f"u{samples.dtype.itemsize}", copy=False)
 
     def encoded_frame(self, frame_number: int) -> tuple[bytes, str]:
@@ -269,12 +275,16 @@ class Instance:
         )
 
     def _samples(
-        self, element: PixelElement, pixel_format: PixelFormat, frame_index: int
+        self,
+        element: PixelElement,
+        pixel_format: PixelFormat,
+        frame_index: int,
+        decoder: codecs.FrameDecoder,
     ) -> tuple[NDArray[Any], PixelFormat]:
         if self.transfer_syntax_uid in codecs.NATIVE_SYNTAXES:
             return self._native(element, pixel_format).samples(frame_index), pixel_format
         encoded, described = self._described_frame(element, pixel_format, frame_index)
-        return self.decoder(self.transfer_syntax_uid, encoded, described), described
+        return decoder(self.transfer_syntax_uid, encoded, described), described
 
     def _described_frame(
         self, element: PixelElement, pixel_format: PixelFormat, frame_index: int

@@ -36,6 +36,18 @@ class UnsupportedPixels(ViewerError):
     code: ClassVar[str] = "unsupported-pixels"
 
 
+class UnsafePixels(UnsupportedPixels):
+    """Decoding the pixels was stopped: it crashed, took too long or wanted too much memory."""
+
+    code: ClassVar[str] = "unsafe-pixels"
+
+
+class DecoderBusy(ViewerError):
+    """All decoders are at work on other frames; the same request may succeed a moment later."""
+
+    code: ClassVar[str] = "decoder-busy"
+
+
 class NoSuchFrame(ViewerError):
     """The frame number lies outside 1 to the number of frames."""
 

@@ -24,6 +24,7 @@ from viewer.errors import ViewerError
 from viewer.stacks import FramePlace
 from web import annotations, api, dicomweb, display_check, errors, live, pages, rendered, security
 from web.context import EXTENSION, WebContext
+from web.decoded_frames import new_decoded_frames
 from web.errors import WebError
 from web.limits import LARGEST_BODY_BYTES
 
@@ -48,6 +49,8 @@ STATUS_OF_KIND: Final[dict[type[Exception], HTTPStatus]] = {
     viewer_errors.UnreadableFile: HTTPStatus.NOT_ACCEPTABLE,
     viewer_errors.UnsupportedTransferSyntax: HTTPStatus.NOT_ACCEPTABLE,
     viewer_errors.UnsupportedPixels: HTTPStatus.NOT_ACCEPTABLE,
+    viewer_errors.UnsafePixels: HTTPStatus.NOT_ACCEPTABLE,
+    viewer_errors.DecoderBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     viewer_errors.NoSuchFrame: HTTPStatus.NOT_FOUND,
     viewer_errors.BadRequest: HTTPStatus.BAD_REQUEST,
     NodeError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -118,13 +121,16 @@ def new_context(settings: Settings, clock: Clock) -> WebContext:
     WebContext
     """
     data = settings.node.data
+    index = IndexReader(data / INDEX_FILE)
     return WebContext(
         settings=settings,
         clock=clock,
-        index=IndexReader(data / INDEX_FILE),
+        index=index,
         ledger=LedgerReader(data / LEDGER_FILE),
-        headers=ByteBoundedCache(HEADER_CACHE_BYTES, header_bytes),
         bodies=ByteBoundedCache(BODY_CACHE_BYTES, body_bytes),
+        frames=new_decoded_frames(
+            settings, index, ByteBoundedCache(HEADER_CACHE_BYTES, header_bytes)
+        ),
     )
 
 

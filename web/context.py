@@ -15,8 +15,8 @@ from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import LedgerReader
 from dicom_node.settings import Settings
 from viewer.cache import ByteBoundedCache
-from viewer.decode import Instance, StoredFrame, open_instance
-from viewer.errors import UnreadableFile
+from viewer.decode import Instance, StoredFrame
+from web.decoded_frames import DecodedFrames
 from web.errors import NotFound
 
 EXTENSION: Final = "lifeboat"
@@ -27,15 +27,15 @@ _Value = TypeVar("_Value")
 class WebContext:
     """Settings, readers of what other processes write, the clock and the caches of one process.
 
-    `headers` keeps opened instances, `bodies` ready answers and decoded frames; both are bounded.
+    `bodies` keeps ready answers, up to a number of bytes; `frames` opens instances and decodes.
     """
 
     settings: Settings
     clock: Clock
     index: IndexReader
     ledger: LedgerReader
-    headers: ByteBoundedCache[str, Instance]
     bodies: ByteBoundedCache[Hashable, Any]
+    frames: DecodedFrames
 
     @property
     def index_file(self) -> Path:
@@ -46,6 +46,10 @@ class WebContext:
     def ledger_file(self) -> Path:
         """The ledger's file; only the delivery process writes it."""
         return self.settings.node.data / LEDGER_FILE
+
+    def close(self) -> None:
+        """End the processes and threads that decode."""
+        self.frames.close()
 
     def now_text(self) -> str:
         """Return the time now as ISO 8601 in UTC."""
@@ -74,7 +78,7 @@ class WebContext:
         return record
 
     def open(self, record: InstanceRecord) -> Instance:
-        """Return an instance with its header read.
+        """Return an instance with its header read; its compressed frames are decoded once.
 
         Parameters
         ----------
@@ -90,13 +94,7 @@ class WebContext:
         viewer.errors.UnreadableFile
             The file is damaged, away, or holds another instance than the index says.
         """
-        instance = self.headers.get_or_compute(record.digest, lambda: open_instance(record.path))
-        found = str(instance.header.get("SOPInstanceUID", "")).strip()
-        if found != record.sop_instance_uid:
-            raise UnreadableFile(
-                "The stored file holds another instance than the index says. Tell the IT team."
-            )
-        return instance
+        return self.frames.open(record)
 
     def kept(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
         """Return what was made before for a key, or make it once and keep it a while.

@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.util
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from dicom_node.errors import BadSettings
 from dicom_node.log import configure_logging
 from dicom_node.settings import Settings, WebSettings
 from web.app import create_app
+from web.context import EXTENSION, WebContext
 from web.limits import BoundedWork
 
 STOP_TIMEOUT_S: Final = 10
@@ -155,7 +157,11 @@ def load_app(settings: Settings) -> BoundedWork:
     if not logging.getLogger().handlers:
         configure_logging()
     threading.Thread(target=stop_with_parent, name="parent", daemon=True).start()
-    return BoundedWork(create_app(settings), settings.web.threads)
+    app = create_app(settings)
+    context: WebContext = app.extensions[EXTENSION]
+    context.frames.start()
+    multiprocessing.util.Finalize(None, context.close, exitpriority=0)
+    return BoundedWork(app, settings.web.threads)
 
 
 def stop_with_parent() -> None:

@@ -33,6 +33,7 @@ from dicom_node.quarantine import Quarantine
 from dicom_node.settings import PacsSettings, Settings, StorageSettings, WebSettings
 from dicom_node.storage import InstanceStore
 from web.app import create_app
+from web.context import EXTENSION
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
@@ -155,8 +156,10 @@ def make_ledger(settings: Settings) -> Iterator[Callable[..., Ledger]]:
 
 
 @pytest.fixture
-def app(settings: Settings, clock: Clock) -> Flask:
-    return create_app(settings, clock=clock)
+def app(settings: Settings, clock: Clock) -> Iterator[Flask]:
+    app = create_app(settings, clock=clock)
+    yield app
+    app.extensions[EXTENSION].close()
 
 
 @pytest.fixture
@@ -199,7 +202,8 @@ class Web:
         self.port = port
         self.name = f"test-{port}-{data.parent.name}"
         self.log = data / f"web-{port}.log"
-        options = (f"node.name={self.name}", f"web.port={port}", "web.quiet_after_s=30", *settings)
+        options = [f"node.name={self.name}", f"web.port={port}", "web.quiet_after_s=30"]
+        options += ["web.decode_workers=1", *settings]  # one starts in half the time of two
         command = [sys.executable, "-m", "lifeboat", "web", f"--data={data}"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
