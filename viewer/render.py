@@ -12,12 +12,12 @@ from viewer.errors import BadRequest, UnsupportedPixels
 from viewer.geometry import pixel_aspect_ratio
 from viewer.grey_transforms import grey_transforms_of, initial_voi
 from viewer.pixel_format import PixelFormat
+from viewer.png import encode_png
 from viewer.windowing import GreyFrame, VoiLut, Window, window_to_uint8
 
 MediaType = Literal["image/jpeg", "image/png"]
 
 THUMBNAIL_QUALITY: Final = 80
-_PNG_COMPRESS_LEVEL: Final = 1
 _LARGEST_STRETCH: Final = 10.0
 _SQUARE_TOLERANCE: Final = 1e-3
 _REDUCING_GAP: Final = 2.0
@@ -120,7 +120,7 @@ def render_frame(
     pixels = _display_pixels(instance, frame_number, window, invert, stored)
     aspect = pixel_aspect_ratio(instance.header, frame_number - 1)
     size = display_size(pixels.shape[0], pixels.shape[1], aspect, viewport)
-    return _encode(_resized(Image.fromarray(pixels), size), media_type, quality)
+    return _encode(_resized(pixels, size), media_type, quality)
 
 
 def thumbnail(
@@ -217,22 +217,23 @@ def _grey_pixels(
     )
 
 
-def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    if size == image.size:
-        return image
-    is_smaller = size[0] < image.width or size[1] < image.height
-    if not is_smaller:
-        return image.resize(size, Image.Resampling.BILINEAR)
+def _resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    rows, columns = pixels.shape[:2]
+    if size == (columns, rows):
+        return pixels
+    image = Image.fromarray(pixels)
+    if size[0] >= columns and size[1] >= rows:
+        return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
     # the gap lets Pillow first average whole blocks of pixels, which is several times faster
-    return image.resize(size, Image.Resampling.HAMMING, reducing_gap=_REDUCING_GAP)
+    return np.asarray(image.resize(size, Image.Resampling.HAMMING, reducing_gap=_REDUCING_GAP))
 
 
-def _encode(image: Image.Image, media_type: str, quality: int) -> bytes:
-    encoded = io.BytesIO()
+def _encode(pixels: NDArray[np.uint8], media_type: str, quality: int) -> bytes:
     if media_type == "image/png":
-        image.save(encoded, "PNG", compress_level=_PNG_COMPRESS_LEVEL)
-    elif image.mode == "RGB":
-        image.save(encoded, "JPEG", quality=quality, subsampling=0)
+        return encode_png(pixels)
+    encoded = io.BytesIO()
+    if pixels.ndim == 3:
+        Image.fromarray(pixels).save(encoded, "JPEG", quality=quality, subsampling=0)
     else:
-        image.save(encoded, "JPEG", quality=quality)
+        Image.fromarray(pixels).save(encoded, "JPEG", quality=quality)
     return encoded.getvalue()
