@@ -79,6 +79,10 @@ class Instance:
         declared = integer(self.header, "NumberOfFrames")
         return 1 if declared is None else declared
 
+    @cached_property
+    def _pixel_format(self) -> PixelFormat:
+        return pixel_format_of(self.header)
+
     def _is_possible(self, frames: int) -> bool:
         # no frame is smaller than one bit
         return 1 <= frames <= max(1, self.file_header.source_bytes * _BITS_IN_BYTE)
@@ -99,7 +103,7 @@ class Instance:
             As `stored_frame`; only damage inside a codestream stays undiscovered.
         """
         element = self._pixel_element(frame_number)
-        pixel_format = pixel_format_of(self.header)
+        pixel_format = self._pixel_format
         if self.transfer_syntax_uid not in codecs.NATIVE_SYNTAXES:
             return self._described_frame(element, pixel_format, frame_number - 1)[1]
         end = frame_number * self._native_frame_bytes(element, pixel_format)
@@ -138,7 +142,7 @@ class Instance:
         PS3.5 8.1.1 (bits of a sample), PS3.3 C.7.6.3.1.
         """
         element = self._pixel_element(frame_number)
-        samples, described = self._samples(element, pixel_format_of(self.header), frame_number - 1)
+        samples, described = self._samples(element, self._pixel_format, frame_number - 1)
         if described.samples_per_pixel > 1:
             photometric = described.photometric_interpretation
             return to_rgb(samples, described.bits_stored, photometric)
@@ -168,7 +172,7 @@ class Instance:
             return self._encapsulated_bytes(element, frame_number - 1), syntax
         if syntax == uid.DeflatedExplicitVRLittleEndian:
             syntax = uid.ExplicitVRLittleEndian
-        native = self._native_bytes(element, pixel_format_of(self.header), frame_number - 1)
+        native = self._native_bytes(element, self._pixel_format, frame_number - 1)
         return native, syntax
 
     def _pixel_element(self, frame_number: int) -> PixelElement:

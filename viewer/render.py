@@ -10,7 +10,13 @@ from PIL import Image
 from viewer.decode import Instance, StoredFrame
 from viewer.errors import BadRequest, UnsupportedPixels
 from viewer.geometry import pixel_aspect_ratio
-from viewer.grey_transforms import grey_transforms_of, initial_voi
+from viewer.grey_transforms import (
+    grey_transforms_of,
+    initial_voi,
+    is_inverted,
+    modality_lut_of,
+    pixel_padding_of,
+)
 from viewer.pixel_format import PixelFormat
 from viewer.png import encode_png
 from viewer.windowing import GreyFrame, VoiLut, Window, window_to_uint8
@@ -205,15 +211,20 @@ def _grey_pixels(
 ) -> GreyFrame:
     if isinstance(window, Window) and not window.is_usable:
         raise BadRequest("A window needs a center and a width above 0.")
-    transforms = grey_transforms_of(instance.header, frame_number - 1, pixel_format)
     values = instance.stored_frame(frame_number) if stored is None else stored
-    voi = window or initial_voi(transforms, pixel_format, lambda: values).voi
+    header = instance.header
+    if window is None:
+        transforms = grey_transforms_of(header, frame_number - 1, pixel_format)
+        window = initial_voi(transforms, pixel_format, lambda: values).voi
+        modality = transforms.modality
+    else:
+        modality = modality_lut_of(header, frame_number - 1, pixel_format)
     return window_to_uint8(
         values,
-        transforms.modality,
-        voi,
-        invert=transforms.is_inverted != invert,
-        padding=transforms.pixel_padding,
+        modality,
+        window,
+        invert=is_inverted(header, pixel_format) != invert,
+        padding=pixel_padding_of(header, pixel_format),
     )
 
 
