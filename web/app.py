@@ -21,7 +21,7 @@ from viewer import errors as viewer_errors
 from viewer.cache import ByteBoundedCache
 from viewer.decode import Instance
 from viewer.errors import ViewerError
-from web import api, dicomweb, errors, live, pages, rendered, security
+from web import api, dicomweb, errors, live, pages, quick, rendered, security
 from web.context import EXTENSION, WebContext
 from web.errors import WebError
 from web.limits import LARGEST_BODY_BYTES
@@ -87,9 +87,11 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default JSON provider
-    app.extensions[EXTENSION] = new_context(settings, clock)
+    context = new_context(settings, clock)
+    app.extensions[EXTENSION] = context
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
+    quick.install(app, context, settings.web.host)
     for part in (pages, api, live, dicomweb, rendered):
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
