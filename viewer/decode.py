@@ -175,6 +175,31 @@ class Instance:
         native = self._native_bytes(element, self._pixel_format, frame_number - 1)
         return native, syntax
 
+    def native_range(self, frame_number: int) -> tuple[int, int] | None:
+        """Return where in the file the bytes lie that `encoded_frame` would return.
+
+        Returns
+        -------
+        tuple of int or None
+            Offset and length; None when they do not stand in the file as they are.
+
+        Raises
+        ------
+        NoSuchFrame, UnsupportedPixels
+            As `stored_frame`.
+        """
+        element = self._pixel_element(frame_number)
+        is_in_file = self.transfer_syntax_uid != uid.DeflatedExplicitVRLittleEndian
+        if element.length is None or not is_in_file:
+            return None
+        pixel_format = self._pixel_format
+        length = self._native_frame_bytes(element, pixel_format)
+        if frame_number * length > self._native_length(element):
+            raise incomplete_pixels()
+        if self._is_byte_swapped(element, pixel_format):
+            return None
+        return element.offset + (frame_number - 1) * length, length
+
     def _pixel_element(self, frame_number: int) -> PixelElement:
         element = self.file_header.pixel_element
         if element is None:

@@ -209,7 +209,7 @@ def window_to_uint8(
     voi: Window | VoiLut,
     *,
     invert: bool = False,
-    padding: tuple[int, int] | None = None,
+    padding: tuple[float, float] | None = None,
 ) -> GreyFrame:
     """Map stored values to display values.
 
@@ -253,7 +253,7 @@ def level_table(
     modality: ModalityLut,
     voi: Window | VoiLut,
     invert: bool = False,
-    padding: tuple[int, int] | None = None,
+    padding: tuple[float, float] | None = None,
 ) -> NDArray[np.uint8]:
     """Tabulate the display value of every stored value of an 8 or 16 bit type.
 
@@ -272,7 +272,7 @@ def _by_formula(
     modality: ModalityLut,
     voi: Window | VoiLut,
     invert: bool,
-    padding: tuple[int, int] | None,
+    padding: tuple[float, float] | None,
 ) -> GreyFrame:
     grey = np.empty(stored.shape, np.uint8)
     for rows in _row_blocks(stored):
@@ -290,7 +290,9 @@ def _by_table(stored: NDArray[Any], table: NDArray[np.uint8]) -> GreyFrame:
     return grey
 
 
-def _by_scale(stored: NDArray[Any], scale: _Scale, padding: tuple[int, int] | None) -> GreyFrame:
+def _by_scale(
+    stored: NDArray[Any], scale: _Scale, padding: tuple[float, float] | None
+) -> GreyFrame:
     grey = np.empty(stored.shape, np.uint8)
     block = next(_row_blocks(stored), slice(0))
     shape = (min(block.stop, stored.shape[0]), *stored.shape[1:])
@@ -311,13 +313,14 @@ def _by_scale(stored: NDArray[Any], scale: _Scale, padding: tuple[int, int] | No
 
 
 def _values_to_blacken(
-    dtype: np.dtype[Any], scale: _Scale, padding: tuple[int, int] | None
+    dtype: np.dtype[Any], scale: _Scale, padding: tuple[float, float] | None
 ) -> tuple[int, int] | None:
     """Return the padding as far as it lies in the type, None when the window draws it black."""
     if padding is None:
         return None
     limits = np.iinfo(dtype)
-    first, last = max(padding[0], int(limits.min)), min(padding[1], int(limits.max))
+    first = max(math.ceil(padding[0]), int(limits.min))
+    last = min(math.floor(padding[1]), int(limits.max))
     is_black_below = (np.float32(scale.low) + scale.offset) * scale.factor < 1
     is_drawn_black = scale.factor > 0 and is_black_below and last <= scale.low
     return None if first > last or is_drawn_black else (first, last)
@@ -340,7 +343,7 @@ def _row_blocks(stored: NDArray[Any]) -> Iterator[slice]:
 
 
 def _finish(
-    grey: GreyFrame, stored: NDArray[Any], invert: bool, padding: tuple[int, int] | None
+    grey: GreyFrame, stored: NDArray[Any], invert: bool, padding: tuple[float, float] | None
 ) -> None:
     if invert:
         np.subtract(_WHITE, grey, out=grey)
@@ -425,7 +428,7 @@ def _fit(steps: NDArray[np.int64], low: int, high: int, factor: np.float32) -> _
 
 
 def automatic_window(
-    stored: NDArray[Any], modality: ModalityLut, padding: tuple[int, int] | None = None
+    stored: NDArray[Any], modality: ModalityLut, padding: tuple[float, float] | None = None
 ) -> Window:
     """Choose a window from the values themselves.
 

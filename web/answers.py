@@ -1,7 +1,7 @@
 """Small things answers share: cache rules for what never changes, checks of dates."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,13 +22,14 @@ _DATE_RANGE: Final = re.compile(r"(\d{8})?(-(\d{8})?)?", re.ASCII)
 class InstanceAnswer:
     """The bytes that a request about one instance is answered with, and what is said of them.
 
-    `variant` is what else the bytes depend on, beside the address; `headers` are those beside
-    type, length and cache rule.
+    `size_bytes` is the length of all chunks; `variant` is what else the bytes depend on, beside
+    the address; `headers` are those beside type, length and cache rule.
     """
 
     record: InstanceRecord
     content_type: str
-    chunks: Sequence[bytes]
+    chunks: Iterable[bytes]
+    size_bytes: int
     variant: str = ""
     headers: tuple[tuple[str, str], ...] = ()
 
@@ -51,7 +52,7 @@ class InstanceAnswer:
         """
         return [
             ("Content-Type", self.content_type),
-            ("Content-Length", str(sum(map(len, self.chunks)))),
+            ("Content-Length", str(self.size_bytes)),
             *self.headers,
             ("Cache-Control", cache_rule(self.record, asked_version)),
             ("ETag", f'"{entity_tag(self.record, self.variant)}"'),

@@ -13,6 +13,7 @@ from web.answers import InstanceAnswer
 from web.context import WebContext, current
 from web.display import frame_answer
 from web.errors import BadParameter, NotFound, WrongContentType
+from web.multipart import in_pieces
 from web.series import series_answers
 from web.studies import destination_chip, study_answer
 from web.sync import sync_answer
@@ -212,7 +213,9 @@ def pixel_answer(
     )
     named = ("X-Frame", f"{record.sop_instance_uid}#{frame_number}")
     encoded = (("Content-Encoding", encoding),) if encoding else ()
-    return InstanceAnswer(record, OCTETS, (body,), encoding, (*VARY, named, *encoded))
+    return InstanceAnswer(
+        record, OCTETS, in_pieces(body), len(body), encoding, (*VARY, named, *encoded)
+    )
 
 
 def packed(body: bytes, *, is_packed: bool) -> tuple[bytes, str]:

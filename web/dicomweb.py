@@ -369,10 +369,7 @@ def retrieve_frames(study: str, series: str, instance: str, frame_list: str) -> 
     if len(numbers) == 1:
         return answers.given(frame_answer(record, source, numbers[0], base_url()))
     url = instance_url(record)
-    parts = (
-        Part(source.content_type, f"{url}/frames/{number}", (source.read(number),))
-        for number in numbers
-    )
+    parts = (source.part(number, f"{url}/frames/{number}") for number in numbers)
     return multipart_answer(checked(parts), source.media_type)
 
 
@@ -398,10 +395,11 @@ def frame_answer(
     """
     boundary = secrets.token_hex(16)
     url = f"{instance_url(record, base)}/frames/{frame_number}"
-    part = Part(source.content_type, url, (source.read(frame_number),))
+    parts = [source.part(frame_number, url)]
     kind = multipart_type(source.media_type, boundary)
-    chunks = tuple(written((part,), boundary))
-    return InstanceAnswer(record, kind, chunks, headers=(("Vary", "Accept"),))
+    size_bytes = total_bytes(parts, boundary) or 0
+    chunks = written(parts, boundary)
+    return InstanceAnswer(record, kind, chunks, size_bytes, headers=(("Vary", "Accept"),))
 
 
 def checked(parts: Iterable[Part]) -> Iterator[Part]:

@@ -97,7 +97,7 @@ def picture(
         ),
     )
     named = ("X-Frame", f"{record.sop_instance_uid}#{frame_number}")
-    return InstanceAnswer(record, how.media_type, (body,), how.variant, (*VARY, named))
+    return InstanceAnswer(record, how.media_type, (body,), len(body), how.variant, (*VARY, named))
 
 
 def rendering_of(parameters: Mapping[str, str], forms: Sequence[Accepted]) -> Rendering:
@@ -268,4 +268,4 @@ def small_picture(
             context.open(record), number, size, stored=context.stored_frame(record, number)
         ),
     )
-    return answers.given(InstanceAnswer(record, "image/jpeg", (body,)))
+    return answers.given(InstanceAnswer(record, "image/jpeg", (body,), len(body)))
