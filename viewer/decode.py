@@ -1,5 +1,6 @@
 """Open an instance and decode one frame of it at a time."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -52,11 +53,14 @@ class Instance:
         From `viewer.header.read_file_header`.
     decoder : callable
         What decodes compressed frames.
+    worked_out : dict
+        What others worked out from the header and will need again; small, and gone with it.
     """
 
     path: Path
     file_header: FileHeader = field(repr=False)
     decoder: codecs.FrameDecoder = field(default=codecs.decode_frame, repr=False)
+    worked_out: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property
     def header(self) -> Dataset:
@@ -363,6 +367,8 @@ def stored_values(samples: NDArray[Any], pixel_format: PixelFormat) -> StoredFra
 def _masked(unsigned: NDArray[Any], shift: int, bits: int) -> NDArray[Any]:
     if bits == unsigned.dtype.itemsize * _BITS_IN_BYTE:
         return unsigned
+    if not shift and unsigned.size and int(unsigned.max()) >> bits == 0:
+        return unsigned  # looking is several times cheaper than a copy
     masked: NDArray[Any] = np.bitwise_and(unsigned, ((1 << bits) - 1) << shift)
     if shift:
         np.right_shift(masked, shift, out=masked)
