@@ -78,7 +78,7 @@ class Instance:
         declared = self._declared_frames
         return declared if self._is_possible(declared) else 1
 
-    @property
+    @cached_property
     def _declared_frames(self) -> int:
         declared = integer(self.header, "NumberOfFrames")
         return 1 if declared is None else declared
