@@ -142,9 +142,10 @@ class Run:
         benchmark = RenderBenchmark(self._folder, self._uids, self._rng, turns)
         with progress_of("Render comparisons") as progress:
             results = benchmark.measure(self._rounds, progress)
+        print_render(self._console, results)
         first, memory = benchmark.serve(*(QUICK_SERVED if self._quick else SERVED))
         results.append(first)
-        print_render(self._console, results)
+        print_render(self._console, [first])
         print_memory(self._console, memory)
         timings = [timing for result in results for timing in result.timings]
         self.has_failed |= any(t.failure for t in timings if t.name.startswith(LIFEBOAT.name))

@@ -40,7 +40,7 @@ PEERS: Final = {PYDICOM: "pydicom", DCMJ2PNM: "dcmj2pnm", ORTHANC: "Orthanc", BO
 
 FULL_JPEG: Final = Picture(JPEG)
 SCREEN_PX: Final = 1280
-TURNS: Final = {CT: 15, DX: 3, MG: 2}
+TURNS: Final = {CT: 15, DX: 2, MG: 1}
 """What is rendered, and how often in one round."""
 QUICK_TURNS: Final = {CT: 3}
 _STARTS_TIMED: Final = 5

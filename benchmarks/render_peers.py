@@ -22,7 +22,7 @@ from benchmarks.processes import LOOPBACK, BenchmarkError
 JPEG: Final = "image/jpeg"
 PNG: Final = "image/png"
 _OCTETS: Final = 'multipart/related; type="application/octet-stream"'
-_SEND_TIMEOUT_S: Final = 60
+_SEND_TIMEOUT_S: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,12 @@ def fill_lifeboat(folder: Path, files: list[InstanceFile]) -> None:
         command = lifeboat_command("send", folder / "sender", ())
         command += ["--to", f"{LOOPBACK}:{port}", "--aet", LIFEBOAT_AE_TITLE]
         command += [str(file.path) for file in files]
-        sent = subprocess.run(
-            command, capture_output=True, timeout=_SEND_TIMEOUT_S, cwd=REPOSITORY, check=False
-        )
+        try:
+            sent = subprocess.run(
+                command, capture_output=True, timeout=_SEND_TIMEOUT_S, cwd=REPOSITORY, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BenchmarkError("`lifeboat send` did not end in time") from error
     if sent.returncode:
         raise BenchmarkError(f"`lifeboat send` ended with {sent.returncode}")
 

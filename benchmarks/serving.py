@@ -42,7 +42,7 @@ def rates(
             title = f"{kind.name} {kind.rows}x{kind.columns}: {how.name}, {CONNECTIONS} at once"
             views = {LIFEBOAT: lifeboat, ORTHANC: orthanc}
             timings = {name: Timing(name) for name in views}
-            for turn in range(1 + rounds // 3):
+            for turn in range(1 + rounds // 7):
                 for name, view in views.items():
                     _ask(timings[name], view, kind, file, how, turn)
             results.append(Comparison(title, list(timings.values())))
