@@ -49,8 +49,9 @@ def memory_bound(path: Path) -> Callable[[float, float], NDArray[np.uint8]]:
     """
     stored = open_instance(path).stored_frame(1)
     picture = lifeboat_window(path)
-    source = np.zeros(stored.size * (stored.itemsize + 1) // 2, np.uint8)
-    target = np.empty_like(source)
+    size = stored.size * (stored.itemsize + 1) // 2
+    source = np.full(size, 1, np.uint8)  # zeros might all be one page of memory
+    target = np.zeros_like(source)
     shown: dict[float, NDArray[np.uint8]] = {}
 
     def copy(center: float, width: float) -> NDArray[np.uint8]:
