@@ -25,7 +25,14 @@ from benchmarks.machine import describe_machine, file_system
 from benchmarks.processes import BenchmarkError
 from benchmarks.receivers import LIFEBOAT
 from benchmarks.render import QUICK_TURNS, TURNS, RenderBenchmark
-from benchmarks.tables import print_header, print_ingest, print_machine, print_render
+from benchmarks.serving import MemoryResult
+from benchmarks.tables import (
+    print_header,
+    print_ingest,
+    print_machine,
+    print_memory,
+    print_render,
+)
 from dicom_node.report import progress_of
 
 ROUNDS: Final = 7
@@ -35,6 +42,9 @@ _QUICK_BYTES_PER_ROUND: Final = 300_000_000
 _WIDTH: Final = 140
 """What the tables need, characters; a narrower terminal breaks their lines."""
 _SEED: Final = 7
+SERVED: Final = (500, 5, 10_000)
+QUICK_SERVED: Final = (3, 1, 40)
+"""Slices of the compressed series, how often it is opened, pictures while memory is watched."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -127,15 +137,19 @@ class Run:
         self.has_failed |= any(row.failure for row in rows if row.name == LIFEBOAT.name)
         return results
 
-    def _render(self) -> list[Comparison]:
+    def _render(self) -> list[Comparison | MemoryResult]:
         turns = QUICK_TURNS if self._quick else TURNS
         benchmark = RenderBenchmark(self._folder, self._uids, self._rng, turns)
         with progress_of("Render comparisons") as progress:
             results = benchmark.measure(self._rounds, progress)
         print_render(self._console, results)
+        first, memory = benchmark.serve(*(QUICK_SERVED if self._quick else SERVED))
+        results.append(first)
+        print_render(self._console, [first])
+        print_memory(self._console, memory)
         timings = [timing for result in results for timing in result.timings]
         self.has_failed |= any(t.failure for t in timings if t.name.startswith(LIFEBOAT.name))
-        return results
+        return [*results, memory]
 
     def _header(self) -> list[HeaderResult]:
         benchmark = HeaderBenchmark(self._folder, self._uids, self._rng)

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     PYDICOM_ROOT_UID,
     CTImageStorage,
+    DigitalMammographyXRayImageStorageForPresentation,
     DigitalXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
     MRImageStorage,
@@ -58,6 +59,20 @@ DX: Final = Kind(
     6000,
     90,
     (9000, 10000),
+)
+MG: Final = Kind(
+    "MG",
+    DigitalMammographyXRayImageStorageForPresentation,
+    4096,
+    3328,
+    12,
+    False,
+    0,
+    100,
+    1900,
+    1200,
+    40,
+    (1900, 2000),
 )
 
 

@@ -14,23 +14,37 @@ from PIL import Image
 
 from benchmarks import local_ways as local
 from benchmarks.comparison import Comparison, Task, Way, compare, unavailable
-from benchmarks.data import CT, DX, InstanceFile, Kind, UidFactory, make_series
+from benchmarks.compressed import make_compressed_series
+from benchmarks.data import CT, DX, MG, InstanceFile, Kind, UidFactory, make_series
 from benchmarks.figures import middle
 from benchmarks.processes import BenchmarkError, first_line, require_program
-from benchmarks.render_peers import LifeboatView, OrthancView, lifeboat_holding, orthanc_holding
+from benchmarks.render_peers import (
+    JPEG,
+    PNG,
+    LifeboatView,
+    OrthancView,
+    Picture,
+    lifeboat_holding,
+    orthanc_holding,
+)
+from benchmarks.serving import MemoryResult, first_pictures, memory, rates
 
 LIFEBOAT: Final = "Lifeboat viewer, in process"
 LIFEBOAT_HTTP: Final = "Lifeboat over HTTP"
 PYDICOM: Final = "pydicom and Pillow, in process"
 DCMJ2PNM: Final = "DCMTK dcmj2pnm"
 ORTHANC: Final = "Orthanc over HTTP"
-PEERS: Final = {PYDICOM: "pydicom", DCMJ2PNM: "dcmj2pnm", ORTHANC: "Orthanc"}
+BOUND: Final = "Memory, as fast as it copies"
+PEERS: Final = {PYDICOM: "pydicom", DCMJ2PNM: "dcmj2pnm", ORTHANC: "Orthanc", BOUND: "bound"}
 """The ways that ratios are taken against, and what they are called for short."""
 
-TURNS: Final = {CT: 12, DX: 4}
+FULL_JPEG: Final = Picture(JPEG)
+SCREEN_PX: Final = 1280
+TURNS: Final = {CT: 15, DX: 2, MG: 1}
 """What is rendered, and how often in one round."""
 QUICK_TURNS: Final = {CT: 3}
 _STARTS_TIMED: Final = 5
+_COARSE_PX: Final = 32
 
 _View = TypeVar("_View")
 
@@ -58,6 +72,8 @@ class RenderBenchmark:
     ) -> None:
         self._folder = folder / "rendered"
         self._turns = turns
+        self._uids = uids
+        self._rng = rng
         self._files = {kind: make_series(kind, self._folder, 1, uids, rng)[0] for kind in turns}
 
     def measure(self, rounds: int, progress: Callable[[int, int], None]) -> list[Comparison]:
@@ -82,7 +98,26 @@ class RenderBenchmark:
             for done, task in enumerate(tasks, 1):
                 results.append(compare(task, rounds * self._turns[task.kind]))
                 progress(done, len(tasks))
+            if not isinstance(lifeboat, BenchmarkError) and not isinstance(orthanc, BenchmarkError):
+                results += rates(self._files, lifeboat, orthanc, rounds)
         return results
+
+    def serve(self, slices: int, starts: int, pictures: int) -> tuple[Comparison, MemoryResult]:
+        """Measure the first picture of a compressed series, and memory over many pictures.
+
+        Parameters
+        ----------
+        slices : int
+            Of the series.
+        starts : int
+            How often a node is started and the series opened.
+        pictures : int
+            How many are made while memory is watched.
+        """
+        folder = self._folder / "series"
+        files = make_compressed_series(CT, folder, slices, self._uids, self._rng)
+        first = first_pictures(self._folder / "opened", files, starts)
+        return first, memory(self._folder / "lifeboat", [self._files[CT]], CT, pictures)
 
 
 def _started(stack: ExitStack, node: AbstractContextManager[_View]) -> _View | BenchmarkError:
@@ -99,31 +134,44 @@ def _tasks(
     orthanc: OrthancView | BenchmarkError,
 ) -> Iterator[Task]:
     size = f"{kind.name} {kind.rows}x{kind.columns}"
-    pictures = [
+    in_process = [
         Way(LIFEBOAT, partial(local.lifeboat_jpeg, file.path)),
-        *_lifeboat_pictures(kind, file, lifeboat),
         Way(PYDICOM, partial(local.pydicom_jpeg, file.path)),
         _dcmj2pnm(file),
-        _orthanc_picture(file, orthanc),
     ]
-    yield Task(f"{size}: file to window to JPEG quality 90", kind, pictures, _decoded)
+    for how in _pictures(kind):
+        ways = [
+            *_lifeboat_pictures(kind, file, how, lifeboat),
+            _orthanc_picture(file, how, orthanc),
+        ]
+        others = in_process if how == FULL_JPEG else []
+        view = _coarse if how.fitted_px else _decoded
+        yield Task(f"{size}: file to window to {how.name}", kind, [*ways, *others], view)
     windows = [
         Way(LIFEBOAT, local.lifeboat_window(file.path)),
         Way(PYDICOM, local.pydicom_window(file.path)),
+        Way(BOUND, local.memory_bound(file.path), "as many bytes copied; gives no picture"),
     ]
     yield Task(f"{size}: the window alone, stored values to 8 bit", kind, windows, np.asarray)
     frames = [_lifeboat_frame(file, lifeboat), _orthanc_frame(file, orthanc)]
     yield Task(f"{size}: the frame's pixels as stored", kind, frames, partial(_pixels, kind))
 
 
+def _pictures(kind: Kind) -> list[Picture]:
+    """Return what is made of a kind; a frame that fits a screen anyway is not fitted."""
+    full = [FULL_JPEG, Picture(PNG)]
+    is_large = max(kind.rows, kind.columns) > SCREEN_PX
+    return [*full, Picture(JPEG, SCREEN_PX), Picture(PNG, SCREEN_PX)] if is_large else full
+
+
 def _lifeboat_pictures(
-    kind: Kind, file: InstanceFile, lifeboat: LifeboatView | BenchmarkError
+    kind: Kind, file: InstanceFile, how: Picture, lifeboat: LifeboatView | BenchmarkError
 ) -> list[Way]:
     if isinstance(lifeboat, BenchmarkError):
         return [unavailable(LIFEBOAT_HTTP, lifeboat)]
-    again = partial(lifeboat.rendered, file, *kind.window)
+    again = partial(lifeboat.rendered, file, how, *kind.window)
     return [
-        Way(f"{LIFEBOAT_HTTP}, new window", partial(lifeboat.rendered, file)),
+        Way(f"{LIFEBOAT_HTTP}, new window", partial(lifeboat.rendered, file, how)),
         Way(f"{LIFEBOAT_HTTP}, asked again", lambda _center, _width: again(), "kept in memory"),
     ]
 
@@ -135,10 +183,12 @@ def _lifeboat_frame(file: InstanceFile, lifeboat: LifeboatView | BenchmarkError)
     return Way(LIFEBOAT_HTTP, lambda _center, _width: view.frame(file), "WADO-RS")
 
 
-def _orthanc_picture(file: InstanceFile, orthanc: OrthancView | BenchmarkError) -> Way:
+def _orthanc_picture(
+    file: InstanceFile, how: Picture, orthanc: OrthancView | BenchmarkError
+) -> Way:
     if isinstance(orthanc, BenchmarkError):
         return unavailable(ORTHANC, orthanc)
-    return Way(ORTHANC, partial(orthanc.rendered, file), "/rendered")
+    return Way(ORTHANC, partial(orthanc.rendered, file, how), "/rendered")
 
 
 def _orthanc_frame(file: InstanceFile, orthanc: OrthancView | BenchmarkError) -> Way:
@@ -166,8 +216,16 @@ def _start_ms(program: str) -> float:
     return middle(times)
 
 
-def _decoded(jpeg: bytes) -> NDArray[Any]:
-    return np.asarray(Image.open(BytesIO(jpeg)))
+def _decoded(picture: bytes) -> NDArray[Any]:
+    return np.asarray(Image.open(BytesIO(picture)))
+
+
+def _coarse(picture: bytes) -> NDArray[Any]:
+    """Return a few averages: fitted pictures may differ by a row, and in their filter."""
+    image = Image.open(BytesIO(picture))
+    if max(image.size) > SCREEN_PX:
+        raise BenchmarkError("gives a larger picture")
+    return np.asarray(image.resize((_COARSE_PX, _COARSE_PX), Image.Resampling.BOX))
 
 
 def _pixels(kind: Kind, body: bytes) -> NDArray[Any]:

@@ -20,8 +20,23 @@ from benchmarks.peers import (
 from benchmarks.processes import LOOPBACK, BenchmarkError
 
 JPEG: Final = "image/jpeg"
+PNG: Final = "image/png"
 _OCTETS: Final = 'multipart/related; type="application/octet-stream"'
-_SEND_TIMEOUT_S: Final = 60
+_SEND_TIMEOUT_S: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a picture is to be: its media type, and the square it must fit, 0 for full size."""
+
+    media_type: str
+    fitted_px: int = 0
+
+    @property
+    def name(self) -> str:
+        """In words."""
+        form = "JPEG quality 90" if self.media_type == JPEG else "PNG"
+        return f"{form}, fitted to {self.fitted_px}" if self.fitted_px else form
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +44,16 @@ class LifeboatView:
     """A running Lifeboat that holds files, and a browser's connection to it."""
 
     client: KeepAliveClient
+    port: int
 
-    def rendered(self, file: InstanceFile, center: float, width: float) -> bytes:
-        """Return the first frame as a JPEG."""
-        return self.client.get(f"{_frame(file)}/rendered?window={center},{width}", JPEG)
+    def rendered(self, file: InstanceFile, how: Picture, center: float, width: float) -> bytes:
+        """Return the first frame as a picture."""
+        return self.client.get(self.address(file, how).format(center, width), how.media_type)
+
+    def address(self, file: InstanceFile, how: Picture) -> str:
+        """Return the address of a picture, with places for center and width."""
+        fitted = f"&viewport={how.fitted_px},{how.fitted_px}" if how.fitted_px else ""
+        return f"{_frame(file)}/rendered?window={{}},{{}}{fitted}"
 
     def frame(self, file: InstanceFile) -> bytes:
         """Return the first frame's pixels as stored, in a multipart answer."""
@@ -44,13 +65,19 @@ class OrthancView:
     """A running Orthanc that holds files, and a browser's connection to it."""
 
     client: KeepAliveClient
+    port: int
     ids: Mapping[Path, str]
     """Its own identifier of each file."""
 
-    def rendered(self, file: InstanceFile, center: float, width: float) -> bytes:
-        """Return the first frame as a JPEG."""
-        window = f"window-center={center}&window-width={width}"
-        return self.client.get(f"/instances/{self.ids[file.path]}/rendered?{window}", JPEG)
+    def rendered(self, file: InstanceFile, how: Picture, center: float, width: float) -> bytes:
+        """Return the first frame as a picture."""
+        return self.client.get(self.address(file, how).format(center, width), how.media_type)
+
+    def address(self, file: InstanceFile, how: Picture) -> str:
+        """Return the address of a picture, with places for center and width."""
+        fitted = f"&width={how.fitted_px}&height={how.fitted_px}" if how.fitted_px else ""
+        window = "window-center={}&window-width={}"
+        return f"/instances/{self.ids[file.path]}/rendered?{window}{fitted}"
 
     def frame(self, file: InstanceFile) -> bytes:
         """Return the first frame's pixels as stored."""
@@ -66,18 +93,32 @@ def lifeboat_holding(folder: Path, files: list[InstanceFile]) -> Iterator[Lifebo
     BenchmarkError
         It cannot be started, or did not take the files.
     """
+    fill_lifeboat(folder, files)
+    with lifeboat_web(folder) as port, contextlib.closing(KeepAliveClient(port)) as client:
+        yield LifeboatView(client, port)
+
+
+def fill_lifeboat(folder: Path, files: list[InstanceFile]) -> None:
+    """Send files to a Lifeboat that keeps its data in a new folder.
+
+    Raises
+    ------
+    BenchmarkError
+        It cannot be started, or did not take the files.
+    """
     folder.mkdir()
     with lifeboat_receive(folder) as port:
         command = lifeboat_command("send", folder / "sender", ())
         command += ["--to", f"{LOOPBACK}:{port}", "--aet", LIFEBOAT_AE_TITLE]
         command += [str(file.path) for file in files]
-        sent = subprocess.run(
-            command, capture_output=True, timeout=_SEND_TIMEOUT_S, cwd=REPOSITORY, check=False
-        )
+        try:
+            sent = subprocess.run(
+                command, capture_output=True, timeout=_SEND_TIMEOUT_S, cwd=REPOSITORY, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BenchmarkError("`lifeboat send` did not end in time") from error
     if sent.returncode:
         raise BenchmarkError(f"`lifeboat send` ended with {sent.returncode}")
-    with lifeboat_web(folder) as port, contextlib.closing(KeepAliveClient(port)) as client:
-        yield LifeboatView(client)
 
 
 @contextlib.contextmanager
@@ -92,7 +133,7 @@ def orthanc_holding(folder: Path, files: list[InstanceFile]) -> Iterator[Orthanc
     folder.mkdir()
     with orthanc(folder) as peer, contextlib.closing(KeepAliveClient(peer.http_port)) as client:
         ids = {file.path: client.post("/instances", file.path.read_bytes())["ID"] for file in files}
-        yield OrthancView(client, ids)
+        yield OrthancView(client, peer.http_port, ids)
 
 
 def _frame(file: InstanceFile) -> str:

@@ -16,6 +16,7 @@ from benchmarks.header import HeaderResult
 from benchmarks.ingest import CaseResult, Row
 from benchmarks.receivers import ORTHANC, STORESCP
 from benchmarks.render import PEERS
+from benchmarks.serving import MemoryResult
 
 _INGEST_COLUMNS: Final = ("inst/s", "MB/s", "x Orthanc", "x storescp", "lowest..highest")
 _NAME_WIDTH: Final = 32
@@ -52,6 +53,14 @@ def print_render(console: Console, results: Sequence[Comparison]) -> None:
         for timing in result.timings:
             table.add_row(*_render_cells(timing, peers))
         _print(console, table)
+
+
+def print_memory(console: Console, result: MemoryResult) -> None:
+    """Print how much memory there was after how many pictures."""
+    table = _table(result.title, "pictures", ("MB",), "")
+    for pictures, resident_mb in zip(result.pictures, result.resident_mb, strict=True):
+        table.add_row(f"{pictures:,}", f"{resident_mb:.0f}", "")
+    _print(console, table)
 
 
 def print_header(console: Console, results: Sequence[HeaderResult]) -> None:

@@ -1,7 +1,8 @@
 """SQLite as we use it: WAL, one writer connection per file, readers that cannot write."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -82,6 +83,7 @@ class ReadOnlyDatabase:
         self.path = path
         self._last_table = last_table
         self._opened: sa.Engine | None = None
+        self._texts: dict[sa.Select[Any], tuple[str, tuple[str, ...]]] = {}
         self._identity: tuple[int, int] | None = None
 
     def close(self) -> None:
@@ -105,9 +107,52 @@ class ReadOnlyDatabase:
             with engine.connect() as connection:
                 return connection.execute(statement).mappings().all()
         except sa.exc.DBAPIError as exc:
-            raise DatabaseFailed(
-                f"{self.path.name} cannot be read; see docs/errors.md, database-failed"
-            ) from exc
+            raise self._failed() from exc
+
+    def first_row(
+        self, statement: sa.Select[Any], parameters: Mapping[str, str]
+    ) -> tuple[Any, ...] | None:
+        """Return the first row of a query that is asked for every picture, None without any.
+
+        The query is turned into text once, and its values are those of the file: a boolean is 0
+        or 1. That takes a tenth of what `rows` does.
+
+        Parameters
+        ----------
+        statement : sqlalchemy.Select
+            The same object each time; its values are all bound parameters.
+        parameters : mapping
+            Value of each.
+
+        Raises
+        ------
+        DatabaseFailed
+            The file is damaged, or the disk failed.
+        """
+        try:
+            engine = self._engine()
+            if engine is None:
+                return None
+            text, names = self._text(engine, statement)
+            with closing(engine.raw_connection()) as connection:
+                cursor = connection.cursor()
+                cursor.execute(text, [parameters[name] for name in names])
+                row: tuple[Any, ...] | None = cursor.fetchone()
+                return row
+        except (sqlite3.Error, sa.exc.DBAPIError) as exc:
+            raise self._failed() from exc
+
+    def _text(self, engine: sa.Engine, statement: sa.Select[Any]) -> tuple[str, tuple[str, ...]]:
+        if statement not in self._texts:
+            compiled = statement.compile(dialect=engine.dialect)
+            names = getattr(compiled, "positiontup", None) or ()
+            self._texts[statement] = str(compiled), tuple(names)
+        return self._texts[statement]
+
+    def _failed(self) -> DatabaseFailed:
+        return DatabaseFailed(
+            f"{self.path.name} cannot be read; see docs/errors.md, database-failed"
+        )
 
     def _engine(self) -> sa.Engine | None:
         identity = _file_identity(self.path)

@@ -5,6 +5,7 @@ identity, and joining two people by it would show one under the other's name.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,16 @@ from dicom_node.index_tables import (
 
 FILE: Final = "index.sqlite"
 _IS_DAMAGED: Final = instances.c.damaged_at != ""
+_COLUMNS: Final = tuple(instances.c.keys())
+_ONE_INSTANCE: Final = (
+    sa.select(instances)
+    .where(
+        instances.c.study_instance_uid == sa.bindparam("study"),
+        instances.c.series_instance_uid == sa.bindparam("series"),
+        instances.c.sop_instance_uid == sa.bindparam("instance"),
+    )
+    .order_by(instances.c.version)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,17 +224,15 @@ class IndexReader:
         self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
     ) -> InstanceRecord | None:
         """Return one instance, its first version where it has several; None when unknown."""
-        statement = (
-            sa.select(instances)
-            .where(
-                instances.c.study_instance_uid == study_instance_uid,
-                instances.c.series_instance_uid == series_instance_uid,
-                instances.c.sop_instance_uid == sop_instance_uid,
-            )
-            .order_by(instances.c.version)
-            .limit(1)
+        row = self._database.first_row(
+            _ONE_INSTANCE,
+            {
+                "study": study_instance_uid,
+                "series": series_instance_uid,
+                "instance": sop_instance_uid,
+            },
         )
-        return next((self._instance_record(row) for row in self._rows(statement)), None)
+        return None if row is None else self._instance_record(zip(_COLUMNS, row, strict=True))
 
     def instances_after(self, instance_id: int, limit: int) -> list[InstanceRecord]:
         """Return instances in the order they were indexed, after a given one."""
@@ -315,11 +324,12 @@ class IndexReader:
         """Return the path of every indexed instance, relative to the data folder."""
         return {row["path"] for row in self._rows(sa.select(instances.c.path))}
 
-    def _instance_record(self, row: sa.RowMapping) -> InstanceRecord:
+    def _instance_record(self, row: sa.RowMapping | Iterable[tuple[str, Any]]) -> InstanceRecord:
         values = dict(row)
         values["path"] = self._database.path.parent / values["path"]
         for name in ("image_position_patient", "image_orientation_patient", "pixel_spacing"):
             values[name] = _decimals(values[name])
+        values["is_conflict"] = bool(values["is_conflict"])
         return InstanceRecord(**values)
 
 

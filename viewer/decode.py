@@ -1,6 +1,6 @@
 """Open an instance and decode one frame of it at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -59,11 +59,14 @@ class Instance:
         From `viewer.header.read_file_header`.
     decoder : callable
         What decodes compressed frames.
+    worked_out : dict
+        What others worked out from the header and will need again; small, and gone with it.
     """
 
     path: Path
     file_header: FileHeader = field(repr=False)
     decoder: codecs.FrameDecoder = field(default=codecs.decode_frame, repr=False)
+    worked_out: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property
     def header(self) -> Dataset:
@@ -97,10 +100,14 @@ class Instance:
         declared = self._declared_frames
         return declared if self._is_possible(declared) else 1
 
-    @property
+    @cached_property
     def _declared_frames(self) -> int:
         declared = integer(self.header, "NumberOfFrames")
         return 1 if declared is None else declared
+
+    @cached_property
+    def _pixel_format(self) -> PixelFormat:
+        return pixel_format_of(self.header, self.pixel_keyword)
 
     def _is_possible(self, frames: int) -> bool:
         # no frame is smaller than one bit
@@ -122,7 +129,7 @@ class Instance:
             As `stored_frame`; only damage inside a codestream stays undiscovered.
         """
         element = self._pixel_element(frame_number)
-        pixel_format = pixel_format_of(self.header, element.keyword)
+        pixel_format = self._pixel_format
         if self.transfer_syntax_uid not in codecs.NATIVE_SYNTAXES:
             return self._described_frame(element, pixel_format, frame_number - 1)[1]
         self._native(element, pixel_format).require(frame_number - 1)
@@ -164,9 +171,8 @@ class Instance:
         PS3.5 8.1.1 (bits of a sample), PS3.3 C.7.6.3.1.
         """
         element = self._pixel_element(frame_number)
-        pixel_format = pixel_format_of(self.header, element.keyword)
         samples, described = self._samples(
-            element, pixel_format, frame_number - 1, decoder or self.decoder
+            element, self._pixel_format, frame_number - 1, decoder or self.decoder
         )
         if described.samples_per_pixel > 1:
             photometric = described.photometric_interpretation
@@ -217,8 +223,8 @@ class Instance:
             return self._encapsulated_bytes(element, frame_number - 1), syntax
         if syntax == uid.DeflatedExplicitVRLittleEndian:
             syntax = uid.ExplicitVRLittleEndian
-        pixel_format = pixel_format_of(self.header, element.keyword)
-        return self._native(element, pixel_format).frame_bytes(frame_number - 1), syntax
+        native = self._native(element, self._pixel_format)
+        return native.frame_bytes(frame_number - 1), syntax
 
     def browser_jpeg(self, frame_number: int) -> bytes | None:
         """Return a frame's codestream when any browser draws it as `viewer.render` would.
@@ -242,8 +248,7 @@ class Instance:
         element = self._pixel_element(frame_number)
         if self.transfer_syntax_uid != uid.JPEGBaseline8Bit:
             return None
-        pixel_format = pixel_format_of(self.header, element.keyword)
-        encoded, described = self._described_frame(element, pixel_format, frame_number - 1)
+        encoded, described = self._described_frame(element, self._pixel_format, frame_number - 1)
         if described.samples_per_pixel != 3 or not self._is_shown_plainly(frame_number - 1):
             return None
         is_ycbcr = described.photometric_interpretation.startswith("YBR_FULL")
@@ -252,6 +257,25 @@ class Instance:
     def _is_shown_plainly(self, frame_index: int) -> bool:
         height, width = pixel_aspect_ratio(self.header, frame_index)
         return height == width and frame_shutter(self.header, frame_index) is None
+
+    def native_range(self, frame_number: int) -> tuple[int, int] | None:
+        """Return where in the file the bytes lie that `encoded_frame` would return.
+
+        Returns
+        -------
+        tuple of int or None
+            Offset and length; None when they do not stand in the file as they are.
+
+        Raises
+        ------
+        NoSuchFrame, UnsupportedPixels
+            As `stored_frame`.
+        """
+        element = self._pixel_element(frame_number)
+        is_in_file = self.transfer_syntax_uid != uid.DeflatedExplicitVRLittleEndian
+        if element.length is None or not is_in_file:
+            return None
+        return self._native(element, self._pixel_format).frame_range(frame_number - 1)
 
     def _pixel_element(self, frame_number: int) -> PixelElement:
         element = self.file_header.pixel_element
@@ -397,6 +421,8 @@ def stored_values(samples: NDArray[Any], pixel_format: PixelFormat) -> StoredFra
 def _masked(unsigned: NDArray[Any], shift: int, bits: int) -> NDArray[Any]:
     if bits == unsigned.dtype.itemsize * _BITS_IN_BYTE:
         return unsigned
+    if not shift and unsigned.size and int(unsigned.max()) >> bits == 0:
+        return unsigned  # looking is several times cheaper than a copy
     masked: NDArray[Any] = np.bitwise_and(unsigned, ((1 << bits) - 1) << shift)
     if shift:
         np.right_shift(masked, shift, out=masked)

@@ -75,6 +75,25 @@ class NativePixels:
             return self._read(begin // _BITS_IN_BYTE, -(-end // _BITS_IN_BYTE))
         return np.packbits(self._bits(frame_index), bitorder="little").tobytes()
 
+    def frame_range(self, frame_index: int) -> tuple[int, int] | None:
+        """Return where in the source the bytes lie that `frame_bytes` returns.
+
+        Returns
+        -------
+        tuple of int or None
+            Offset and length; None when they do not stand there as they are.
+
+        Raises
+        ------
+        UnsupportedPixels
+            The frame is cut off.
+        """
+        self.require(frame_index)
+        begin, bits = frame_index * self._frame_bits, self._frame_bits
+        if self._is_in_words or begin % _BITS_IN_BYTE or bits % _BITS_IN_BYTE:
+            return None
+        return self.element.offset + begin // _BITS_IN_BYTE, bits // _BITS_IN_BYTE
+
     def samples(self, frame_index: int) -> NDArray[Any]:
         """Return one frame's samples.
 
@@ -110,6 +129,12 @@ class NativePixels:
         return samples.reshape(rows, columns, 3)
 
     @property
+    def _is_in_words(self) -> bool:
+        """Tell whether bytes are swapped: small samples in big endian words of 16 bits."""
+        is_small = self.pixel_format.bits_allocated <= _BITS_IN_BYTE
+        return self.is_big_endian and is_small and self.element.vr == "OW"
+
+    @property
     def _has_unclear_order(self) -> bool:
         """Tell whether values lie in two words of 16 bits each, which some writers swap, too."""
         is_long = self.pixel_format.bits_allocated == 32 and not self.pixel_format.is_float
@@ -143,8 +168,7 @@ class NativePixels:
 
     def _read(self, begin: int, end: int) -> bytes:
         """Read bytes of the value; those a big endian file holds in 16 bit words in their order."""
-        is_in_words = self.element.vr == "OW" and self.pixel_format.bits_allocated <= _BITS_IN_BYTE
-        if not (self.is_big_endian and is_in_words):
+        if not self._is_in_words:
             return read_range(self.source, self.element.offset + begin, end - begin)
         first, last = begin // 2 * 2, -(-end // 2) * 2
         words = read_range(self.source, self.element.offset + first, last - first)

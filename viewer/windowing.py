@@ -8,6 +8,7 @@ The fast pass and the table give exactly the same values.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -24,8 +25,9 @@ AUTOMATIC: Final = "automatic"
 
 _Float64 = NDArray[np.float64]
 _WHITE: Final = 255
+_LEVELS: Final = np.arange(1, _WHITE + 1, dtype=np.float64)
 _BLOCK_PIXELS: Final = 65536
-_FRACTION_BITS: Final = 24
+_SCALES_KEPT: Final = 256
 _SAMPLE_PIXELS: Final = 65536
 _LARGEST_FLOAT: Final = 1e200
 
@@ -102,16 +104,13 @@ class ModalityLut:
 
 
 @dataclass(frozen=True, slots=True)
-class _FixedPoint:
-    """``((clip(stored, low, high) - low) * factor + offset) >> 24`` is the display value.
-
-    Before the shift it always lies in 0 to ``2**32 - 1``, so it may be computed modulo ``2**32``.
-    """
+class _Scale:
+    """``trunc((clip(stored, low, high) + offset) * factor)`` in float32 is the display value."""
 
     low: int
     high: int
-    factor: int
-    offset: int
+    offset: np.float32
+    factor: np.float32
 
 
 def modality_values(stored: NDArray[Any], modality: ModalityLut) -> _Float64:
@@ -215,7 +214,7 @@ def window_to_uint8(
 ) -> GreyFrame:
     """Map stored values to display values.
 
-    Linear windows over 8 and 16 bit values run as one integer pass over blocks that stay in the
+    Linear windows over 8 and 16 bit values run as one float32 pass over blocks that stay in the
     cache; everything else goes through a table of all stored values, 32 bit values through the
     formula itself. All three give the same values.
 
@@ -244,12 +243,11 @@ def window_to_uint8(
     """
     if stored.dtype.itemsize > 2:
         return _by_formula(stored, modality, voi, invert, padding)
-    scale = _fixed_point(modality, voi, stored.dtype)
-    if scale is None or _padding_shows(padding, scale, invert, stored.dtype):
-        return _by_table(stored, level_table(stored.dtype, modality, voi, invert, padding))
-    grey = _by_fixed_point(stored, scale)
-    _finish(grey, stored, invert, None)
-    return grey
+    if isinstance(voi, Window) and modality.values is None:
+        scale = _scale(modality, voi, stored.dtype, invert)
+        if scale is not None:
+            return _by_scale(stored, scale, padding)
+    return _by_table(stored, level_table(stored.dtype, modality, voi, invert, padding))
 
 
 def level_table(
@@ -301,41 +299,49 @@ def _by_table(stored: NDArray[Any], table: NDArray[np.uint8]) -> GreyFrame:
     return grey
 
 
-def _padding_shows(
-    padding: tuple[float, float] | None, scale: _FixedPoint, invert: bool, dtype: np.dtype[Any]
-) -> bool:
-    """Tell whether padding would be drawn other than black by the window alone."""
-    if padding is None:
-        return False
-    limits = np.iinfo(dtype)
-    if padding[1] < limits.min or padding[0] > limits.max:
-        return False
-    is_black = padding[1] <= scale.low and scale.offset < 1 << _FRACTION_BITS
-    return invert or not is_black
-
-
-def _by_fixed_point(stored: NDArray[Any], scale: _FixedPoint) -> GreyFrame:
+def _by_scale(
+    stored: NDArray[Any], scale: _Scale, padding: tuple[float, float] | None
+) -> GreyFrame:
     grey = np.empty(stored.shape, np.uint8)
     block = next(_row_blocks(stored), slice(0))
     shape = (min(block.stop, stored.shape[0]), *stored.shape[1:])
-    narrow, wide = np.empty(shape, stored.dtype), np.empty(shape, np.int32)
+    narrow, wide = np.empty(shape, stored.dtype), np.empty(shape, np.float32)
     low, high = stored.dtype.type(scale.low), stored.dtype.type(scale.high)
-    factor, offset = _wrapped(scale.factor), _wrapped(scale.offset - scale.low * scale.factor)
+    background = _values_to_blacken(stored.dtype, scale, padding)
     for rows in _row_blocks(stored):
         part = stored[rows]
-        value, product = narrow[: len(part)], wide[: len(part)]
-        np.clip(part, low, high, out=value)
-        np.multiply(value, factor, out=product)
-        np.add(product, offset, out=product)
-        level = product.view(np.uint32)
-        np.right_shift(level, np.uint32(_FRACTION_BITS), out=level)
+        value, level = narrow[: len(part)], wide[: len(part)]
+        part.clip(low, high, out=value)
+        np.copyto(level, value)
+        np.add(level, scale.offset, out=level)
+        np.multiply(level, scale.factor, out=level)
         np.copyto(grey[rows], level, casting="unsafe")
+        if background is not None:
+            _blacken(grey[rows], part, *background)
     return grey
 
 
-def _wrapped(number: int) -> np.int32:
-    """Return a number modulo ``2**32``, as the signed integer of the same bits."""
-    return np.uint32(number & 0xFFFFFFFF).view(np.int32)
+def _values_to_blacken(
+    dtype: np.dtype[Any], scale: _Scale, padding: tuple[float, float] | None
+) -> tuple[int, int] | None:
+    """Return the padding as far as it lies in the type, None when the window draws it black."""
+    if padding is None:
+        return None
+    limits = np.iinfo(dtype)
+    first = max(math.ceil(padding[0]), int(limits.min))
+    last = min(math.floor(padding[1]), int(limits.max))
+    is_black_below = (np.float32(scale.low) + scale.offset) * scale.factor < 1
+    is_drawn_black = scale.factor > 0 and is_black_below and last <= scale.low
+    return None if first > last or is_drawn_black else (first, last)
+
+
+def _blacken(grey: GreyFrame, stored: NDArray[Any], first: int, last: int) -> None:
+    """Make black what lies between two stored values, both within the type."""
+    limits = np.iinfo(stored.dtype)
+    stays = stored > last if first == limits.min else stored < first
+    if first != limits.min and last != limits.max:
+        np.logical_or(stays, stored > last, out=stays)
+    np.multiply(grey, stays.view(np.uint8), out=grey)
 
 
 def _row_blocks(stored: NDArray[Any]) -> Iterator[slice]:
@@ -361,26 +367,26 @@ def _finish(
         np.copyto(grey[rows], 0, where=is_padding)
 
 
-def _fixed_point(
-    modality: ModalityLut, voi: Window | VoiLut, dtype: np.dtype[Any]
-) -> _FixedPoint | None:
-    """Find integers that reproduce the formula for every stored value, or None.
+@lru_cache(maxsize=_SCALES_KEPT)  # the frames of a stack are drawn with one window
+def _scale(
+    modality: ModalityLut, window: Window, dtype: np.dtype[Any], invert: bool
+) -> _Scale | None:
+    """Find float32 numbers that reproduce the formula for every stored value, or None.
 
     The display value rises with the stored value, so it is fully told by the lowest stored value
-    that reaches each of 1-255. A factor and an offset are accepted only when they step at exactly
+    that reaches each of 1-255. An offset and a factor are accepted only when they step at exactly
     those places, which leaves nothing to rounding luck.
     """
-    if isinstance(voi, VoiLut) or voi.function == "SIGMOID":
-        return None
-    if modality.values is not None or modality.slope <= 0:
+    if window.function == "SIGMOID" or modality.slope <= 0:
         return None
     limits = np.iinfo(dtype)
-    steps = _steps(modality, voi, limits.min, limits.max)
+    steps = _steps(modality, window, limits.min, limits.max)
     if steps is None:
         return None
     low = min(max(int(steps[0]) - 1, limits.min), limits.max)
     high = min(max(int(steps[-1]), low), limits.max)
-    return _fit(steps, low, high, _slope_per_stored_value(modality, voi), limits.min, limits.max)
+    factor = np.float32(_slope_per_stored_value(modality, window))
+    return _fit(steps, low, high, -factor if invert else factor)
 
 
 def _slope_per_stored_value(modality: ModalityLut, window: Window) -> float:
@@ -397,8 +403,7 @@ def _steps(
     Steps below the type's range are given as `lowest`, those above as `highest` + 1. None when
     rounding hides where a step lies.
     """
-    levels = np.arange(1, _WHITE + 1, dtype=np.float64)
-    share = (levels - 0.5) / _WHITE - 0.5
+    share = (_LEVELS - 0.5) / _WHITE - 0.5
     if window.function == "LINEAR" and window.width >= 1:
         x = share * (window.width - 1) + (window.center - 0.5)
     else:
@@ -407,7 +412,7 @@ def _steps(
         near = np.ceil((x - modality.intercept) / modality.slope)
     near = np.clip(near, lowest - 2, highest + 3)
     candidates = near + np.arange(-2.0, 2.0)[:, np.newaxis]
-    reached = display_values(modality_values(candidates, modality), window) >= levels
+    reached = display_values(modality_values(candidates, modality), window) >= _LEVELS
     missing = 4 - reached.sum(axis=0)
     is_hidden = (missing == 0) & (near - 2 > lowest) | (missing == 4) & (near + 1 < highest)
     if is_hidden.any():
@@ -416,20 +421,21 @@ def _steps(
     return steps
 
 
-def _fit(
-    steps: NDArray[np.int64], low: int, high: int, slope: float, lowest: int, highest: int
-) -> _FixedPoint | None:
-    factor = round(slope * (1 << _FRACTION_BITS))
-    targets = np.arange(1, _WHITE + 1, dtype=np.int64) << _FRACTION_BITS
-    reach, miss = steps <= highest, steps > lowest
-    at_least = (targets - (steps - low) * factor)[reach]
-    below = (targets - (steps - 1 - low) * factor)[miss]
-    least = max(0, int(at_least.max(initial=0)))
-    room = ((_WHITE + 1) << _FRACTION_BITS) - (high - low) * factor
-    most = min(room, int(below.min(initial=room))) - 1
-    if least > most:
-        return None
-    return _FixedPoint(low, high, factor, (least + most) // 2)
+def _fit(steps: NDArray[np.int64], low: int, high: int, factor: np.float32) -> _Scale | None:
+    """Find the offset; a negative factor draws 255 where a positive one draws 0.
+
+    Clipped to `low` and `high`, each stored value must be drawn as many levels above the end of
+    the range as there are steps up to it.
+    """
+    places = np.clip(np.concatenate((steps, steps - 1, (low, high))), low, high)
+    levels = np.searchsorted(steps, places, side="right")
+    if factor < 0:
+        levels = _WHITE - levels
+    edges = np.stack((levels, levels + 1)) / np.float64(factor) - places
+    least, most = edges.min(axis=0).max(), edges.max(axis=0).min()
+    offset = np.float32((least + most) / 2)
+    drawn = ((places.astype(np.float32) + offset) * factor).astype(np.int64)
+    return _Scale(low, high, offset, factor) if np.array_equal(drawn, levels) else None
 
 
 def automatic_window(

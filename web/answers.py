@@ -1,6 +1,8 @@
 """Small things answers share: cache rules for what never changes, checks of dates."""
 
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from flask import Response, request
@@ -16,13 +18,102 @@ SHORTEST_DIGEST: Final = 16
 _DATE_RANGE: Final = re.compile(r"(\d{8})?(-(\d{8})?)?", re.ASCII)
 
 
+@dataclass(frozen=True, slots=True)
+class InstanceAnswer:
+    """The bytes that a request about one instance is answered with, and what is said of them.
+
+    `size_bytes` is the length of all chunks; `variant` is what else the bytes depend on, beside
+    the address; `headers` are those beside type, length and cache rule.
+    """
+
+    record: InstanceRecord
+    content_type: str
+    chunks: Iterable[bytes]
+    size_bytes: int
+    variant: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def all_headers(self, asked_version: str) -> list[tuple[str, str]]:
+        """Return every header of the answer but those of security.
+
+        Parameters
+        ----------
+        asked_version : str
+            The `v` parameter of the address, "" when it has none.
+
+        Returns
+        -------
+        list of tuple
+
+        Raises
+        ------
+        NotFound
+            As `cache_rule`.
+        """
+        return [
+            ("Content-Type", self.content_type),
+            ("Content-Length", str(self.size_bytes)),
+            *self.headers,
+            ("Cache-Control", cache_rule(self.record, asked_version)),
+            ("ETag", f'"{entity_tag(self.record, self.variant)}"'),
+        ]
+
+
+def given(answer: InstanceAnswer) -> ResponseReturnValue:
+    """Return an answer to the request that is worked on, 304 when the client has it.
+
+    Parameters
+    ----------
+    answer : InstanceAnswer
+        The answer.
+
+    Returns
+    -------
+    Response
+
+    Raises
+    ------
+    NotFound
+        As `cache_rule`.
+    """
+    headers = answer.all_headers(request.args.get("v", ""))
+    return Response(answer.chunks, headers=headers).make_conditional(request)
+
+
+def held(
+    record: InstanceRecord, variants: Sequence[str], headers: Sequence[tuple[str, str]] = ()
+) -> ResponseReturnValue | None:
+    """Return 304 when the client says that it has the answer; nothing need be made then.
+
+    Parameters
+    ----------
+    record : InstanceRecord
+        What the answer would be made from.
+    variants : sequence of str
+        What else its bytes may depend on, each of which this client can read.
+    headers : sequence of tuple
+        What the answer would also say.
+
+    Returns
+    -------
+    Response or None
+        None when the answer must be made.
+
+    Raises
+    ------
+    NotFound
+        As `cache_rule`.
+    """
+    for variant in variants:
+        if request.if_none_match.contains_weak(entity_tag(record, variant)):
+            return of_instance(Response(headers=list(headers)), record, variant=variant)
+    return None
+
+
 def of_instance(
     answer: Response, record: InstanceRecord, *, variant: str = ""
 ) -> ResponseReturnValue:
     """Give an answer made from one instance its ETag and cache rule.
-
-    An address that names the digest (`?v=`) can never mean other bytes and is kept for ever; one
-    without is asked again each time. Nothing is ever kept by a shared cache.
 
     Parameters
     ----------
@@ -41,14 +132,58 @@ def of_instance(
     Raises
     ------
     NotFound
+        As `cache_rule`.
+    """
+    answer.headers["Cache-Control"] = cache_rule(record, request.args.get("v", ""))
+    answer.set_etag(entity_tag(record, variant))
+    return answer.make_conditional(request)
+
+
+def cache_rule(record: InstanceRecord, asked_version: str) -> str:
+    """Return how long an answer made from one instance may be kept, and by whom.
+
+    An address that names the digest (`?v=`) can never mean other bytes and is kept for ever; one
+    without is asked again each time. Nothing is ever kept by a shared cache.
+
+    Parameters
+    ----------
+    record : InstanceRecord
+        The instance.
+    asked_version : str
+        The `v` parameter of the address, "" when it has none.
+
+    Returns
+    -------
+    str
+        A Cache-Control header.
+
+    Raises
+    ------
+    NotFound
         The address names another digest than the instance has.
     """
-    asked = request.args.get("v", "")
-    if asked and not (len(asked) >= SHORTEST_DIGEST and record.digest.startswith(asked)):
+    if not asked_version:
+        return ASK_AGAIN
+    if len(asked_version) < SHORTEST_DIGEST or not record.digest.startswith(asked_version):
         raise NotFound("This node does not hold that version of the instance.")
-    answer.headers["Cache-Control"] = FOR_EVER if asked else ASK_AGAIN
-    answer.set_etag("-".join(filter(None, (record.digest[:32], variant))))
-    return answer.make_conditional(request)
+    return FOR_EVER
+
+
+def entity_tag(record: InstanceRecord, variant: str) -> str:
+    """Return the tag of an answer, without quotes.
+
+    Parameters
+    ----------
+    record : InstanceRecord
+        What it was made from.
+    variant : str
+        What else its bytes depend on, beside the address.
+
+    Returns
+    -------
+    str
+    """
+    return "-".join(filter(None, (record.digest[:32], variant)))
 
 
 def check_date_range(value: str, name: str) -> None:

@@ -1,18 +1,20 @@
 """The JSON API under /api/v1, made for our own pages and open to scripts."""
 
-import zlib
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
+from isal import isal_zlib
 
-from dicom_node.index import StudyQuery, StudyRecord
+from dicom_node.index import InstanceRecord, StudyQuery, StudyRecord
 from web import answers, live
+from web.answers import InstanceAnswer
 from web.context import WebContext, current
 from web.display import frame_answer
 from web.errors import BadParameter, NotFound, WrongContentType
+from web.multipart import in_pieces
 from web.series import placed_frames, series_answers
 from web.studies import destination_chip, study_answer
 from web.sync import sync_answer
@@ -30,6 +32,11 @@ SEARCHABLE: Final[dict[str, type]] = {
 LARGEST_PAGE: Final = 500
 LONGEST_TEXT: Final = 128
 WORTH_COMPRESSING_BYTES: Final = 16384
+GZIP: Final = "gzip"
+GZIP_WINDOW_BITS: Final = 31
+"""Of zlib: the largest window, and gzip's head around it."""
+OCTETS: Final = "application/octet-stream"
+VARY: Final = (("Vary", "Accept-Encoding"),)
 _INSTANCE: Final = "/studies/<uid:study>/series/<uid:series>/instances/<uid:instance>"
 
 
@@ -179,20 +186,45 @@ def pixels(study: str, series: str, instance: str, frame_number: int) -> Respons
     context = current()
     record = context.record(study, series, instance)
     is_packed = request.accept_encodings.quality("gzip") > 0
+    unchanged = answers.held(record, ("", GZIP) if is_packed else ("",), VARY)
+    return unchanged or answers.given(
+        pixel_answer(context, record, frame_number, is_packed=is_packed)
+    )
+
+
+def pixel_answer(
+    context: WebContext, record: InstanceRecord, frame_number: int, *, is_packed: bool
+) -> InstanceAnswer:
+    """Return the stored values of one frame, little-endian, or its RGB bytes.
+
+    Parameters
+    ----------
+    context : WebContext
+        Reads the frame and keeps what was packed.
+    record : InstanceRecord
+        The instance.
+    frame_number : int
+        1-based.
+    is_packed : bool
+        Whether the client takes gzip.
+
+    Returns
+    -------
+    InstanceAnswer
+    """
     body, encoding = context.kept(
         ("pixels", record.digest, frame_number, is_packed),
         lambda: packed(context.pixel_bytes(record, frame_number), is_packed=is_packed),
     )
-    answer = Response(body, mimetype="application/octet-stream")
-    answer.headers["Vary"] = "Accept-Encoding"
-    answer.headers["X-Frame"] = f"{record.sop_instance_uid}#{frame_number}"
-    if encoding:
-        answer.headers["Content-Encoding"] = encoding
-    return answers.of_instance(answer, record, variant=encoding)
+    named = ("X-Frame", f"{record.sop_instance_uid}#{frame_number}")
+    encoded = (("Content-Encoding", encoding),) if encoding else ()
+    return InstanceAnswer(
+        record, OCTETS, in_pieces(body), len(body), encoding, (*VARY, named, *encoded)
+    )
 
 
 def packed(body: bytes, *, is_packed: bool) -> tuple[bytes, str]:
-    """Return a body and its content encoding: gzip level 1 where it saves a fifth or more.
+    """Return a body and its content encoding: gzip, lightly, where it saves a fifth or more.
 
     Parameters
     ----------
@@ -208,8 +240,8 @@ def packed(body: bytes, *, is_packed: bool) -> tuple[bytes, str]:
     """
     if not is_packed or len(body) < WORTH_COMPRESSING_BYTES:
         return body, ""
-    smaller = zlib.compress(body, level=1, wbits=31)
-    return (smaller, "gzip") if len(smaller) < 0.8 * len(body) else (body, "")
+    smaller = isal_zlib.compress(body, 1, wbits=GZIP_WINDOW_BITS)
+    return (smaller, GZIP) if len(smaller) < 0.8 * len(body) else (body, "")
 
 
 @blueprint.get("/sync")

@@ -22,7 +22,18 @@ from viewer.cache import ByteBoundedCache
 from viewer.decode import Instance
 from viewer.errors import ViewerError
 from viewer.stacks import FramePlace
-from web import annotations, api, dicomweb, display_check, errors, live, pages, rendered, security
+from web import (
+    annotations,
+    api,
+    dicomweb,
+    display_check,
+    errors,
+    live,
+    pages,
+    quick,
+    rendered,
+    security,
+)
 from web.context import EXTENSION, WebContext
 from web.decoded_frames import new_decoded_frames
 from web.errors import WebError
@@ -93,9 +104,11 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default JSON provider
-    app.extensions[EXTENSION] = new_context(settings, clock)
+    context = new_context(settings, clock)
+    app.extensions[EXTENSION] = context
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
+    quick.install(app, context, settings.web.host)
     for part in (pages, display_check, api, annotations, live, dicomweb, rendered):
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)

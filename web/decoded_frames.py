@@ -17,8 +17,8 @@ from viewer.errors import UnreadableFile
 from viewer.frame_store import FrameStore, read_only
 from viewer.header import read_file_header
 from viewer.sandbox import DecodeLimits
+from web.display_order import in_display_order
 from web.read_ahead import ReadAhead
-from web.series import in_display_order
 
 FOLDER: Final = "cache/frames"
 """Where decoded frames are kept, below the data folder; may be deleted at any time."""

@@ -15,6 +15,7 @@ from flask.typing import ResponseReturnValue
 from dicom_node.index import InstanceRecord, SeriesRecord, StudyRecord
 from web import answers, frames, metadata, qido
 from web.accept import Accepted, accepted_forms
+from web.answers import InstanceAnswer
 from web.context import WebContext, current
 from web.errors import NotAcceptable, NotFound
 from web.multipart import Part, file_chunks, total_bytes, written
@@ -189,20 +190,22 @@ def instance_attributes(
     )
 
 
-def instance_url(record: InstanceRecord) -> str:
+def instance_url(record: InstanceRecord, base: str = "") -> str:
     """Return the address one instance is retrieved at.
 
     Parameters
     ----------
     record : InstanceRecord
         The instance.
+    base : str
+        The address of the DICOMweb service; "" for the one that was asked.
 
     Returns
     -------
     str
     """
     return (
-        f"{base_url()}/studies/{record.study_instance_uid}"
+        f"{base or base_url()}/studies/{record.study_instance_uid}"
         f"/series/{record.series_instance_uid}/instances/{record.sop_instance_uid}"
     )
 
@@ -323,8 +326,25 @@ def multipart_answer(parts: Iterable[Part], kind: str) -> Response:
     total = total_bytes(parts, boundary) if isinstance(parts, list) else None
     if total is not None:
         answer.content_length = total
-    answer.headers["Content-Type"] = f'multipart/related; type="{kind}"; boundary={boundary}'
+    answer.headers["Content-Type"] = multipart_type(kind, boundary)
     return answer
+
+
+def multipart_type(kind: str, boundary: str) -> str:
+    """Return the media type of an answer of many parts.
+
+    Parameters
+    ----------
+    kind : str
+        Media type of the parts.
+    boundary : str
+        What stands between them.
+
+    Returns
+    -------
+    str
+    """
+    return f'multipart/related; type="{kind}"; boundary={boundary}'
 
 
 @blueprint.get(f"{_STUDY}/metadata")
@@ -346,14 +366,40 @@ def retrieve_frames(study: str, series: str, instance: str, frame_list: str) -> 
     record = context.record(study, series, instance)
     numbers = frames.frame_numbers(frame_list, context.open(record))
     source = frames.choose(context.open(record), accept_header())
-    url = instance_url(record)
-    parts = (
-        Part(source.content_type, f"{url}/frames/{number}", (source.read(number),))
-        for number in numbers
-    )
     if len(numbers) == 1:
-        return answers.of_instance(multipart_answer(parts, source.media_type), record)
+        return answers.given(frame_answer(record, source, numbers[0], base_url()))
+    url = instance_url(record)
+    parts = (source.part(number, f"{url}/frames/{number}") for number in numbers)
     return multipart_answer(checked(parts), source.media_type)
+
+
+def frame_answer(
+    record: InstanceRecord, source: frames.FrameSource, frame_number: int, base: str
+) -> InstanceAnswer:
+    """Return one frame as the only part of an answer.
+
+    Parameters
+    ----------
+    record : InstanceRecord
+        The instance.
+    source : FrameSource
+        Reads the frame in the form that was chosen.
+    frame_number : int
+        1-based.
+    base : str
+        The address of the DICOMweb service.
+
+    Returns
+    -------
+    InstanceAnswer
+    """
+    boundary = secrets.token_hex(16)
+    url = f"{instance_url(record, base)}/frames/{frame_number}"
+    parts = [source.part(frame_number, url)]
+    kind = multipart_type(source.media_type, boundary)
+    size_bytes = total_bytes(parts, boundary) or 0
+    chunks = written(parts, boundary)
+    return InstanceAnswer(record, kind, chunks, size_bytes, headers=(("Vary", "Accept"),))
 
 
 def checked(parts: Iterable[Part]) -> Iterator[Part]:

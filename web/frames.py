@@ -10,6 +10,7 @@ import numpy as np
 from viewer.decode import Instance
 from web.accept import ANY_SYNTAX, Accepted
 from web.errors import BadParameter, NotAcceptable, NotFound
+from web.multipart import Part, file_chunks
 
 EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
 _NATIVE_LITTLE: Final = ("1.2.840.10008.1.2", EXPLICIT_LITTLE, "1.2.840.10008.1.2.1.99")
@@ -35,11 +36,41 @@ MEDIA_TYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class FrameSource:
-    """How frames are given: the media type of a part, and what reads one by its number."""
+    """How frames are given: the media type of a part, and what reads one by its number.
+
+    `ranges` is the instance when its frames may stand in its file as they are given.
+    """
 
     media_type: str
     content_type: str
     read: Callable[[int], bytes]
+    ranges: Instance | None = None
+
+    def part(self, frame_number: int, location: str) -> Part:
+        """Return one frame as a part, read while it is sent where the file holds it so.
+
+        Parameters
+        ----------
+        frame_number : int
+            1-based.
+        location : str
+            Where it can be had alone.
+
+        Returns
+        -------
+        Part
+
+        Raises
+        ------
+        viewer.errors.ViewerError
+            The frame does not exist or cannot be read.
+        """
+        found = self.ranges and self.ranges.native_range(frame_number)
+        if self.ranges is not None and found:
+            chunks = file_chunks(self.ranges.path, *found)
+            return Part(self.content_type, location, chunks, found[1])
+        body = self.read(frame_number)
+        return Part(self.content_type, location, (body,), len(body))
 
 
 def frame_numbers(frame_list: str, instance: Instance) -> list[int]:
@@ -131,6 +162,7 @@ def _as_stored(instance: Instance, media_type: str, syntax: str) -> FrameSource:
         media_type,
         f"{media_type}; transfer-syntax={syntax}",
         lambda number: instance.encoded_frame(number)[0],
+        instance,
     )
 
 

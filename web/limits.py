@@ -1,5 +1,6 @@
 """How much one web process does at the same time, whatever its clients do."""
 
+import ctypes
 import threading
 from collections.abc import Callable, Iterable
 from io import BytesIO
@@ -7,6 +8,14 @@ from typing import Any, Final
 
 LARGEST_BODY_BYTES: Final = 1024 * 1024
 """Largest body of a request; more is refused."""
+
+KEPT_FOR_REUSE_BYTES: Final = 64 * 1024 * 1024
+"""So much freed memory a process keeps for its next pictures, in each of its two arenas."""
+_LARGEST_KEPT_BLOCK_BYTES: Final = 32 * 1024 * 1024
+_ARENAS: Final = 2
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
 
 _Environ = dict[str, Any]
 _Start = Callable[..., Any]
@@ -66,3 +75,19 @@ def is_too_large(environ: _Environ) -> bool:
     """
     length = str(environ.get("CONTENT_LENGTH") or "0")
     return length.isdecimal() and int(length) > LARGEST_BODY_BYTES
+
+
+def keep_freed_memory() -> None:
+    """Let this process use the memory of one picture for the next.
+
+    The C library gives large blocks back to the system as soon as they are freed. Getting them
+    again, page by page, takes a third of the time that a large picture takes. Where there is no
+    such library, nothing changes.
+    """
+    try:
+        set_option = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    set_option(_M_ARENA_MAX, _ARENAS)
+    set_option(_M_MMAP_THRESHOLD, _LARGEST_KEPT_BLOCK_BYTES)
+    set_option(_M_TRIM_THRESHOLD, KEPT_FOR_REUSE_BYTES)

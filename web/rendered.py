@@ -1,21 +1,24 @@
 """Pictures of instances (PS3.18 sections 8.3.5, 10.4.1.1.3-4): /rendered and /thumbnail."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Final
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from dicom_node.index import InstanceRecord
 from viewer.render import MediaType, render_frame, thumbnail
 from viewer.windowing import VoiLutFunction, Window
 from web import answers
+from web.accept import Accepted
+from web.answers import InstanceAnswer
 from web.context import WebContext, current
 from web.dicomweb import accept_header, records_of
+from web.display_order import representative
 from web.errors import BadParameter, NotAcceptable
-from web.series import representative
 
 blueprint = Blueprint("rendered", __name__, url_prefix="/dicom-web")
 
@@ -24,6 +27,7 @@ LARGEST_VIEWPORT_PX: Final = 16384
 THUMBNAIL_PX: Final = 160
 LARGEST_THUMBNAIL_PX: Final = 512
 DEFAULT_QUALITY: Final = 90
+VARY: Final = (("Vary", "Accept"),)
 _FUNCTIONS: Final[dict[str, VoiLutFunction]] = {
     "linear": "LINEAR",
     "linear-exact": "LINEAR_EXACT",
@@ -43,6 +47,11 @@ class Rendering:
     viewport: tuple[int, int] | None
     quality: int
 
+    @property
+    def variant(self) -> str:
+        """What distinguishes answers at one address."""
+        return self.media_type.removeprefix("image/")
+
 
 @blueprint.get(f"{_INSTANCE}/rendered")
 @blueprint.get(f"{_INSTANCE}/frames/<int:frame_number>/rendered")
@@ -50,14 +59,15 @@ def render(study: str, series: str, instance: str, frame_number: int = 1) -> Res
     """Render one frame; of an instance with many, the first."""
     context = current()
     record = context.record(study, series, instance)
-    how = read_rendering()
-    return picture(context, record, frame_number, how)
+    how = rendering_of(request.args, accept_header())
+    unchanged = answers.held(record, (how.variant,), VARY)
+    return unchanged or answers.given(picture(context, record, frame_number, how))
 
 
 def picture(
     context: WebContext, record: InstanceRecord, frame_number: int, how: Rendering
-) -> ResponseReturnValue:
-    """Answer with a rendered frame.
+) -> InstanceAnswer:
+    """Return a rendered frame.
 
     Parameters
     ----------
@@ -72,7 +82,7 @@ def picture(
 
     Returns
     -------
-    Response
+    InstanceAnswer
     """
     body = context.kept(
         ("rendered", record.digest, frame_number, how),
@@ -86,14 +96,19 @@ def picture(
             stored=context.stored_frame(record, frame_number),
         ),
     )
-    answer = Response(body, mimetype=how.media_type)
-    answer.headers["Vary"] = "Accept"
-    answer.headers["X-Frame"] = f"{record.sop_instance_uid}#{frame_number}"
-    return answers.of_instance(answer, record, variant=how.media_type.removeprefix("image/"))
+    named = ("X-Frame", f"{record.sop_instance_uid}#{frame_number}")
+    return InstanceAnswer(record, how.media_type, (body,), len(body), how.variant, (*VARY, named))
 
 
-def read_rendering() -> Rendering:
-    """Return what the request asks for.
+def rendering_of(parameters: Mapping[str, str], forms: Sequence[Accepted]) -> Rendering:
+    """Return what a request asks for.
+
+    Parameters
+    ----------
+    parameters : mapping
+        Of the address.
+    forms : sequence of Accepted
+        What the client accepts, best first.
 
     Returns
     -------
@@ -107,15 +122,20 @@ def read_rendering() -> Rendering:
         Only media types are accepted that are not made here.
     """
     return Rendering(
-        media_type=chosen_media_type(),
-        window=read_window(request.args.get("window", "")),
-        viewport=read_viewport(request.args.get("viewport", "")),
-        quality=read_quality(request.args.get("quality", str(DEFAULT_QUALITY))),
+        media_type=chosen_media_type(forms),
+        window=read_window(parameters.get("window", "")),
+        viewport=read_viewport(parameters.get("viewport", "")),
+        quality=read_quality(parameters.get("quality", str(DEFAULT_QUALITY))),
     )
 
 
-def chosen_media_type() -> MediaType:
+def chosen_media_type(forms: Sequence[Accepted]) -> MediaType:
     """Return the picture's media type by what the client accepts; JPEG when it takes both.
+
+    Parameters
+    ----------
+    forms : sequence of Accepted
+        Best first.
 
     Returns
     -------
@@ -126,7 +146,7 @@ def chosen_media_type() -> MediaType:
     NotAcceptable
         Neither is accepted.
     """
-    for form in accept_header():
+    for form in forms:
         for media_type in MEDIA_TYPES:
             if form.takes(media_type):
                 return media_type
@@ -239,10 +259,13 @@ def small_picture(
         raise NotAcceptable("Thumbnails are made as image/jpeg.")
     viewport = read_viewport(request.args.get("viewport", ""))
     size = min(max(viewport or (THUMBNAIL_PX,)), LARGEST_THUMBNAIL_PX)
+    unchanged = answers.held(record, ("",))
+    if unchanged is not None:
+        return unchanged
     body = context.kept(
         ("thumbnail", record.digest, number, size),
         lambda: thumbnail(
             context.open(record), number, size, stored=context.stored_frame(record, number)
         ),
     )
-    return answers.of_instance(Response(body, mimetype="image/jpeg"), record)
+    return answers.given(InstanceAnswer(record, "image/jpeg", (body,), len(body)))

@@ -37,20 +37,20 @@ def install(app: Flask, host: str) -> None:
 
     @app.before_request
     def guard() -> None:
-        check_host(request, hosts)
+        check_host(request.headers.get("Host", ""), hosts)
         check_method(request)
         check_origin(request)
 
     app.after_request(stamp)
 
 
-def check_host(asked: Request, hosts: frozenset[str]) -> None:
+def check_host(authority: str, hosts: frozenset[str]) -> None:
     """Refuse a request whose Host header is not this node: a page elsewhere rebound a name to us.
 
     Parameters
     ----------
-    asked : Request
-        The request.
+    authority : str
+        The Host header, "" when absent.
     hosts : frozenset of str
         Names that are ours, without port.
 
@@ -59,7 +59,7 @@ def check_host(asked: Request, hosts: frozenset[str]) -> None:
     ForeignHost
         The name is not among them.
     """
-    if host_name(asked.headers.get("Host", "")) not in hosts:
+    if host_name(authority) not in hosts:
         raise ForeignHost("This node does not answer under that host name. Use its own address.")
 
 

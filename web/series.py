@@ -1,18 +1,17 @@
 """Series of a study: their stacks in display order, and what seems to be missing."""
 
-import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from dicom_node.index import InstanceRecord, SeriesRecord
 from viewer.errors import ViewerError
-from viewer.frame_places import SOP_CLASSES_OF_PLACED_FRAMES, echo_words, frame_places
-from viewer.gaps import Steps, completeness, missing_numbers, ranges, steps_of
+from viewer.frame_places import frame_places
+from viewer.gaps import Steps, completeness, missing_numbers, ranges
 from viewer.geometry import slice_normal
-from viewer.stack_titles import stack_titles
-from viewer.stacks import FramePlace, Stack, stacks_of
+from viewer.stacks import FramePlace
 from web.context import WebContext
+from web.display_order import PlacesOf, ShownSeries, ShownStack, finite_number, shown_series
 from web.studies import series_title
 
 _INSTANCE_FIELDS: Final = (
@@ -28,36 +27,6 @@ _INSTANCE_FIELDS: Final = (
 )
 _MOST_NAMED: Final = 20
 """Warnings of one kind beyond this many are counted, not listed."""
-
-PlacesOf = Callable[[InstanceRecord], Sequence[FramePlace]]
-"""Gives the place of each frame of one instance, nothing where they have none of their own."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShownStack:
-    """One stack of a series.
-
-    `frames` holds (instance, first frame number, number of frames) in display order, the instance
-    as its place among the series' instances in display order; a cine run is one entry.
-    """
-
-    stack: Stack
-    title: str
-    frames: tuple[tuple[int, int, int], ...]
-    steps: Steps
-
-    @property
-    def length(self) -> int:
-        """Number of frames."""
-        return sum(count for _, _, count in self.frames)
-
-
-@dataclass(frozen=True, slots=True)
-class ShownSeries:
-    """The instances of one series in display order, and its stacks."""
-
-    instances: list[InstanceRecord]
-    stacks: list[ShownStack]
 
 
 def series_answers(
@@ -159,7 +128,7 @@ def stack_answer(shown: ShownStack, instances: Sequence[InstanceRecord]) -> dict
         "frame_of_reference_uid": kind.frame_of_reference_uid,
         "normal": slice_normal(kind.image_orientation_patient),
         "positions_mm": [round(position, 3) for position in shown.stack.positions],
-        "slice_thickness": _decimal(first.slice_thickness),
+        "slice_thickness": finite_number(first.slice_thickness),
         "spacing_mm": _rounded(steps.spacing_mm),
         "smallest_mm": _rounded(steps.smallest_mm),
         "largest_mm": _rounded(steps.largest_mm),
@@ -175,98 +144,6 @@ def _rounded(mm: float | None) -> float | None:
 
 def _counted(instances: Iterable[InstanceRecord]) -> list[tuple[int | None, int | None]]:
     return [(one.acquisition_number, one.images_in_acquisition) for one in instances]
-
-
-def shown_series(
-    instances: Sequence[InstanceRecord], places_of: PlacesOf = lambda _: ()
-) -> ShownSeries:
-    """Part the instances of one series into stacks.
-
-    Parameters
-    ----------
-    instances : sequence of InstanceRecord
-        In the order of receipt.
-    places_of : callable, optional
-        As for `series_answers`.
-
-    Returns
-    -------
-    ShownSeries
-        Every frame of every instance is in exactly one stack.
-    """
-    places: list[FramePlace] = []
-    shares: list[tuple[int, int, int]] = []
-    for index, instance in enumerate(instances):
-        for place, count in _frames(instance, places_of):
-            places.append(place)
-            shares.append((index, place.frame_number, count))
-    stacks = stacks_of(places)
-    in_order = dict.fromkeys(shares[frame][0] for stack in stacks for frame in stack.frames)
-    now_at = {index: at for at, index in enumerate(in_order)}
-
-    def moved(share: tuple[int, int, int]) -> tuple[int, int, int]:
-        return now_at[share[0]], share[1], share[2]
-
-    return ShownSeries(
-        [instances[index] for index in in_order],
-        [
-            ShownStack(
-                stack,
-                title,
-                tuple(moved(shares[n]) for n in stack.frames),
-                steps_of(stack.positions),
-            )
-            for stack, title in zip(stacks, stack_titles(stacks), strict=True)
-        ],
-    )
-
-
-def _frames(instance: InstanceRecord, places_of: PlacesOf) -> list[tuple[FramePlace, int]]:
-    """Return what is ordered one by one, and how many frames of the instance each stands for."""
-    has_groups = instance.sop_class_uid in SOP_CLASSES_OF_PLACED_FRAMES
-    if has_groups and (places := places_of(instance)):
-        return [(place, 1) for place in places]
-    return [(place_of(instance), max(1, instance.number_of_frames))]
-
-
-def place_of(instance: InstanceRecord) -> FramePlace:
-    """Return what the index knows of an instance's place.
-
-    Parameters
-    ----------
-    instance : InstanceRecord
-
-    Returns
-    -------
-    FramePlace
-    """
-    return FramePlace(
-        image_orientation_patient=instance.image_orientation_patient or (),
-        image_position_patient=instance.image_position_patient or (),
-        frame_of_reference_uid=instance.frame_of_reference_uid,
-        rows=instance.rows,
-        columns=instance.columns,
-        pixel_spacing=instance.pixel_spacing or (),
-        image_type=tuple(part.strip() for part in instance.image_type.split("\\")),
-        echo=echo_words(instance.echo_numbers, _decimal(instance.echo_time)),
-        diffusion_b_value=instance.diffusion_b_value,
-        temporal_position=instance.temporal_position_identifier,
-        trigger_time=_decimal(instance.trigger_time),
-        acquisition_number=instance.acquisition_number,
-        acquisition_time=instance.acquisition_time,
-        instance_number=instance.instance_number,
-        run=instance.sop_instance_uid if instance.number_of_frames > 1 else "",
-    )
-
-
-def _decimal(text: str) -> float | None:
-    if not text:
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def placed_frames(context: WebContext, instance: InstanceRecord) -> Sequence[FramePlace]:
@@ -292,40 +169,6 @@ def placed_frames(context: WebContext, instance: InstanceRecord) -> Sequence[Fra
         return context.kept(("places", instance.digest), read)
     except ViewerError:
         return ()
-
-
-def in_display_order(instances: Sequence[InstanceRecord]) -> list[InstanceRecord]:
-    """Order instances as they are scrolled through.
-
-    Parameters
-    ----------
-    instances : sequence of InstanceRecord
-        The instances of one series, in the order of receipt.
-
-    Returns
-    -------
-    list of InstanceRecord
-    """
-    return shown_series(instances).instances
-
-
-def representative(instances: Sequence[InstanceRecord]) -> InstanceRecord:
-    """Return the instance a thumbnail is made of: the middle one of the first stack with pixels.
-
-    Parameters
-    ----------
-    instances : sequence of InstanceRecord
-        At least one.
-
-    Returns
-    -------
-    InstanceRecord
-    """
-    with_pixels = [instance for instance in instances if instance.rows] or list(instances)
-    first = with_pixels[0].series_instance_uid
-    shown = shown_series([one for one in with_pixels if one.series_instance_uid == first])
-    frames = shown.stacks[0].frames
-    return shown.instances[frames[len(frames) // 2][0]]
 
 
 def warnings_of(shown: ShownSeries) -> list[str]:

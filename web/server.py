@@ -22,7 +22,7 @@ from dicom_node.log import configure_logging
 from dicom_node.settings import Settings, WebSettings
 from web.app import create_app
 from web.context import EXTENSION, WebContext
-from web.limits import BoundedWork
+from web.limits import BoundedWork, keep_freed_memory
 
 STOP_TIMEOUT_S: Final = 10
 """How long answers under way may take after a request to stop, seconds."""
@@ -156,6 +156,7 @@ def load_app(settings: Settings) -> BoundedWork:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if not logging.getLogger().handlers:
         configure_logging()
+    keep_freed_memory()
     threading.Thread(target=stop_with_parent, name="parent", daemon=True).start()
     app = create_app(settings)
     context: WebContext = app.extensions[EXTENSION]

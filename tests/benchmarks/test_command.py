@@ -47,7 +47,11 @@ def test_a_quick_render_run_measures_lifeboat_names_absent_peers_and_cleans_up(
     done = run_benchmarks("--quick", "--only=render", f"--folder={folder}", f"--json={report}")
 
     assert done.returncode == 0, done.stderr
-    pictures = json.loads(report.read_text())["render"][0]["timings"]
+    *_, opened, memory = results = json.loads(report.read_text())["render"]
+    assert [timing["failure"] for timing in opened["timings"]] == ["", ""]
+    assert memory["pictures"] == [8, 40]
+    assert min(memory["resident_mb"]) > 0
+    pictures = results[0]["timings"]
     measured = {timing["name"] for timing in pictures if timing["times_ms"]}
     assert {"Lifeboat viewer, in process", "Lifeboat over HTTP, new window"} <= measured
     absent = {timing["failure"] for timing in pictures if not timing["times_ms"]}

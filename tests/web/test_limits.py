@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from web.limits import LARGEST_BODY_BYTES, BoundedWork, is_too_large
+from web.limits import LARGEST_BODY_BYTES, BoundedWork, is_too_large, keep_freed_memory
 
 
 def request(method: str = "POST", body: bytes = b"{}", **more: str) -> dict[str, Any]:
@@ -59,3 +59,7 @@ def test_a_slow_body_takes_no_place() -> None:
 )
 def test_what_will_be_refused_is_not_read(length: str, expected: bool) -> None:
     assert is_too_large(request(CONTENT_LENGTH=length)) is expected
+
+
+def test_memory_can_be_kept_for_reuse_on_any_system() -> None:
+    keep_freed_memory()

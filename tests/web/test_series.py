@@ -14,7 +14,8 @@ from pydicom.uid import generate_uid
 from dicom_node.index import IndexReader, InstanceRecord, SeriesRecord
 from dicom_node.settings import Settings
 from viewer.stacks import FramePlace
-from web.series import in_display_order, representative, series_answers, shown_series, warnings_of
+from web.display_order import in_display_order, representative, shown_series
+from web.series import series_answers, warnings_of
 
 
 @pytest.fixture

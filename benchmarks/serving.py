@@ -1,0 +1,167 @@
+"""What a web process does under load: answers a second, the first picture, its memory."""
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.comparison import Comparison, Timing
+from benchmarks.data import InstanceFile, Kind
+from benchmarks.load import CONNECTIONS, Plan, answers_per_second
+from benchmarks.peers import KeepAliveClient, lifeboat_web
+from benchmarks.processes import BenchmarkError, wait_until
+from benchmarks.render_peers import (
+    JPEG,
+    PNG,
+    LifeboatView,
+    OrthancView,
+    Picture,
+    fill_lifeboat,
+)
+
+LIFEBOAT: Final = "Lifeboat over HTTP"
+ORTHANC: Final = "Orthanc over HTTP"
+_PIXELS_PER_ROUND: Final = 160_000_000
+_MEGABYTE: Final = 1e6
+_PICTURES_AT_ONCE: Final = 500
+
+
+def rates(
+    files: Mapping[Kind, InstanceFile], lifeboat: LifeboatView, orthanc: OrthancView, rounds: int
+) -> list[Comparison]:
+    """Ask both servers for pictures through 16 connections, in turn.
+
+    The time of one answer is that of all, divided by their number.
+    """
+    results = []
+    for kind, file in files.items():
+        for how in (Picture(JPEG), Picture(PNG)):
+            title = f"{kind.name} {kind.rows}x{kind.columns}: {how.name}, {CONNECTIONS} at once"
+            views = {LIFEBOAT: lifeboat, ORTHANC: orthanc}
+            timings = {name: Timing(name) for name in views}
+            for turn in range(1 + rounds // 7):
+                for name, view in views.items():
+                    _ask(timings[name], view, kind, file, how, turn)
+            results.append(Comparison(title, list(timings.values())))
+    return results
+
+
+def _ask(
+    timing: Timing,
+    view: LifeboatView | OrthancView,
+    kind: Kind,
+    file: InstanceFile,
+    how: Picture,
+    turn: int,
+) -> None:
+    count = min(600, max(CONNECTIONS, _PIXELS_PER_ROUND // (kind.rows * kind.columns)))
+    center = kind.window[0] + 1 + turn  # no window that was asked for before
+    address = view.address(file, how)
+    try:
+        rate = answers_per_second(
+            Plan(view.port, address, how.media_type, center, kind.window[1], count)
+        )
+    except BenchmarkError as error:
+        timing.failure = str(error)
+        return
+    timing.times_ms.append(1e3 / rate)
+    timing.note = f"{rate:.0f} answers a second in the last turn"
+
+
+def first_pictures(folder: Path, files: list[InstanceFile], starts: int) -> Comparison:
+    """Measure from opening a study to the first picture of a series, by a node just started.
+
+    Parameters
+    ----------
+    folder : Path
+        A new folder for the node's data.
+    files : list of InstanceFile
+        The series.
+    starts : int
+        How often the node is started.
+    """
+    fill_lifeboat(folder, files)
+    opened = Timing("Lifeboat: the study's list")
+    shown = Timing("Lifeboat: list and first picture")
+    for _ in range(starts):
+        with lifeboat_web(folder) as port, contextlib.closing(KeepAliveClient(port)) as client:
+            wait_until(lambda: _is_ready(client), "the node is ready")
+            begin = time.perf_counter()
+            uids = files[0].uids
+            client.get_json(f"/api/v1/studies/{uids['StudyInstanceUID']}")
+            opened.times_ms.append((time.perf_counter() - begin) * 1e3)
+            client.get(f"/dicom-web{_instance(files[0])}/rendered", JPEG)
+            shown.times_ms.append((time.perf_counter() - begin) * 1e3)
+    return Comparison(f"First of {len(files)} slices, JPEG 2000 lossless", [opened, shown])
+
+
+def _is_ready(client: KeepAliveClient) -> bool:
+    with contextlib.suppress(BenchmarkError):
+        client.get("/readyz")
+        return True
+    return False
+
+
+def _instance(file: InstanceFile) -> str:
+    study, series, instance = file.uids.values()
+    return f"/studies/{study}/series/{series}/instances/{instance}"
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryResult:
+    """Memory of the web processes, MB, after so many pictures."""
+
+    title: str
+    pictures: list[int]
+    resident_mb: list[float]
+
+
+def memory(folder: Path, files: list[InstanceFile], kind: Kind, pictures: int) -> MemoryResult:
+    """Measure the web processes while they make pictures, each of another frame or window.
+
+    Their caches of answers are filled first, with answers so large that few are enough.
+    """
+    marks = [pictures // 5, pictures]
+    title = f"Memory of the web processes after so many pictures of {kind.name}"
+    result = MemoryResult(title, [], [])
+    with lifeboat_web(folder) as port:
+        view = LifeboatView(KeepAliveClient(port), port)
+        _fill_caches(view, files[0], kind, pictures * 3 // 10)
+        done = 0
+        for mark in marks:
+            for number in range(done, mark, _PICTURES_AT_ONCE):
+                file = files[number // _PICTURES_AT_ONCE % len(files)]
+                _draw(view, file, kind, Picture(PNG), number, min(_PICTURES_AT_ONCE, mark - number))
+            done = mark
+            result.pictures.append(done)
+            result.resident_mb.append(_resident_bytes(folder) / _MEGABYTE)
+        view.client.close()
+    return result
+
+
+def _fill_caches(view: LifeboatView, file: InstanceFile, kind: Kind, pictures: int) -> None:
+    """Ask for PNGs of a window so narrow that noise fills them: they are large."""
+    address = view.address(file, Picture(PNG))
+    answers_per_second(Plan(view.port, address, PNG, kind.body, 2 * kind.noise, pictures))
+
+
+def _draw(
+    view: LifeboatView, file: InstanceFile, kind: Kind, how: Picture, first: int, count: int
+) -> None:
+    center = kind.window[0] + 100 + first / 1000
+    address = view.address(file, how)
+    answers_per_second(Plan(view.port, address, how.media_type, center, kind.window[1], count))
+
+
+def _resident_bytes(folder: Path) -> int:
+    """Return what the processes that work on a folder hold in memory, together."""
+    total = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(folder).encode() in (process / "cmdline").read_bytes():
+                pages = int((process / "statm").read_text().split()[1])
+                total += pages * os.sysconf("SC_PAGE_SIZE")
+    return total
