@@ -5,12 +5,15 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from viewer.colour import Palette, apply_supplemental_palette
+from viewer.shutters import Circle, Rectangle, Shutter, apply_shutter, opening
 from viewer.windowing import ModalityLut, VoiLut, Window, window_to_uint8
 
 FOLDER = Path(__file__).parent
@@ -108,6 +111,58 @@ def vectors() -> list[dict[str, Any]]:
     ]
 
 
+def coverings() -> dict[str, Any]:
+    """Return shutters of every shape with what they cover, and a frame under a palette."""
+    return {"shutters": [case for n in range(200) if (case := covered(n))], "palette": coloured()}
+
+
+def covered(seed: int) -> dict[str, Any] | None:
+    """Return one shutter of shapes by chance; None when nothing would be seen."""
+    chance = np.random.default_rng(seed)
+    rows, columns = (int(side) for side in chance.integers(1, 40, 2))
+    places = chance.integers(-5, 45, 8).tolist()
+    corners = int(chance.integers(3, 9))
+    vertices = chance.integers(-5, 45, (corners, 2)).astype(float).tolist()
+    kinds = int(chance.integers(1, 8))
+    shutter = Shutter(
+        Rectangle(*sorted(places[:2]), *sorted(places[2:4])) if kinds & 1 else None,
+        Circle(places[4], places[5], abs(places[6])) if kinds & 2 else None,
+        tuple((row, column) for row, column in vertices) if kinds & 4 else (),
+        False,
+        0,
+    )
+    aspect = (float(chance.uniform(0.5, 2)), 1.0)
+    seen = opening(shutter, rows, columns, aspect)
+    return (
+        seen
+        if seen is None
+        else {
+            "shutter": asdict(shutter) | {"aspect": aspect[0]},
+            "rows": rows,
+            "columns": columns,
+            "closed": base64.b64encode((~seen).astype(np.uint8).tobytes()).decode(),
+        }
+    )
+
+
+def coloured() -> dict[str, Any]:
+    """Return a frame of one row, grey 10 throughout, with colours from 4 on and its last closed."""
+    stored = np.array([[3, 4, 5, 6, 90, 7, 4]])
+    palette = Palette(4, np.array([[200, 1, 2], [3, 220, 4], [5, 6, 240]], np.uint8))
+    shutter = Shutter(Rectangle(1, 6, 1, 1), None, (), False, 77)
+    grey = np.full(stored.shape, 10, np.uint8)
+    rgb = apply_supplemental_palette(grey, stored, palette, padding=(7, 7))
+    info = {
+        "rows": 1,
+        "columns": 7,
+        "pixel_padding": [7, 7],
+        "supplemental_palette": {"first": palette.first, "rgb": palette.rgb.tobytes().hex()},
+        "shutter": asdict(shutter) | {"aspect": 1.0},
+    }
+    rgb = apply_shutter(rgb, shutter)
+    return {"info": info, "stored": stored[0].tolist(), "rgb": rgb[0].tolist()}
+
+
 def test_the_modules_of_the_front_end(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
@@ -116,6 +171,8 @@ def test_the_modules_of_the_front_end(tmp_path: Path) -> None:
         pytest.skip("node is not installed: the front end's modules are tested in the browser only")
     file = tmp_path / "vectors.json"
     file.write_text(json.dumps(vectors()))
+    over = tmp_path / "coverings.json"
+    over.write_text(json.dumps(coverings()))
     tests = sorted(str(path) for path in FOLDER.glob("*.test.mjs"))
     result = subprocess.run(
         [node, "--test", *tests],
@@ -123,7 +180,7 @@ def test_the_modules_of_the_front_end(tmp_path: Path) -> None:
         text=True,
         timeout=120,
         check=False,
-        env=os.environ | {"LIFEBOAT_VECTORS": str(file)},
+        env=os.environ | {"LIFEBOAT_VECTORS": str(file), "LIFEBOAT_COVERINGS": str(over)},
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "# skipped 0" in result.stdout

@@ -7,6 +7,7 @@
  * pixel lies, in device pixels. At a zoom of 1 every canvas pixel is one grey level of the frame.
  */
 
+import { paintCoverings } from "./coverings.js";
 import { paintColour, paintGrey } from "./windowing.js";
 
 /** @typedef {import("./frames.js").Frame} Frame */
@@ -77,6 +78,7 @@ export class Viewport {
     const rgba = new Uint32Array(this.image.data.buffer);
     if (info.kind === "colour") paintColour(pixels, this.isInverted, rgba);
     else paintGrey(pixels, info, /** @type {Voi} */ (this.voi), this.isInverted, rgba);
+    paintCoverings(pixels, info, rgba);
     const context = /** @type {CanvasRenderingContext2D} */ (this.exact.getContext("2d", { willReadFrequently: true }));
     context.putImageData(this.image, 0, 0);
   }
