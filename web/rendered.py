@@ -46,6 +46,7 @@ class Rendering:
     window: Window | None
     viewport: tuple[int, int] | None
     quality: int
+    overlays: bool = False
 
     @property
     def variant(self) -> str:
@@ -86,18 +87,42 @@ def picture(
     """
     body = context.kept(
         ("rendered", record.digest, frame_number, how),
-        lambda: render_frame(
-            context.open(record),
-            frame_number,
-            window=how.window,
-            viewport=how.viewport,
-            media_type=how.media_type,
-            quality=how.quality,
-            stored=context.stored_frame(record, frame_number),
+        lambda: (
+            _as_stored(context, record, frame_number, how)
+            or _drawn(context, record, frame_number, how)
         ),
     )
     named = ("X-Frame", f"{record.sop_instance_uid}#{frame_number}")
     return InstanceAnswer(record, how.media_type, (body,), len(body), how.variant, (*VARY, named))
+
+
+def _as_stored(
+    context: WebContext, record: InstanceRecord, frame_number: int, how: Rendering
+) -> bytes | None:
+    """Return the frame's own JPEG where a browser draws it as we would: nothing is lost again."""
+    is_whole = how.viewport is None or (
+        how.viewport[0] >= (record.columns or 0) and how.viewport[1] >= (record.rows or 0)
+    )
+    is_plain = how.media_type == "image/jpeg" and how.quality == DEFAULT_QUALITY
+    if not (is_whole and is_plain) or how.overlays:
+        return None
+    jpeg = context.open(record).browser_jpeg(frame_number)
+    if jpeg is not None:
+        context.stored_frame(record, frame_number)  # a browser would draw half of a damaged one
+    return jpeg
+
+
+def _drawn(context: WebContext, record: InstanceRecord, frame_number: int, how: Rendering) -> bytes:
+    return render_frame(
+        context.open(record),
+        frame_number,
+        window=how.window,
+        viewport=how.viewport,
+        media_type=how.media_type,
+        quality=how.quality,
+        annotation=how.overlays,
+        stored=context.stored_frame(record, frame_number),
+    )
 
 
 def rendering_of(parameters: Mapping[str, str], forms: Sequence[Accepted]) -> Rendering:
@@ -126,6 +151,7 @@ def rendering_of(parameters: Mapping[str, str], forms: Sequence[Accepted]) -> Re
         window=read_window(parameters.get("window", "")),
         viewport=read_viewport(parameters.get("viewport", "")),
         quality=read_quality(parameters.get("quality", str(DEFAULT_QUALITY))),
+        overlays=read_switch(parameters.get("overlays", ""), "overlays"),
     )
 
 
@@ -242,6 +268,30 @@ def read_quality(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= 100:
         raise BadParameter("quality must be a whole number from 1 to 100.")
     return int(text)
+
+
+def read_switch(text: str, name: str) -> bool:
+    """Return the value of a parameter that is on or off.
+
+    Parameters
+    ----------
+    text : str
+        The value; "" for off.
+    name : str
+        What the parameter is called.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    BadParameter
+        It is neither true nor false.
+    """
+    if text not in ("", "true", "false"):
+        raise BadParameter(f"{name} is true or false.")
+    return text == "true"
 
 
 @blueprint.get(f"{_STUDY}/thumbnail")

@@ -6,7 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.uid import generate_uid
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import JPEGBaseline8Bit, generate_uid
 
 from web.errors import BadParameter
 from web.rendered import read_viewport, read_window
@@ -135,3 +136,71 @@ def test_a_rendered_picture_is_asked_again_by_its_tag(
     assert again.status_code == 304
     png = client.get(url, headers={"Accept": "image/png"})
     assert png.headers["ETag"] != first.headers["ETag"]
+
+
+def colour_jpeg(make_instance: Callable[..., FileDataset], cut_bytes: int = 0) -> FileDataset:
+    """An instance with one frame of baseline JPEG; the last bytes may be missing."""
+    rows, columns = np.mgrid[0:64, 0:64]
+    rgb = np.stack([rows * 3, columns * 3, 255 - rows * 2], axis=2).astype(np.uint8)
+    encoded = BytesIO()
+    Image.fromarray(rgb).save(encoded, "JPEG", quality=90)
+    dataset = make_instance(
+        SamplesPerPixel=3,
+        PhotometricInterpretation="YBR_FULL_422",
+        PlanarConfiguration=0,
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        PixelRepresentation=0,
+    )
+    frame = encoded.getvalue()
+    dataset.PixelData = encapsulate([frame[: len(frame) - cut_bytes]])
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    return dataset
+
+
+def test_a_jpeg_is_passed_on_as_it_came_and_not_compressed_once_more(
+    client: FlaskClient, keeper, make_instance: Callable[..., FileDataset], address: Address
+) -> None:
+    dataset = colour_jpeg(make_instance)
+    keeper.keep(dataset)
+    url = f"/dicom-web{address(dataset)}/rendered"
+    stored = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    for whole in ("", "?viewport=200,64"):
+        assert client.get(url + whole).data == stored.rstrip(b"\0")
+    for changed in ("?viewport=32,32", "?quality=50", "?overlays=true"):
+        assert client.get(url + changed).data != stored.rstrip(b"\0")
+    assert client.get(f"{url}?accept=image/png").mimetype == "image/png"
+
+
+def test_half_a_jpeg_is_refused_not_passed_on(
+    client: FlaskClient, keeper, make_instance: Callable[..., FileDataset], address: Address
+) -> None:
+    dataset = colour_jpeg(make_instance, cut_bytes=900)
+    keeper.keep(dataset)
+    answer = client.get(f"/dicom-web{address(dataset)}/rendered")
+    assert answer.status_code == 406
+    assert answer.json["error"]["message"]
+
+
+def test_overlays_are_drawn_when_asked_for(
+    client: FlaskClient, keeper, make_instance: Callable[..., FileDataset], address: Address
+) -> None:
+    dataset = make_instance()
+    dataset.add_new(0x60000010, "US", 64)
+    dataset.add_new(0x60000011, "US", 64)
+    dataset.add_new(0x60000040, "CS", "G")
+    dataset.add_new(0x60000050, "SS", [1, 1])
+    dataset.add_new(0x60000100, "US", 1)
+    dataset.add_new(0x60000102, "US", 0)
+    plane = np.zeros((64, 64), np.uint8)
+    plane[20, 10:30] = 1
+    dataset.add_new(0x60003000, "OW", np.packbits(plane, bitorder="little").tobytes())
+    keeper.keep(dataset)
+    url = f"/dicom-web{address(dataset)}/rendered?accept=image/png"
+    plain, drawn = (picture(client.get(url + more).data) for more in ("", "&overlays=true"))
+    assert (drawn[20, 10:30] == 255).all()
+    assert np.array_equal(drawn[40:], plain[40:])
+    assert client.get(f"{url}&overlays=perhaps").status_code == 400
