@@ -106,6 +106,32 @@ class PacsSettings:
     """How long one answer may take before the conversation is killed, seconds."""
     commitment_wait_s: float = 3600.0
     """How long a commitment may stay unanswered before it is asked again, seconds."""
+    decides_mode: bool = True
+    """Whether an outage of it is an outage of the node; of several, only the first by default."""
+    probe_timeout_s: float = 3.0
+    """How long each step of a probe may take, all of them together four times that, seconds."""
+    probe_find: bool = False
+    """Whether a probe also asks a query, which wakes its database."""
+    trial_store: bool = False
+    """Whether it may be given a tiny test image when it is back; else the next real one is it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModeSettings:
+    """Table `[mode]`: when an outage begins and ends, and who is told."""
+
+    failures_to_suspect: int = 2
+    """Failed probes in a row after which the PACS is suspected to be down."""
+    outage_after_s: float = 30.0
+    """How long probes must go on failing, from the first, until it is an outage, seconds."""
+    answers_to_recover: int = 2
+    """Good probes in a row that end a suspicion, and that make an outage a recovery."""
+    hook_command: tuple[str, ...] = ()
+    """Program and arguments to run at each change; see below."""
+    hook_url: str = ""
+    """http or https address that is sent each change as JSON."""
+    hook_timeout_s: float = 10.0
+    """How long either may take before it is given up, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +219,7 @@ class Settings:
     pacs: tuple[PacsSettings, ...] = ()
     storage: StorageSettings = StorageSettings()
     sync: SyncSettings = SyncSettings()
+    mode: ModeSettings = ModeSettings()
     inbox: InboxSettings = InboxSettings()
     scrub: ScrubSettings = ScrubSettings()
     web: WebSettings = WebSettings()
@@ -207,6 +234,7 @@ TABLES: Final[dict[str, type]] = {
     "pacs": PacsSettings,
     "storage": StorageSettings,
     "sync": SyncSettings,
+    "mode": ModeSettings,
     "inbox": InboxSettings,
     "scrub": ScrubSettings,
     "web": WebSettings,
@@ -327,7 +355,10 @@ def _all_pacs(
     single: dict[str, Any], several: dict[str, dict[str, Any]]
 ) -> tuple[PacsSettings, ...]:
     tables = ([single] if single.get("host") else []) + list(several.values())
-    return tuple(PacsSettings(**table) for table in tables)
+    return tuple(
+        PacsSettings(**{"decides_mode": position == 0} | table)
+        for position, table in enumerate(tables)
+    )
 
 
 def _all_modalities(
@@ -390,6 +421,11 @@ def _check(settings: Settings) -> None:
         _check_port(pacs.port, f"pacs.{pacs.name}.port")
         if pacs.proof not in _PROOFS:
             raise BadSettings(f"pacs.proof must be one of {', '.join(_PROOFS)}")
+        if pacs.probe_timeout_s <= 0:
+            raise BadSettings(f"pacs.{pacs.name}.probe_timeout_s must be more than 0 seconds")
+    if settings.pacs and not any(pacs.decides_mode for pacs in settings.pacs):
+        raise BadSettings("set pacs.NAME.decides_mode for the PACS whose loss is an outage")
+    _check_mode(settings.mode)
     if 0 < settings.storage.journal_bytes < MINIMUM_JOURNAL_BYTES:
         raise BadSettings("storage.journal_bytes must be 0, or at least 1 MiB (1048576)")
     if settings.scrub.bytes_per_s <= 0:
@@ -397,6 +433,16 @@ def _check(settings: Settings) -> None:
     for name in ("retry_min_s", "retry_max_s", "probe_interval_s"):
         if getattr(settings.sync, name) <= 0:
             raise BadSettings(f"sync.{name} must be more than 0 seconds")
+
+
+def _check_mode(mode: ModeSettings) -> None:
+    for name in ("failures_to_suspect", "answers_to_recover"):
+        if getattr(mode, name) < 1:
+            raise BadSettings(f"mode.{name} must be at least 1")
+    if mode.outage_after_s < 0 or mode.hook_timeout_s <= 0:
+        raise BadSettings("mode.outage_after_s and mode.hook_timeout_s must be seconds")
+    if mode.hook_url and not mode.hook_url.startswith(("http://", "https://")):
+        raise BadSettings("mode.hook_url must begin with http:// or https://")
 
 
 def _check_modality(modality: ModalitySettings) -> None:

@@ -111,11 +111,11 @@ class Destination:
         self._probe_at = self._monotonic() + self._sync.probe_interval_s
         was_reachable = self._is_reachable
         try:
-            self._courier.probe()
+            verdict = self._courier.probe()
         except NodeError as error:
             self._is_reachable, detail = False, str(error)
         else:
-            self._is_reachable, detail = True, "it answers C-ECHO"
+            self._is_reachable, detail = verdict.has_answered_echo, verdict.words
         if self._is_reachable and not was_reachable:
             self._delivery.end()
             self._proof.end()

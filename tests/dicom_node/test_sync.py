@@ -479,7 +479,7 @@ def test_a_frozen_pacs_costs_one_child_and_nothing_is_lost(silent_peer, make_des
     settings = make_desk(silent_peer).settings.pacs[0]
     courier = Courier(settings, "LIFEBOAT")
     with pytest.raises(PeerUnreachable):
-        courier.probe()
+        courier.held_instances("1.2", "1.3")
     courier.stop()
     assert courier._process is None
 
