@@ -18,6 +18,7 @@ from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import LedgerReader
+from dicom_node.mode_state import read_mode
 from dicom_node.pacs_probe import probe_pacs
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import count_quarantine
@@ -116,8 +117,15 @@ def node_status(settings: Settings) -> dict[str, Any]:
         "degraded": bool(found := troubles(settings)),
         "troubles": found,
         "delivery": owed,
+        **mode_status(settings),
         **door_status(settings),
     }
+
+
+def mode_status(settings: Settings) -> dict[str, Any]:
+    """Return the mode of the node, since when, and what a person reads of it."""
+    state = read_mode(settings.node.data)
+    return {"mode": state.mode.value, "mode_since": state.since, "mode_reason": state.reason}
 
 
 def door_status(settings: Settings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.errors import StorageFailed
+from dicom_node.ledger import MODE_KIND
 from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_hook import ModeChange
 from dicom_node.mode_order import ModeOrders, Order
@@ -27,8 +28,6 @@ from dicom_node.verdict import Verdict
 
 _log = logging.getLogger(__name__)
 
-EVENT: Final = "mode_"
-"""Kinds of mode changes in the ledger begin so; the mode follows."""
 _IS_OVER: Final = "the time that was set for it is over"
 _DRILL_ENDS: Final = "a real outage began, so the drill is over"
 
@@ -164,7 +163,7 @@ class ModeKeeper:
     def _change(self, state: ModeState) -> None:
         before = self._recorded.mode
         self._ledger.record_event(
-            f"{EVENT}{state.mode.value}", "", f"{state.by}: {state.reason}", state.since
+            f"{MODE_KIND}{state.mode.value}", "", f"{state.by}: {state.reason}", state.since
         )
         _log.warning("mode_changed", extra={"state": state.mode.value})
         self._write(state)

@@ -19,6 +19,7 @@ AUTO: Final = "auto"
 DEFAULT_DRILL_S: Final = 4 * 3600.0
 LONGEST_DRILL_S: Final = 24 * 3600.0
 """No longer: a drill that is forgotten must end by itself."""
+LONGEST_OUTAGE_S: Final = 366 * 86400.0
 LONGEST_REASON: Final = 200
 
 
@@ -78,7 +79,7 @@ class ModeOrders:
         reason : str
             Their words, shown on every page.
         duration_s : float
-            How long, seconds; 0 is until it is taken back. A drill always ends.
+            How long, seconds; 0 is until it is taken back, or `DEFAULT_DRILL_S` for a drill.
 
         Returns
         -------
@@ -87,16 +88,19 @@ class ModeOrders:
         Raises
         ------
         BadSettings
-            The mode cannot be ordered, or the duration makes no sense.
+            The mode cannot be ordered, no reason is given, or the duration makes no sense.
         StorageFailed
             It cannot be put on record, so it stays as it is.
         """
         if mode not in (Mode.OUTAGE, Mode.DRILL):
             raise BadSettings("only an outage or a drill can be ordered")
-        if mode is Mode.DRILL and not 0 < duration_s <= LONGEST_DRILL_S:
-            raise BadSettings(f"choose a time of at most {LONGEST_DRILL_S / 3600:.0f} hours")
-        if not 0 <= duration_s < 366 * 86400:
-            raise BadSettings("choose a shorter time")
+        if not reason.strip():
+            raise BadSettings("say why with --reason: everyone will ask")
+        if mode is Mode.DRILL:
+            duration_s = duration_s or DEFAULT_DRILL_S
+        longest_s = LONGEST_DRILL_S if mode is Mode.DRILL else LONGEST_OUTAGE_S
+        if not 0 <= duration_s <= longest_s:
+            raise BadSettings(f"choose a time of at most {longest_s / 3600:.0f} hours")
         now = self._clock()
         until = stamp(now + timedelta(seconds=duration_s)) if duration_s else ""
         order = Order(mode.value, stamp(now), until, by, reason[:LONGEST_REASON])
