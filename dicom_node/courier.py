@@ -62,6 +62,8 @@ class Courier:
             found = self._receive(self._settings.probe_timeout_s + _PROBE_MARGIN_S)
             if found is None:
                 self.stop()
+                if self._is_closed:  # it was we who ended it
+                    raise PeerUnreachable("delivery is being stopped")
                 return stuck_at(layer)
             if isinstance(found, Verdict):
                 return found
