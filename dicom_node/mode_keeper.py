@@ -85,14 +85,17 @@ class ModeKeeper:
                 verdict.condition.value,
                 verdict.layer.name.lower(),
                 verdict.words,
+                _unproven(standing),
             )
             self._settle()
 
     def prove(self, name: str, proof: Proof) -> None:
         """Hear that real work proved something of a PACS."""
         with self._lock:
-            self._standing[name] = after_proof(self._standing[name], proof)
-            self._pacs[name] = replace(self._pacs[name], mode=self._standing[name].mode)
+            standing = self._standing[name] = after_proof(self._standing[name], proof)
+            self._pacs[name] = replace(
+                self._pacs[name], mode=standing.mode, unproven=_unproven(standing)
+            )
             self._settle()
 
     def standing(self, name: str) -> PacsMode:
@@ -192,3 +195,8 @@ class ModeKeeper:
             self._orders.withdraw(by=NODE, reason=_DRILL_ENDS)
         except StorageFailed:
             _log.exception("drill_not_ended")
+
+
+def _unproven(standing: PacsMode) -> str:
+    missing = standing.missing_proofs if standing.mode is Mode.RECOVERING else ()
+    return ", ".join(proof.value for proof in Proof if proof in missing)

@@ -18,13 +18,17 @@ NODE: Final = "node"
 
 @dataclass(frozen=True, slots=True)
 class PacsState:
-    """What the node knows of one PACS; texts are '' before its first probe."""
+    """What the node knows of one PACS; texts are '' before its first probe.
+
+    `unproven` names what it has yet to prove after it was down.
+    """
 
     name: str
     mode: Mode = Mode.NORMAL
     condition: str = ""
     layer: str = ""
     words: str = ""
+    unproven: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,6 +182,7 @@ def print_mode(data: Path, *, as_json: bool) -> None:
         console.print(f"by {state.by}: {state.reason}", markup=False, highlight=False)
     for one in state.pacs.values():
         words = one.words or "not probed yet"
+        words += f"; still to be proven: {one.unproven}" if one.unproven else ""
         console.print(f"  {one.name} ({one.mode.value}): {words}", markup=False, highlight=False)
     if changes:
         console.print(_mode_table(changes))

@@ -121,11 +121,11 @@ def destination_row(
         "condition": condition,
         "mode": pacs.mode.value if pacs else "normal",
         "address": f"{place.ae_title} at {place.host}:{place.port}",
-        "since": _since(place, now),
+        "since": _since(place, now, pacs.unproven if pacs else ""),
     }
 
 
-def _since(place: DestinationState, now: datetime) -> str:
+def _since(place: DestinationState, now: datetime, unproven: str) -> str:
     parts = []
     if place.changed_at:
         parts.append(
@@ -134,6 +134,8 @@ def _since(place: DestinationState, now: datetime) -> str:
         )
     if place.detail:
         parts.append(place.detail[:1].upper() + place.detail[1:])
+    if unproven:
+        parts.append(f"Still to be proven since the outage: {unproven}")
     return ". ".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dicom_node.mode_state import read_mode
 from dicom_node.outage_mode import Mode, Proof
 from dicom_node.trial_object import PATIENT_ID
 from tests.dicom_node.desk import fill
@@ -73,9 +74,11 @@ def test_with_nothing_to_return_it_stays_a_recovery_until_something_is(
         desk.step(10)
     assert mode(desk) is Mode.RECOVERING
     assert desk.modes.standing("pacs").missing_proofs == {Proof.STORE, Proof.COMMITMENT}
+    assert read_mode(room.data).pacs["pacs"].unproven == "store, commitment"
     assert not pacs.received
     fill(room, make_instance, count=1)
     wait(lambda: desk.step(10) or mode(desk) is Mode.NORMAL)
+    assert read_mode(room.data).pacs["pacs"].unproven == ""
 
 
 @pytest.mark.parametrize("commitment", [True, False])

@@ -92,10 +92,11 @@ def test_a_pacs_that_echoes_but_cannot_store_is_not_called_reachable(
 ) -> None:
     ledger = make_ledger("central")
     ledger.record_probe("central", is_reachable=True, detail="A700", now=clock().isoformat())
-    pacs = PacsState("central", Mode.RECOVERING, "cannot-store", "store", "A700")
+    pacs = PacsState("central", Mode.RECOVERING, "cannot-store", "store", "A700", "store")
     write_recorded(settings.node.data, ModeState(pacs={"central": pacs}))
     [place] = client.get("/api/v1/sync").json["destinations"]
     assert (place["state"], place["words"]) == ("attention", "Cannot store")
+    assert place["since"].endswith("Still to be proven since the outage: store")
 
 
 def test_an_order_and_its_end_move_the_revision(
