@@ -361,7 +361,7 @@ def sync_status(
 
 @cli.command()
 @settings_options
-@click.argument("action", type=click.Choice(("status", "outage", "drill", "auto")))
+@click.argument("action", type=click.Choice(("status", "outage", "drill", "trial", "auto")))
 @click.option("--reason", default="", help="Why: shown on every page, so no patient names.")
 @click.option("--for", "duration", default="", help="How long: 8h, 90m; a drill lasts 4h.")
 @click.option("--json", "as_json", is_flag=True, help="The status for scripts.")
@@ -380,6 +380,7 @@ def mode(
     Example: lifeboat mode status          exits 1 unless the mode is normal
              lifeboat mode outage --reason "PACS update" --for 8h
              lifeboat mode drill --reason "rehearsal in theatre 3"
+             lifeboat mode trial           a PACS that is back may be given a test image
              lifeboat mode auto
     The node may run on. Delivery goes on whenever the PACS answers. A drill hides no outage.
     """
@@ -393,6 +394,8 @@ def mode(
     orders = ModeOrders(settings.node.data)
     if action == "auto":
         orders.withdraw(by=_login_name(), reason=reason)
+    elif action == "trial":
+        orders.allow_trial(by=_login_name(), reason=reason)
     elif action != "status":
         seconds = parse_duration(duration) if duration else 0.0
         orders.give(Mode(action), by=_login_name(), reason=reason, duration_s=seconds)

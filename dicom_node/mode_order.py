@@ -15,6 +15,9 @@ from dicom_node.unknown_switch import AUDIT_FILE
 _log = logging.getLogger(__name__)
 
 FILE: Final = "mode-order.json"
+TRIAL_FILE: Final = "trial-allowed.json"
+TRIAL_S: Final = 600.0
+"""How long a test image may be given to a PACS after a person allowed it, seconds."""
 AUTO: Final = "auto"
 DEFAULT_DRILL_S: Final = 4 * 3600.0
 LONGEST_DRILL_S: Final = 24 * 3600.0
@@ -118,10 +121,32 @@ class ModeOrders:
         at = stamp(self._clock())
         self._record("mode_order_withdrawn", Order(AUTO, at, "", by, reason[:LONGEST_REASON]))
 
-    def _record(self, event: str, order: Order) -> None:
+    def allow_trial(self, *, by: str, reason: str) -> None:
+        """Let a PACS that is recovering be given a test image now, whatever the settings say.
+
+        Raises
+        ------
+        StorageFailed
+            It cannot be put on record, so it is not allowed.
+        """
+        now = self._clock()
+        until = stamp(now + timedelta(seconds=TRIAL_S))
+        word = Order("trial", stamp(now), until, by, reason[:LONGEST_REASON])
+        self._record("trial_allowed", word, self._path.with_name(TRIAL_FILE))
+
+    def is_trial_allowed(self) -> bool:
+        """Tell whether a person allowed a test image in the last minutes."""
+        content = read_json(self._path.with_name(TRIAL_FILE))
+        try:
+            at, until = (datetime.fromisoformat(content[name]) for name in ("at", "until"))
+            return at <= self._clock() < until
+        except (TypeError, ValueError, KeyError):
+            return False
+
+    def _record(self, event: str, order: Order, path: Path | None = None) -> None:
         try:
             append_json_line(self._audit, {"event": event, **asdict(order)})
-            replace_json(self._path, asdict(order))
+            replace_json(path or self._path, asdict(order))
         except OSError as exc:
             raise StorageFailed(f"the order cannot be written to {self._path.parent}") from exc
 

@@ -21,12 +21,13 @@ from dicom_node.ledger import Delivery, State
 from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_hook import ModeHook
 from dicom_node.mode_keeper import ModeKeeper
+from dicom_node.mode_order import ModeOrders
 from dicom_node.outage_mode import Proof
 from dicom_node.pacs import Outcome, Pacs, Receipt, Shipment
 from dicom_node.retry import Pause, retry_delay_s
 from dicom_node.settings import PacsSettings, Settings, SyncSettings
 from dicom_node.storage import make_data_folder
-from dicom_node.trial import Trial
+from dicom_node.trial import Trial, new_trial
 from dicom_node.verdict import Condition, Layer, Verdict
 
 _log = logging.getLogger(__name__)
@@ -364,6 +365,7 @@ class SyncService:
         adopter = Adopter(settings, self._ledger, self._index, clock)
         self._hook = ModeHook(settings.mode)
         modes = ModeKeeper(settings, self._ledger, self._hook.announce, clock)
+        orders = ModeOrders(data, clock)
         self._couriers = [Courier(pacs, settings.dicom.ae_title) for pacs in settings.pacs]
         destinations = [
             Destination(
@@ -372,13 +374,7 @@ class SyncService:
                 self._ledger,
                 courier,
                 modes,
-                Trial(
-                    pacs,
-                    settings.dicom.ae_title,
-                    courier,
-                    self._index.commitment_reports_of,
-                    clock,
-                ),
+                new_trial(pacs, settings, courier, orders, self._index, clock),
                 clock,
             )
             for pacs, courier in zip(settings.pacs, self._couriers, strict=True)

@@ -8,10 +8,11 @@ from pydicom.uid import generate_uid
 
 from dicom_node.clock import Clock, utc_now
 from dicom_node.errors import NodeError
-from dicom_node.index import CommitmentReport
+from dicom_node.index import CommitmentReport, IndexReader
+from dicom_node.mode_order import ModeOrders
 from dicom_node.outage_mode import Mode, PacsMode, Proof
 from dicom_node.pacs import CommitmentAnswer
-from dicom_node.settings import PacsSettings
+from dicom_node.settings import PacsSettings, Settings
 from dicom_node.trial_object import TrialObject, make_trial_object
 
 ANSWER_WAIT_S: Final = 60.0
@@ -38,6 +39,8 @@ class Trial:
     pacs : PacsSettings
     our_ae_title : str
     archive : Archive
+    is_allowed : callable
+        Tells whether it may be given a test image now.
     reports_of : callable
         Returns the answers that came for a Transaction UID so far.
     clock : Clock
@@ -50,6 +53,7 @@ class Trial:
         pacs: PacsSettings,
         our_ae_title: str,
         archive: Archive,
+        is_allowed: Callable[[], bool],
         reports_of: Callable[[str], list[CommitmentReport]],
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
@@ -57,6 +61,7 @@ class Trial:
         self._pacs = pacs
         self._our_ae_title = our_ae_title
         self._archive = archive
+        self._is_allowed = is_allowed
         self._reports_of = reports_of
         self._clock = clock
         self._monotonic = monotonic
@@ -66,10 +71,10 @@ class Trial:
 
     def next_object(self, standing: PacsMode) -> TrialObject | None:
         """Return the test image the next probe is to store, None when none is wanted."""
-        if not self._pacs.trial_store or standing.mode is not Mode.RECOVERING:
+        if standing.mode is not Mode.RECOVERING:
             self._stored = None
             return None
-        if Proof.STORE in standing.proofs:
+        if Proof.STORE in standing.proofs or not self._is_allowed():
             return None
         self._stored, self._transaction_uid = None, ""
         return make_trial_object(self._our_ae_title, str(generate_uid(prefix=None)), self._clock())
@@ -126,3 +131,24 @@ class Trial:
             and report.failure_reason is None
             for report in reports
         )
+
+
+def new_trial(
+    pacs: PacsSettings,
+    settings: Settings,
+    archive: Archive,
+    orders: ModeOrders,
+    index: IndexReader,
+    clock: Clock = utc_now,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Trial:
+    """Return the trial of one PACS, allowed by its settings or for a while by a person."""
+    return Trial(
+        pacs,
+        settings.dicom.ae_title,
+        archive,
+        lambda: pacs.trial_store or orders.is_trial_allowed(),
+        index.commitment_reports_of,
+        clock,
+        monotonic,
+    )

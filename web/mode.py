@@ -74,7 +74,8 @@ def mode_words(state: ModeState) -> str:
     since = f" since {words.moment(state.since)}" if state.since else ""
     until = f" until {words.moment(state.until)}" if state.until else ""
     by = f", by {state.by}" if state.by != NODE else ""
-    reason = f" ({state.reason.rstrip('.')})" if state.reason else ""
+    is_worth_telling = state.reason and (state.mode is not Mode.RECOVERING or by)
+    reason = f" ({state.reason.rstrip('.')})" if is_worth_telling else ""
     return f"{_WHAT[state.mode]}{since}{until}{by}{reason}. {_TO_DO[state.mode]}"
 
 

@@ -7,10 +7,11 @@ from dicom_node.ledger import LedgerReader
 from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_hook import ModeChange
 from dicom_node.mode_keeper import ModeKeeper
+from dicom_node.mode_order import ModeOrders
 from dicom_node.pacs import Pacs
 from dicom_node.settings import load_settings
 from dicom_node.sync import Destination
-from dicom_node.trial import Trial
+from dicom_node.trial import new_trial
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -45,8 +46,8 @@ class Desk:
         clocks = (lambda: self.now, lambda: (self.now - START).total_seconds())
         self.changes: list[ModeChange] = []
         self.modes = ModeKeeper(self.settings, self.ledger, self.changes.append, *clocks)
-        reports_of = self.room.reader.commitment_reports_of
-        trial = Trial(pacs, "LIFEBOAT", self.pacs, reports_of, *clocks)
+        self.orders = ModeOrders(self.room.data, clocks[0])
+        trial = new_trial(pacs, self.settings, self.pacs, self.orders, self.room.reader, *clocks)
         self.destination = Destination(
             pacs, self.settings, self.ledger, self.pacs, self.modes, trial, *clocks, lambda: 0.5
         )

@@ -95,6 +95,19 @@ def test_where_it_is_allowed_one_test_image_proves_it(outage, wait, commitment):
     assert len(pacs.received) == 1
 
 
+def test_a_person_may_allow_one_test_image_where_the_settings_do_not(outage, wait):
+    pacs, desk = outage()
+    desk.orders.allow_trial(by="anna", reason="too early")
+    desk.step(601)
+    pacs.start()
+    for _ in range(10):
+        desk.step(10)
+    assert (mode(desk), len(pacs.received)) == (Mode.RECOVERING, 0)
+    desk.orders.allow_trial(by="anna", reason="now")
+    wait(lambda: desk.step(10) or mode(desk) is Mode.NORMAL)
+    assert len(pacs.received) == 1
+
+
 def test_a_demanded_commitment_that_never_comes_keeps_it_a_recovery(outage):
     pacs, desk = outage("pacs.trial_store=true", "pacs.proof=commitment", commitment=False)
     pacs.start()
