@@ -146,10 +146,12 @@ class _Probe:
     ) -> socket.socket:
         deadline = self._enter(Layer.CONNECT)
         failure: OSError = TimeoutError()
-        for family, address in addresses:
+        for tried, (family, address) in enumerate(addresses):
             connection = socket.socket(family, socket.SOCK_STREAM)
+            # one address that swallows everything leaves time for the next
+            share_s = (deadline - self._monotonic()) / (len(addresses) - tried)
             try:
-                connection.settimeout(max(0.001, deadline - self._monotonic()))
+                connection.settimeout(max(0.001, share_s))
                 connection.connect(address)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except OSError as exc:

@@ -79,6 +79,7 @@ class Destination:
         self._modes = modes
         self._trial = trial
         self._proven_before: int | None = None
+        self._count_at = monotonic()
         self._clock = clock
         self._monotonic = monotonic
         self._jitter = jitter
@@ -160,8 +161,11 @@ class Destination:
         """Tell when a PACS that was down has vouched for something since."""
         name = self._pacs.name
         if Proof.COMMITMENT not in self._modes.standing(name).missing_proofs:
-            self._proven_before = None
+            self._proven_before, self._count_at = None, self._monotonic()
             return
+        if self._monotonic() < self._count_at:
+            return
+        self._count_at = self._monotonic() + RECHECK_S  # counting a million takes its time
         count = self._ledger.count_proven(name)
         if self._proven_before is None:
             self._proven_before = count

@@ -99,7 +99,7 @@ def test_a_pacs_that_echoes_but_takes_nothing_is_down_until_it_takes_something()
     assert follow(states[-1], Proof.STORE, ECHOES, ECHOES)[-1].mode is Mode.RECOVERING
 
 
-@pytest.mark.parametrize("missing", ALL_PROOFS)
+@pytest.mark.parametrize("missing", list(Proof))
 def test_a_recovery_needs_echo_store_and_commitment(missing):
     state = replace(down(), mode=Mode.RECOVERING, proofs=frozenset(), failures=0)
     proofs = {Proof.ECHO: ECHOES, Proof.STORE: Proof.STORE, Proof.COMMITMENT: Proof.COMMITMENT}

@@ -271,8 +271,18 @@ def test_a_child_that_hangs_itself_is_killed_and_the_layer_it_was_in_is_judged(s
         courier.close()
 
 
+def all_threads_stand_still(pid: int) -> bool:
+    """Whether a stop signal has reached every thread."""
+    states = [path.read_text().rpartition(")")[2].split()[0] for path in stats_of_threads(pid)]
+    return set(states) == {"T"}
+
+
+def stats_of_threads(pid: int) -> list[Path]:
+    return list(Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
 @pytest.mark.peer
-def test_the_outages_of_a_real_archive_are_told_apart_in_time(make_orthanc):
+def test_the_outages_of_a_real_archive_are_told_apart_in_time(make_orthanc, wait):
     """Called by a wrong title, healthy, frozen by SIGSTOP, killed."""
     orthanc = make_orthanc(9).start()
     right = PacsSettings(
@@ -285,6 +295,7 @@ def test_the_outages_of_a_real_archive_are_told_apart_in_time(make_orthanc):
         assert conclusion(courier.probe(trial())) == (Condition.HEALTHY, Layer.STORE)
         assert orthanc.number_of_instances() == 1
         orthanc.process.send_signal(signal.SIGSTOP)
+        wait(lambda: all_threads_stand_still(orthanc.process.pid))
         began = time.monotonic()
         assert conclusion(courier.probe()) == (Condition.FROZEN, Layer.ASSOCIATION)
         assert time.monotonic() - began < CLASSIFIED_WITHIN_S
@@ -292,4 +303,6 @@ def test_the_outages_of_a_real_archive_are_told_apart_in_time(make_orthanc):
         orthanc.stop()
         assert conclusion(courier.probe()) == (Condition.REFUSING, Layer.CONNECT)
     finally:
+        if orthanc.process is not None:
+            orthanc.process.send_signal(signal.SIGCONT)
         courier.close()
