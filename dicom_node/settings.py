@@ -435,16 +435,6 @@ def _check(settings: Settings) -> None:
             raise BadSettings(f"sync.{name} must be more than 0 seconds")
 
 
-def _check_mode(mode: ModeSettings) -> None:
-    for name in ("failures_to_suspect", "answers_to_recover"):
-        if getattr(mode, name) < 1:
-            raise BadSettings(f"mode.{name} must be at least 1")
-    if mode.outage_after_s < 0 or mode.hook_timeout_s <= 0:
-        raise BadSettings("mode.outage_after_s and mode.hook_timeout_s must be seconds")
-    if mode.hook_url and not mode.hook_url.startswith(("http://", "https://")):
-        raise BadSettings("mode.hook_url must begin with http:// or https://")
-
-
 def _check_modality(modality: ModalitySettings) -> None:
     where = f"modalities.{modality.name}"
     _check_ae_title(modality.ae_title, f"{where}.ae_title")
@@ -464,3 +454,13 @@ def _check_ae_title(title: str, where: str) -> None:
 def _check_port(port: int, where: str) -> None:
     if not 0 <= port <= 65535:
         raise BadSettings(f"{where} must be between 0 and 65535, not {port}")
+
+
+def _check_mode(mode: ModeSettings) -> None:
+    for name in ("failures_to_suspect", "answers_to_recover"):
+        if getattr(mode, name) < 1:
+            raise BadSettings(f"mode.{name} must be at least 1")
+    if mode.outage_after_s < 0 or mode.hook_timeout_s <= 0:
+        raise BadSettings("mode.outage_after_s and mode.hook_timeout_s must be seconds")
+    if mode.hook_url and not mode.hook_url.startswith(("http://", "https://")):
+        raise BadSettings("mode.hook_url must begin with http:// or https://")
