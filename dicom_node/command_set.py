@@ -1,15 +1,12 @@
 """The command set of a DIMSE message: read what matters, write the answer (PS3.7 Annex E)."""
 
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from dicom_node.errors import BadDataset
 
 C_STORE_RQ: Final = 0x0001
-C_FIND_RQ: Final = 0x0020
-C_ECHO_RQ: Final = 0x0030
 _C_STORE_RSP: Final = 0x8001
 _NO_DATA_SET: Final = 0x0101
 _REQUESTS: Final = (1, 0x10, 0x20, 0x21, 0x30, 0x100, 0x110, 0x120, 0x130, 0x140, 0x150)
@@ -25,10 +22,7 @@ _AFFECTED_SOP_CLASS_UID: Final = 0x0002
 _COMMAND_FIELD: Final = 0x0100
 _MESSAGE_ID: Final = 0x0110
 _MESSAGE_ID_RESPONDED: Final = 0x0120
-_PRIORITY: Final = 0x0700
-_MEDIUM: Final = 0
 _DATA_SET_TYPE: Final = 0x0800
-_DATA_SET_FOLLOWS: Final = 0x0001
 _STATUS: Final = 0x0900
 _ERROR_COMMENT: Final = 0x0902
 _AFFECTED_SOP_INSTANCE_UID: Final = 0x1000
@@ -108,91 +102,9 @@ def store_response(request: CommandSet, status: int, comment: str) -> bytes:
     return _element(_GROUP_LENGTH, struct.pack("<L", len(body))) + body
 
 
-def write_request(
-    command_field: int,
-    message_id: int,
-    sop_class_uid: str,
-    *,
-    sop_instance_uid: str = "",
-    has_data_set: bool = False,
-) -> bytes:
-    """Write a C-ECHO, C-FIND or C-STORE request of medium priority (PS3.7 9.3).
-
-    Parameters
-    ----------
-    command_field : int
-        (0000,0100).
-    message_id : int
-        (0000,0110).
-    sop_class_uid, sop_instance_uid : str
-        (0000,0002) and (0000,1000); the latter only for C-STORE.
-    has_data_set : bool
-        Whether a data set follows; such a request has a priority too.
-
-    Returns
-    -------
-    bytes
-    """
-    numbers = {_COMMAND_FIELD: command_field, _MESSAGE_ID: message_id}
-    numbers |= {_PRIORITY: _MEDIUM} if has_data_set else {}
-    numbers[_DATA_SET_TYPE] = _DATA_SET_FOLLOWS if has_data_set else _NO_DATA_SET
-    elements = {tag: _NUMBER.pack(value) for tag, value in numbers.items()}
-    elements[_AFFECTED_SOP_CLASS_UID] = _uid(sop_class_uid)
-    if sop_instance_uid:
-        elements[_AFFECTED_SOP_INSTANCE_UID] = _uid(sop_instance_uid)
-    return _command_set(elements)
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What an answer says; `status` is (0000,0900), `message_id` that of what is answered."""
-
-    command_field: int
-    message_id: int
-    status: int
-    comment: str
-
-
-def read_response(data: bytes) -> Response | None:
-    """Read an answer; None when the message is a request.
-
-    Parameters
-    ----------
-    data : bytes
-        A whole command set, Implicit VR Little Endian.
-
-    Raises
-    ------
-    BadDataset
-        It is malformed.
-    """
-    elements = dict(_elements(data))
-    try:
-        (command_field,) = _NUMBER.unpack(elements[_COMMAND_FIELD])
-        if not command_field & _RESPONSE:
-            return None
-        (message_id,) = _NUMBER.unpack(elements[_MESSAGE_ID_RESPONDED])
-        (status,) = _NUMBER.unpack(elements[_STATUS])
-    except (KeyError, struct.error) as exc:
-        raise BadDataset("the command set is malformed") from exc
-    comment = elements.get(_ERROR_COMMENT, b"").decode("ascii", "replace").strip(" \0")
-    return Response(command_field, message_id, status, comment)
-
-
-def _command_set(elements: Mapping[int, bytes]) -> bytes:
-    body = b"".join(_element(tag, elements[tag]) for tag in sorted(elements))
-    return _element(_GROUP_LENGTH, struct.pack("<L", len(body))) + body
-
-
-def _uid(value: str) -> bytes:
-    return value.encode("ascii") + b"\0" * (len(value) % 2)
-
-
 def _elements(data: bytes | bytearray) -> list[tuple[int, bytes]]:
     found, position = [], 0
     while position < len(data):
-        if position + _HEAD.size > len(data):
-            raise BadDataset("the command set is malformed")
         group, element, length = _HEAD.unpack_from(data, position)
         position += _HEAD.size
         if group != 0 or position + length > len(data):

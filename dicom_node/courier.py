@@ -19,10 +19,10 @@ from dicom_node.verdict import Layer, Verdict, stuck_at
 
 _MOVING = "moving"
 _MOVING_EVERY_S = 1.0
-_PROBE_MARGIN_S = 2.0
-"""How much longer than its timeout a layer may take before the child is killed, seconds."""
 _START_S = 30.0
 """How much longer a first answer may take, while the child starts, seconds."""
+_PROBE_MARGIN_S = 2.0
+"""How much longer than its timeout a layer may take before the child is killed, seconds."""
 
 
 class Courier:
@@ -59,7 +59,7 @@ class Courier:
         self._ask("probe", trial)
         layer = Layer.NAME
         while True:
-            found = self._receive(self._settings.probe_timeout_s + _PROBE_MARGIN_S)
+            found = self._layer_or_verdict(self._settings.probe_timeout_s + _PROBE_MARGIN_S)
             if found is None:
                 self.stop()
                 if self._is_closed:  # it was we who ended it
@@ -70,6 +70,14 @@ class Courier:
             if isinstance(found, NodeError):
                 raise found
             layer = found
+
+    def _layer_or_verdict(self, patience_s: float) -> Any:
+        """Return what the child says next of a probe, None when it says nothing in time."""
+        pipe = self._pipe
+        try:
+            return pipe.recv() if pipe is not None and pipe.poll(patience_s) else None
+        except (EOFError, OSError):
+            return PeerUnreachable("the sending process ended")
 
     def held_instances(self, study_instance_uid: str, series_instance_uid: str) -> set[str] | None:
         """See `Pacs.held_instances`."""
@@ -142,19 +150,15 @@ class Courier:
             self.stop()
             raise PeerUnreachable("the sending process did not start")
 
-    def _receive(self, patience_s: float) -> Any:
-        """Return what the child says next, None when it says nothing in time."""
-        pipe = self._pipe
-        try:
-            return pipe.recv() if pipe is not None and pipe.poll(patience_s) else None
-        except (EOFError, OSError):
-            return PeerUnreachable("the sending process ended")
-
     def _answer(self) -> Any:
+        assert self._pipe is not None  # asked before
         patience_s = self._settings.answer_timeout_s + 2 * self._settings.connect_timeout_s
-        answer = self._receive(patience_s)
-        while answer == _MOVING:
-            answer = self._receive(patience_s)
+        try:
+            answer = self._pipe.recv() if self._pipe.poll(patience_s) else None
+            while answer == _MOVING:
+                answer = self._pipe.recv() if self._pipe.poll(patience_s) else None
+        except (EOFError, OSError):
+            answer = PeerUnreachable("the sending process ended")
         if answer is None:
             answer = PeerUnreachable("it accepts connections but does not answer")
         if isinstance(answer, NodeError):

@@ -17,9 +17,9 @@ from dicom_node.association_request import (
     HEADER,
     PROTOCOL_VERSION,
 )
-from dicom_node.command_set import Response, read_response
 from dicom_node.errors import BadDataset
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.probe_command import Response, read_response
 
 IMPLICIT_VR_LITTLE_ENDIAN: Final = b"1.2.840.10008.1.2"
 """Every peer must accept it (PS3.5 section 10.1)."""

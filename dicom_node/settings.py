@@ -100,12 +100,6 @@ class PacsSettings:
     """Its DICOM port."""
     proof: str = "auto"
     """What counts as proof: `commitment`, `c-find`, or `auto` (commitment, else C-FIND)."""
-    connect_timeout_s: float = 5.0
-    """How long a connection or an association may take to be accepted, seconds."""
-    answer_timeout_s: float = 60.0
-    """How long one answer may take before the conversation is killed, seconds."""
-    commitment_wait_s: float = 3600.0
-    """How long a commitment may stay unanswered before it is asked again, seconds."""
     decides_mode: bool = True
     """Whether an outage of it is an outage of the node; of several, only the first by default."""
     probe_timeout_s: float = 3.0
@@ -114,24 +108,12 @@ class PacsSettings:
     """Whether a probe also asks a query, which wakes its database."""
     trial_store: bool = False
     """Whether it may be given a tiny test image when it is back; else the next real one is it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModeSettings:
-    """Table `[mode]`: when an outage begins and ends, and who is told."""
-
-    failures_to_suspect: int = 2
-    """Failed probes in a row after which the PACS is suspected to be down."""
-    outage_after_s: float = 30.0
-    """How long probes must go on failing, from the first, until it is an outage, seconds."""
-    answers_to_recover: int = 2
-    """Good probes in a row that end a suspicion, and that make an outage a recovery."""
-    hook_command: tuple[str, ...] = ()
-    """Program and arguments to run at each change; see below."""
-    hook_url: str = ""
-    """http or https address that is sent each change as JSON."""
-    hook_timeout_s: float = 10.0
-    """How long either may take before it is given up, seconds."""
+    connect_timeout_s: float = 5.0
+    """How long a connection or an association may take to be accepted, seconds."""
+    answer_timeout_s: float = 60.0
+    """How long one answer may take before the conversation is killed, seconds."""
+    commitment_wait_s: float = 3600.0
+    """How long a commitment may stay unanswered before it is asked again, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +144,24 @@ class SyncSettings:
     """Longest wait between two tries, seconds."""
     batch_size: int = 200
     """Instances sent in one association."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModeSettings:
+    """Table `[mode]`: when an outage begins and ends, and who is told."""
+
+    failures_to_suspect: int = 2
+    """Failed probes in a row after which the PACS is suspected to be down."""
+    outage_after_s: float = 30.0
+    """How long probes must go on failing, from the first, until it is an outage, seconds."""
+    answers_to_recover: int = 2
+    """Good probes in a row that end a suspicion, and that make an outage a recovery."""
+    hook_command: tuple[str, ...] = ()
+    """Program and arguments to run at each change; see below."""
+    hook_url: str = ""
+    """http or https address that is sent each change as JSON."""
+    hook_timeout_s: float = 10.0
+    """How long either may take before it is given up, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,11 +421,6 @@ def _check(settings: Settings) -> None:
         _check_port(pacs.port, f"pacs.{pacs.name}.port")
         if pacs.proof not in _PROOFS:
             raise BadSettings(f"pacs.proof must be one of {', '.join(_PROOFS)}")
-        if pacs.probe_timeout_s <= 0:
-            raise BadSettings(f"pacs.{pacs.name}.probe_timeout_s must be more than 0 seconds")
-    if settings.pacs and not any(pacs.decides_mode for pacs in settings.pacs):
-        raise BadSettings("set pacs.NAME.decides_mode for the PACS whose loss is an outage")
-    _check_mode(settings.mode)
     if 0 < settings.storage.journal_bytes < MINIMUM_JOURNAL_BYTES:
         raise BadSettings("storage.journal_bytes must be 0, or at least 1 MiB (1048576)")
     if settings.scrub.bytes_per_s <= 0:
@@ -433,6 +428,7 @@ def _check(settings: Settings) -> None:
     for name in ("retry_min_s", "retry_max_s", "probe_interval_s"):
         if getattr(settings.sync, name) <= 0:
             raise BadSettings(f"sync.{name} must be more than 0 seconds")
+    _check_mode(settings.mode, settings.pacs)
 
 
 def _check_modality(modality: ModalitySettings) -> None:
@@ -456,7 +452,12 @@ def _check_port(port: int, where: str) -> None:
         raise BadSettings(f"{where} must be between 0 and 65535, not {port}")
 
 
-def _check_mode(mode: ModeSettings) -> None:
+def _check_mode(mode: ModeSettings, all_pacs: tuple[PacsSettings, ...]) -> None:
+    for pacs in all_pacs:
+        if pacs.probe_timeout_s <= 0:
+            raise BadSettings(f"pacs.{pacs.name}.probe_timeout_s must be more than 0 seconds")
+    if all_pacs and not any(pacs.decides_mode for pacs in all_pacs):
+        raise BadSettings("set pacs.NAME.decides_mode for the PACS whose loss is an outage")
     for name in ("failures_to_suspect", "answers_to_recover"):
         if getattr(mode, name) < 1:
             raise BadSettings(f"mode.{name} must be at least 1")
