@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.uid import SecondaryCaptureImageStorage, generate_uid
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification
@@ -20,8 +22,17 @@ from dicom_node.association_request import (
     Rejection,
     rejection_pdu,
 )
+from dicom_node.command_set import read_command_set, store_response
 from dicom_node.courier import Courier
+from dicom_node.errors import BadDataset
 from dicom_node.pacs_probe import probe_pacs
+from dicom_node.probe_command import (
+    C_ECHO_RQ,
+    C_STORE_RQ,
+    Response,
+    read_response,
+    write_request,
+)
 from dicom_node.settings import PacsSettings
 from dicom_node.trial_object import PATIENT_ID, make_trial_object
 from dicom_node.verdict import Condition, Layer, Verdict
@@ -219,6 +230,23 @@ def test_the_test_image_arrives_whole_in_small_pieces_and_is_nobodys(make_archiv
     assert (ds.SOPInstanceUID, ds.PatientID) == (given.sop_instance_uid, PATIENT_ID)
     assert "NOT A PATIENT" in str(ds.PatientName)
     assert ds.PixelData == bytes(range(256))
+
+
+@given(st.binary(max_size=200))
+def test_whatever_answers_is_an_answer_a_request_or_malformed(data):
+    with contextlib.suppress(BadDataset):
+        answer = read_response(data)
+        assert answer is None or 0 <= answer.status <= 0xFFFF
+
+
+def test_a_request_is_read_as_a_request_and_an_answer_as_what_it_answers():
+    assert read_response(write_request(C_ECHO_RQ, 7, str(Verification))) is None
+    request = read_command_set(
+        write_request(C_STORE_RQ, 7, "1.2", sop_instance_uid="1.2.3", has_data_set=True)
+    )
+    assert (request.message_id, request.has_data_set) == (7, True)
+    assert request.sop_instance_uid.rstrip(b"\0") == b"1.2.3"
+    assert read_response(store_response(request, 0xA700, "no room")) == Response(7, 0xA700)
 
 
 def test_trials_of_a_node_are_one_study():
