@@ -359,6 +359,51 @@ def sync_status(
     sys.exit(EXIT_FAILED if waiting or not_queued else 0)
 
 
+@cli.command()
+@settings_options
+@click.argument("action", type=click.Choice(("status", "outage", "drill", "trial", "auto")))
+@click.option("--reason", default="", help="Why: shown on every page, so no patient names.")
+@click.option("--for", "duration", default="", help="How long: 8h, 90m; a drill lasts 4h.")
+@click.option("--json", "as_json", is_flag=True, help="The status for scripts.")
+def mode(
+    config: Path | None,
+    data: Path | None,
+    overrides: tuple[str, ...],
+    action: str,
+    reason: str,
+    duration: str,
+    as_json: bool,
+) -> None:
+    """Show whether the PACS counts as down, or say it: an outage, a drill, or as probes find it.
+
+    \b
+    Example: lifeboat mode status          exits 1 unless the mode is normal
+             lifeboat mode outage --reason "PACS update" --for 8h
+             lifeboat mode drill --reason "rehearsal in theatre 3"
+             lifeboat mode trial           a PACS that is back may be given a test image
+             lifeboat mode auto
+    The node may run on. Delivery goes on whenever the PACS answers. A drill hides no outage.
+    """
+    settings = _settings(config, data, overrides)
+    from dicom_node.mode_order import ModeOrders
+    from dicom_node.mode_state import read_mode
+    from dicom_node.outage_mode import Mode
+    from dicom_node.report import print_mode
+    from dicom_node.unknown_switch import parse_duration
+
+    orders = ModeOrders(settings.node.data)
+    if action == "auto":
+        orders.withdraw(by=_login_name(), reason=reason)
+    elif action == "trial":
+        orders.allow_trial(by=_login_name(), reason=reason)
+    elif action != "status":
+        seconds = parse_duration(duration) if duration else 0.0
+        orders.give(Mode(action), by=_login_name(), reason=reason, duration_s=seconds)
+    print_mode(settings.node.data, as_json=as_json)
+    if action == "status" and read_mode(settings.node.data).mode is not Mode.NORMAL:
+        sys.exit(EXIT_FAILED)
+
+
 @cli.group()
 def modalities() -> None:
     """Show who may send to this node; let unknown scanners in on the worst day.

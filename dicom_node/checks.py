@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from dicom_node.certificate import certificate_state
 from dicom_node.clock import utc_now
-from dicom_node.errors import BadSettings, NodeError
+from dicom_node.errors import BadSettings
 from dicom_node.inbox import inbox_state
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import LedgerReader
-from dicom_node.pacs import Pacs
+from dicom_node.mode_state import read_mode
+from dicom_node.pacs_probe import probe_pacs
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import count_quarantine
 from dicom_node.refusals import read_refusals
@@ -116,8 +117,15 @@ def node_status(settings: Settings) -> dict[str, Any]:
         "degraded": bool(found := troubles(settings)),
         "troubles": found,
         "delivery": owed,
+        **mode_status(settings),
         **door_status(settings),
     }
+
+
+def mode_status(settings: Settings) -> dict[str, Any]:
+    """Return the mode of the node, since when, and what a person reads of it."""
+    state = read_mode(settings.node.data)
+    return {"mode": state.mode.value, "mode_since": state.since, "mode_reason": state.reason}
 
 
 def door_status(settings: Settings) -> dict[str, Any]:
@@ -209,21 +217,15 @@ def _check_web_port(settings: Settings) -> CheckResult:
 
 def _check_pacs(pacs: PacsSettings, our_ae_title: str) -> CheckResult:
     where = f"{pacs.ae_title} at {pacs.host} port {pacs.port}"
-    try:
-        Pacs(pacs, our_ae_title).probe()
-    except NodeError as error:
-        # out of reach is what the node is for: worth knowing, not a fault of the set-up
-        return CheckResult(f"PACS {pacs.name}", "warning", f"{where}: {error}")
-    return CheckResult(f"PACS {pacs.name}", "ok", f"{where} answers C-ECHO")
+    verdict = probe_pacs(pacs, our_ae_title)
+    # out of reach is what the node is for: worth knowing, not a fault of the set-up
+    outcome = "ok" if verdict.is_healthy else "warning"
+    return CheckResult(f"PACS {pacs.name}", outcome, f"{where}: {verdict.words}")
 
 
 def _answers_echo(host: str, port: int, ae_title: str) -> bool:
     target = "127.0.0.1" if host in ("0.0.0.0", "") else host
-    try:
-        Pacs(PacsSettings("self", ae_title, target, port), ae_title).probe()
-    except NodeError:
-        return False
-    return True
+    return probe_pacs(PacsSettings("self", ae_title, target, port), ae_title).is_healthy
 
 
 def _serves(settings: Settings) -> bool:

@@ -14,11 +14,15 @@ from dicom_node.errors import NodeError, PeerUnreachable
 from dicom_node.log import configure_logging
 from dicom_node.pacs import CommitmentAnswer, Pacs, Receipt, Shipment
 from dicom_node.settings import PacsSettings
+from dicom_node.trial_object import TrialObject
+from dicom_node.verdict import Layer, Verdict, stuck_at
 
 _MOVING = "moving"
 _MOVING_EVERY_S = 1.0
 _START_S = 30.0
 """How much longer a first answer may take, while the child starts, seconds."""
+_PROBE_MARGIN_S = 2.0
+"""How much longer than its timeout a layer may take before the child is killed, seconds."""
 
 
 class Courier:
@@ -44,9 +48,36 @@ class Courier:
         self._is_closed = True
         self.stop()
 
-    def probe(self) -> None:
-        """See `Pacs.probe`."""
-        self._call("probe")
+    def probe(self, trial: TrialObject | None = None) -> Verdict:
+        """See `Pacs.probe`; a layer that hangs past every timeout costs the child.
+
+        Raises
+        ------
+        PeerUnreachable
+            The child did not start or was ended: nothing is known of the PACS.
+        """
+        self._ask("probe", trial)
+        layer = Layer.NAME
+        while True:
+            found = self._layer_or_verdict(self._settings.probe_timeout_s + _PROBE_MARGIN_S)
+            if found is None:
+                self.stop()
+                if self._is_closed:  # it was we who ended it
+                    raise PeerUnreachable("delivery is being stopped")
+                return stuck_at(layer)
+            if isinstance(found, Verdict):
+                return found
+            if isinstance(found, NodeError):
+                raise found
+            layer = found
+
+    def _layer_or_verdict(self, patience_s: float) -> Any:
+        """Return what the child says next of a probe, None when it says nothing in time."""
+        pipe = self._pipe
+        try:
+            return pipe.recv() if pipe is not None and pipe.poll(patience_s) else None
+        except (EOFError, OSError):
+            return PeerUnreachable("the sending process ended")
 
     def held_instances(self, study_instance_uid: str, series_instance_uid: str) -> set[str] | None:
         """See `Pacs.held_instances`."""
@@ -179,6 +210,9 @@ def _converse(pipe: _Voice, pacs: Pacs, method: str, arguments: Any) -> None:
         if method == "send":
             for receipt in pacs.send(*arguments):
                 pipe.send((receipt,))
+        elif method == "probe":
+            (trial,) = arguments
+            pipe.send(pacs.probe(trial, pipe.send))
         else:
             pipe.send((getattr(pacs, method)(*arguments),))
     except NodeError as error:

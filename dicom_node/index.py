@@ -285,6 +285,13 @@ class IndexReader:
         )
         return [CommitmentReport(**row) for row in self._rows(statement)]
 
+    def commitment_reports_of(self, transaction_uid: str) -> list[CommitmentReport]:
+        """Return the answers to one request for storage commitment so far."""
+        statement = sa.select(commitment_reports).where(
+            commitment_reports.c.transaction_uid == transaction_uid
+        )
+        return [CommitmentReport(**row) for row in self._rows(statement)]
+
     def generation(self) -> str:
         """Return the identity of this index; a rebuilt one has another."""
         statement = sa.select(about.c.value).where(about.c.key == "generation")

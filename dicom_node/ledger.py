@@ -12,6 +12,8 @@ from dicom_node.database import ReadOnlyDatabase
 from dicom_node.ledger_tables import about, deliveries, destinations, events
 
 FILE: Final = "ledger.sqlite"
+MODE_KIND: Final = "mode_"
+"""Kinds of events that are changes of the mode begin so; the mode follows."""
 
 
 class State(StrEnum):
@@ -101,6 +103,17 @@ class LedgerEvent:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedMode:
+    """One change of the mode: to what, when, by whom and why; `event_id` counts upward."""
+
+    event_id: int
+    at: str
+    mode: str
+    by: str
+    reason: str
+
+
 class LedgerReader:
     """The reading side, for any thread of any process. A missing file is an empty ledger.
 
@@ -167,6 +180,16 @@ class LedgerReader:
         statement = sa.select(events).order_by(events.c.event_id.desc()).limit(limit)
         return [LedgerEvent(**row) for row in self._rows(statement)]
 
+    def mode_changes(self, limit: int = 100) -> list[RecordedMode]:
+        """Return the changes of the mode, newest first."""
+        statement = (
+            sa.select(events)
+            .where(events.c.kind.startswith(MODE_KIND, autoescape=True))
+            .order_by(events.c.event_id.desc())
+            .limit(limit)
+        )
+        return [_recorded_mode(LedgerEvent(**row)) for row in self._rows(statement)]
+
     def _counts_of_destinations(self) -> dict[str, dict[str, int]]:
         statement = sa.select(
             deliveries.c.destination, deliveries.c.state, sa.func.count().label("n")
@@ -183,6 +206,12 @@ class LedgerReader:
             .group_by(deliveries.c.destination)
         )
         return {row["destination"]: row["at"] for row in self._rows(statement)}
+
+
+def _recorded_mode(event: LedgerEvent) -> RecordedMode:
+    by, _, reason = event.detail.partition(": ")
+    mode = event.kind.removeprefix(MODE_KIND)
+    return RecordedMode(event.event_id, event.at, mode, by, reason)
 
 
 def no_counts() -> dict[str, int]:

@@ -328,6 +328,16 @@ class Ledger:
                 .values(state=State.PROVEN, proven_at=now, proof="commitment", last_error="")
             )
 
+    def count_proven(self, destination: str) -> int:
+        """Return how many instances a destination has vouched for."""
+        statement = (
+            sa.select(sa.func.count())
+            .select_from(deliveries)
+            .where(deliveries.c.destination == destination, deliveries.c.state == State.PROVEN)
+        )
+        with self._engine.connect() as connection:
+            return int(connection.scalar(statement) or 0)
+
     def awaiting(self, transaction_uid: str, sop_instance_uid: str) -> list[Delivery]:
         """Return the deliveries that wait for what this transaction says of an instance."""
         return self._deliveries(

@@ -20,17 +20,19 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
     StudyRootQueryRetrieveInformationModelFind,
-    Verification,
 )
 
 from dicom_node.answers import keep_answers
 from dicom_node.errors import PeerRefused, PeerUnreachable
 from dicom_node.index import CommitmentReport
+from dicom_node.pacs_probe import probe_pacs
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.services.commitment import read_reports
 from dicom_node.settings import PacsSettings
 from dicom_node.stored_file import is_intact
 from dicom_node.transport import acknowledge_at_once
+from dicom_node.trial_object import TrialObject
+from dicom_node.verdict import Layer, Verdict
 
 MAXIMUM_CONTEXTS: Final = 128
 SLOWEST_BYTES_PER_S: Final = 100_000
@@ -120,21 +122,13 @@ class Pacs:
         self._our_ae_title = our_ae_title
         self._on_progress = on_progress
 
-    def probe(self) -> None:
-        """Check with a C-ECHO that it takes associations and answers.
-
-        Raises
-        ------
-        PeerUnreachable, PeerRefused
-        """
-        with self._association([build_context(Verification)]) as association:
-            if not association.accepted_contexts:
-                raise PeerRefused("it takes associations but not C-ECHO")
-            status = association.send_c_echo()
-            if "Status" not in status:
-                raise PeerUnreachable("it accepted the association but did not answer C-ECHO")
-            if status.Status != 0:
-                raise PeerRefused(f"it answered C-ECHO with status {status.Status:04X}")
+    def probe(
+        self,
+        trial: TrialObject | None = None,
+        on_layer: Callable[[Layer], None] = lambda layer: None,
+    ) -> Verdict:
+        """Find out layer by layer how it is; see `probe_pacs`."""
+        return probe_pacs(self._settings, self._our_ae_title, trial=trial, on_layer=on_layer)
 
     def held_instances(self, study_instance_uid: str, series_instance_uid: str) -> set[str] | None:
         """Ask by C-FIND which instances of a series it holds.

@@ -1,9 +1,12 @@
 """Terminal output: progress of long work, and the state of delivery as tables."""
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE
@@ -12,7 +15,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from dicom_node.ledger import DestinationState, State, StudyDelivery
+from dicom_node.ledger import FILE as LEDGER_FILE
+from dicom_node.ledger import DestinationState, LedgerReader, RecordedMode, State, StudyDelivery
+from dicom_node.mode_state import read_mode
 from dicom_node.policy import OF_PACS
 from dicom_node.settings import Settings
 from dicom_node.unknown_switch import Opening
@@ -151,6 +156,43 @@ def print_status(status: dict[str, Any]) -> None:
         print(f"{'certificate':24} {certificate['words']}")
     for item in status["refusals"][:_MOST_REFUSALS]:
         print(_refusal_line(item))
+
+
+def print_mode(data: Path, *, as_json: bool) -> None:
+    """Print the mode, what is known of each PACS, and the last changes.
+
+    Parameters
+    ----------
+    data : Path
+        The data folder.
+    as_json : bool
+        For scripts.
+    """
+    state = read_mode(data)
+    changes = LedgerReader(data / LEDGER_FILE).mode_changes(limit=20)
+    if as_json:
+        found = asdict(state) | {"changes": [asdict(change) for change in changes]}
+        print(json.dumps(found, indent=1))
+        return
+    console = Console()
+    since = f" since {state.since}" if state.since else ""
+    until = f" until {state.until}" if state.until else ""
+    console.print(f"{state.mode.value.upper()}{since}{until}", style="bold", highlight=False)
+    if state.since:
+        console.print(f"by {state.by}: {state.reason}", markup=False, highlight=False)
+    for one in state.pacs.values():
+        words = one.words or "not probed yet"
+        words += f"; still to be proven: {one.unproven}" if one.unproven else ""
+        console.print(f"  {one.name} ({one.mode.value}): {words}", markup=False, highlight=False)
+    if changes:
+        console.print(_mode_table(changes))
+
+
+def _mode_table(changes: Sequence[RecordedMode]) -> Table:
+    table = Table("When", "Mode", "By", "Why", box=SIMPLE)
+    for change in changes:
+        table.add_row(*map(escape, (change.at, change.mode, change.by, change.reason)))
+    return table
 
 
 def print_modalities(settings: Settings, opening: Opening | None) -> None:

@@ -100,6 +100,14 @@ class PacsSettings:
     """Its DICOM port."""
     proof: str = "auto"
     """What counts as proof: `commitment`, `c-find`, or `auto` (commitment, else C-FIND)."""
+    decides_mode: bool = True
+    """Whether an outage of it is an outage of the node; of several, only the first by default."""
+    probe_timeout_s: float = 3.0
+    """How long each step of a probe may take, all of them together four times that, seconds."""
+    probe_find: bool = False
+    """Whether a probe also asks a query, which wakes its database."""
+    trial_store: bool = False
+    """Whether it may be given a tiny test image when it is back; else the next real one is it."""
     connect_timeout_s: float = 5.0
     """How long a connection or an association may take to be accepted, seconds."""
     answer_timeout_s: float = 60.0
@@ -136,6 +144,24 @@ class SyncSettings:
     """Longest wait between two tries, seconds."""
     batch_size: int = 200
     """Instances sent in one association."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModeSettings:
+    """Table `[mode]`: when an outage begins and ends, and who is told."""
+
+    failures_to_suspect: int = 2
+    """Failed probes in a row after which the PACS is suspected to be down."""
+    outage_after_s: float = 30.0
+    """How long probes must go on failing, from the first, until it is an outage, seconds."""
+    answers_to_recover: int = 2
+    """Good probes in a row that end a suspicion, and that make an outage a recovery."""
+    hook_command: tuple[str, ...] = ()
+    """Program and arguments to run at each change; see below."""
+    hook_url: str = ""
+    """http or https address that is sent each change as JSON."""
+    hook_timeout_s: float = 10.0
+    """How long either may take before it is given up, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +229,7 @@ class Settings:
     pacs: tuple[PacsSettings, ...] = ()
     storage: StorageSettings = StorageSettings()
     sync: SyncSettings = SyncSettings()
+    mode: ModeSettings = ModeSettings()
     inbox: InboxSettings = InboxSettings()
     scrub: ScrubSettings = ScrubSettings()
     web: WebSettings = WebSettings()
@@ -217,6 +244,7 @@ TABLES: Final[dict[str, type]] = {
     "pacs": PacsSettings,
     "storage": StorageSettings,
     "sync": SyncSettings,
+    "mode": ModeSettings,
     "inbox": InboxSettings,
     "scrub": ScrubSettings,
     "web": WebSettings,
@@ -338,7 +366,10 @@ def _all_pacs(
     single: dict[str, Any], several: dict[str, dict[str, Any]]
 ) -> tuple[PacsSettings, ...]:
     tables = ([single] if single.get("host") else []) + list(several.values())
-    return tuple(PacsSettings(**table) for table in tables)
+    return tuple(
+        PacsSettings(**{"decides_mode": position == 0} | table)
+        for position, table in enumerate(tables)
+    )
 
 
 def _all_modalities(
@@ -409,6 +440,7 @@ def _check(settings: Settings) -> None:
     for name in ("retry_min_s", "retry_max_s", "probe_interval_s"):
         if getattr(settings.sync, name) <= 0:
             raise BadSettings(f"sync.{name} must be more than 0 seconds")
+    _check_mode(settings.mode, settings.pacs)
 
 
 def _check_decoding(web: WebSettings) -> None:
@@ -439,3 +471,18 @@ def _check_ae_title(title: str, where: str) -> None:
 def _check_port(port: int, where: str) -> None:
     if not 0 <= port <= 65535:
         raise BadSettings(f"{where} must be between 0 and 65535, not {port}")
+
+
+def _check_mode(mode: ModeSettings, all_pacs: tuple[PacsSettings, ...]) -> None:
+    for pacs in all_pacs:
+        if pacs.probe_timeout_s <= 0:
+            raise BadSettings(f"pacs.{pacs.name}.probe_timeout_s must be more than 0 seconds")
+    if all_pacs and not any(pacs.decides_mode for pacs in all_pacs):
+        raise BadSettings("set pacs.NAME.decides_mode for the PACS whose loss is an outage")
+    for name in ("failures_to_suspect", "answers_to_recover"):
+        if getattr(mode, name) < 1:
+            raise BadSettings(f"mode.{name} must be at least 1")
+    if mode.outage_after_s < 0 or mode.hook_timeout_s <= 0:
+        raise BadSettings("mode.outage_after_s and mode.hook_timeout_s must be seconds")
+    if mode.hook_url and not mode.hook_url.startswith(("http://", "https://")):
+        raise BadSettings("mode.hook_url must begin with http:// or https://")

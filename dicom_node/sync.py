@@ -19,15 +19,23 @@ from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import Delivery, State
 from dicom_node.ledger_writer import Ledger
+from dicom_node.mode_hook import ModeHook
+from dicom_node.mode_keeper import ModeKeeper
+from dicom_node.mode_order import ModeOrders
+from dicom_node.outage_mode import Proof
 from dicom_node.pacs import Outcome, Pacs, Receipt, Shipment
 from dicom_node.retry import Pause, retry_delay_s
 from dicom_node.settings import PacsSettings, Settings, SyncSettings
 from dicom_node.storage import make_data_folder
+from dicom_node.trial import Trial, new_trial
+from dicom_node.verdict import Condition, Layer, Verdict
 
 _log = logging.getLogger(__name__)
 
 PROOF_LIMIT: Final = 500
 STEP_S: Final = 1.0
+RECHECK_S: Final = 3.0
+"""How soon a PACS is looked at again when what was found may change the mode, seconds."""
 
 
 class Destination:
@@ -39,6 +47,10 @@ class Destination:
     settings : Settings
     ledger : Ledger
     courier : Courier
+    modes : ModeKeeper
+        Hears how the PACS is found.
+    trial : Trial
+        Tries it with a test image, where that is allowed.
     clock : Clock
         For what is written down.
     monotonic : callable
@@ -53,6 +65,8 @@ class Destination:
         settings: Settings,
         ledger: Ledger,
         courier: Courier | Pacs,
+        modes: ModeKeeper,
+        trial: Trial,
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
@@ -62,6 +76,10 @@ class Destination:
         self._data = settings.node.data
         self._ledger = ledger
         self._courier = courier
+        self._modes = modes
+        self._trial = trial
+        self._proven_before: int | None = None
+        self._count_at = monotonic()
         self._clock = clock
         self._monotonic = monotonic
         self._jitter = jitter
@@ -76,8 +94,10 @@ class Destination:
         self._probe()
         if not self._is_reachable:
             return False
+        self._look_for_proof()
         has_sent = self._try(self._deliver, self._delivery, "delivery_paused")
         self._try(self._prove, self._proof, "proof_paused")
+        self._look_for_proof()
         return has_sent
 
     def _try(self, work: Callable[[], bool], pause: Pause, event: str) -> bool:
@@ -111,11 +131,11 @@ class Destination:
         self._probe_at = self._monotonic() + self._sync.probe_interval_s
         was_reachable = self._is_reachable
         try:
-            self._courier.probe()
+            verdict = self._judge()
         except NodeError as error:
             self._is_reachable, detail = False, str(error)
         else:
-            self._is_reachable, detail = True, "it answers C-ECHO"
+            self._is_reachable, detail = verdict.has_answered_echo, verdict.words
         if self._is_reachable and not was_reachable:
             self._delivery.end()
             self._proof.end()
@@ -123,6 +143,38 @@ class Destination:
         self._ledger.record_probe(
             self._pacs.name, is_reachable=self._is_reachable, detail=detail, now=self._now()
         )
+
+    def _judge(self) -> Verdict:
+        """Probe, with a test image where one is wanted, and tell what was found."""
+        name = self._pacs.name
+        item = self._trial.next_object(self._modes.standing(name))
+        verdict = self._courier.probe(item)
+        if item is not None and verdict.is_healthy:
+            self._trial.note_stored(item)
+        self._modes.judge(name, verdict)
+        if self._modes.standing(name).is_undecided:
+            again = self._monotonic() + min(RECHECK_S, self._sync.probe_interval_s)
+            self._probe_at = min(self._probe_at, again)
+        return verdict
+
+    def _look_for_proof(self) -> None:
+        """Tell when a PACS that was down has vouched for something since."""
+        name = self._pacs.name
+        if Proof.COMMITMENT not in self._modes.standing(name).missing_proofs:
+            self._proven_before, self._count_at = None, self._monotonic()
+            return
+        if self._monotonic() < self._count_at:
+            return
+        self._count_at = self._monotonic() + RECHECK_S  # counting a million takes its time
+        count = self._ledger.count_proven(name)
+        if self._proven_before is None:
+            self._proven_before = count
+        try:
+            is_tried = self._trial.is_proven()
+        except NodeError:
+            is_tried = False  # the next probe says more
+        if count > self._proven_before or is_tried:
+            self._modes.prove(name, Proof.COMMITMENT)
 
     def _deliver(self) -> bool:
         batch = self._ledger.due(
@@ -171,10 +223,18 @@ class Destination:
             for item in list(waiting.values())[:1]:
                 self._record(Receipt(item.delivery_id, Outcome.UNKNOWN), item)
             raise
+        if Outcome.STORED in outcomes:
+            self._modes.prove(self._pacs.name, Proof.STORE)
         if is_full:
+            self._tell_full()
             raise PeerRefused("it is out of resources")
         if outcomes <= {Outcome.UNKNOWN, Outcome.NOT_SENT}:
             raise PeerUnreachable("it takes no instance to its end")
+
+    def _tell_full(self) -> None:
+        words = "it answers C-ECHO but refuses images: it is out of resources"
+        verdict = Verdict(Condition.CANNOT_STORE, Layer.STORE, words)
+        self._modes.judge(self._pacs.name, verdict)
 
     def _shipment(self, item: Delivery) -> Shipment:
         return Shipment(
@@ -307,12 +367,23 @@ class SyncService:
         self._ledger.record_destinations(settings.pacs)
         self._ledger.requeue_unknown()
         adopter = Adopter(settings, self._ledger, self._index, clock)
+        self._hook = ModeHook(settings.mode)
+        modes = ModeKeeper(settings, self._ledger, self._hook.announce, clock)
+        orders = ModeOrders(data, clock)
         self._couriers = [Courier(pacs, settings.dicom.ae_title) for pacs in settings.pacs]
         destinations = [
-            Destination(pacs, settings, self._ledger, courier, clock)
+            Destination(
+                pacs,
+                settings,
+                self._ledger,
+                courier,
+                modes,
+                new_trial(pacs, settings, courier, orders, self._index, clock),
+                clock,
+            )
             for pacs, courier in zip(settings.pacs, self._couriers, strict=True)
         ]
-        steps = [adopter.step]
+        steps = [adopter.step, modes.step]
         if settings.sync.enabled:
             steps += [destination.step for destination in destinations]
         self._stopping = threading.Event()
@@ -322,6 +393,7 @@ class SyncService:
 
     def start(self) -> None:
         """Start delivering."""
+        self._hook.start()
         for thread in self._threads:
             thread.start()
 
@@ -332,6 +404,7 @@ class SyncService:
             courier.close()
         for thread in self._threads:
             thread.join()
+        self._hook.stop()
         self._index.close()
         self._ledger.close()
 

@@ -5,8 +5,10 @@ from pathlib import Path
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from dicom_node.mode_state import read_mode
 from dicom_node.trouble import troubles
 from web.context import WebContext, current
+from web.mode import mode_answer
 
 blueprint = Blueprint("live", __name__)
 
@@ -15,7 +17,7 @@ blueprint = Blueprint("live", __name__)
 def changes() -> ResponseReturnValue:
     """Answer with the revision, or 304 when the client's ETag still holds."""
     context = current()
-    answer = jsonify(revision=revision(context), now=context.now_text())
+    answer = jsonify(revision=revision(context), now=context.now_text(), mode=mode_answer(context))
     answer.set_etag(revision(context))
     answer.headers["Cache-Control"] = "no-cache"
     return answer.make_conditional(request)
@@ -26,11 +28,14 @@ def healthz() -> Response:
     """Tell that the process lives and how much it holds; no patient data."""
     context = current()
     found = troubles(context.settings)
+    mode = read_mode(context.settings.node.data, context.clock)
     return jsonify(
         status="live",
         node=context.settings.node.name,
         degraded=bool(found),
         troubles=found,
+        mode=mode.mode.value,
+        mode_since=mode.since,
         **context.index.counts(),
     )
 
@@ -45,7 +50,7 @@ def readyz() -> ResponseReturnValue:
 
 
 def revision(context: WebContext) -> str:
-    """Return a text that changes whenever the index or the ledger changed.
+    """Return a text that changes whenever the index, the ledger or the mode changed.
 
     Parameters
     ----------
@@ -56,7 +61,10 @@ def revision(context: WebContext) -> str:
     -------
     str
     """
-    return f"{context.index.revision()}-{file_mark(context.ledger_file)}"
+    mode = read_mode(context.settings.node.data, context.clock)
+    return (
+        f"{context.index.revision()}-{file_mark(context.ledger_file)}-{mode.mode.value}{mode.since}"
+    )
 
 
 def file_mark(database: Path) -> str:

@@ -11,6 +11,7 @@ from web import api
 from web.context import WebContext, current
 from web.display import PRESETS
 from web.errors import NotFound
+from web.mode import mode_answer
 from web.security import LOCAL_HOSTS
 from web.series import series_answers
 from web.sync import STATES, blank_rows, sync_answer
@@ -107,6 +108,7 @@ def shared(context: WebContext) -> dict[str, Any]:
     return {
         "node_name": settings.node.name,
         "troubles": troubles(settings),
+        "mode": mode_answer(context),
         "now": context.now_text(),
         "quiet_after_s": settings.web.quiet_after_s,
         "ae_title": settings.dicom.ae_title,
@@ -154,6 +156,11 @@ def render_error(error: dict[str, str]) -> str:
     -------
     str
     """
+    context = current()
     return render_template(
-        "error.html", page="error", error=error, node_name=current().settings.node.name
+        "error.html",
+        page="error",
+        error=error,
+        node_name=context.settings.node.name,
+        mode=mode_answer(context),
     )

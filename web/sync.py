@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from dicom_node.ledger import DestinationState, LedgerEvent, StudyDelivery
+from dicom_node.mode_state import PacsState, read_mode
 from dicom_node.quarantine import FOLDER, QuarantineEntry, list_quarantine
 from web import words
 from web.context import WebContext
 from web.door import door_answer
+from web.mode import mode_answer, mode_change_row
 from web.studies import delivery_of_counts, destination_chip
 
 MOST_STUDIES: Final = 200
@@ -22,6 +24,14 @@ STATES: Final = {
 }
 """States of the ledger in the words of the page, in the order they are shown."""
 _PROOFS: Final = {"commitment": "storage commitment", "c-find": "query (C-FIND)"}
+_CONDITIONS: Final = {
+    "unreachable": "Unreachable",
+    "refusing": "Refuses",
+    "frozen": "Frozen",
+    "cannot-store": "Cannot store",
+    "transiently-full": "Full for now",
+}
+"""What is the matter with a PACS, in a word."""
 _DOORS: Final = {"c-store": "sent", "inbox": "inbox"}
 
 
@@ -40,9 +50,14 @@ def sync_answer(context: WebContext) -> dict[str, Any]:
     """
     now = context.clock()
     destinations = context.ledger.destinations()
+    state = read_mode(context.settings.node.data, context.clock)
     return {
+        "mode": mode_answer(context),
+        "mode_changes": [mode_change_row(one) for one in context.ledger.mode_changes()],
         "summary": summary(destinations, now),
-        "destinations": [destination_row(place, now) for place in destinations],
+        "destinations": [
+            destination_row(place, now, state.pacs.get(place.name)) for place in destinations
+        ],
         "studies": [study_row(context, one) for one in context.ledger.studies(limit=MOST_STUDIES)],
         "events": [event_row(event) for event in context.ledger.events(limit=100)],
         "quarantine": [
@@ -78,7 +93,9 @@ def summary(destinations: list[DestinationState], now: datetime) -> str:
     return f"{proven} of {words.counted(total, 'image')} returned and proven.{waits}"
 
 
-def destination_row(place: DestinationState, now: datetime) -> dict[str, Any]:
+def destination_row(
+    place: DestinationState, now: datetime, pacs: PacsState | None = None
+) -> dict[str, Any]:
     """Return one destination.
 
     Parameters
@@ -87,24 +104,28 @@ def destination_row(place: DestinationState, now: datetime) -> dict[str, Any]:
         The destination.
     now : datetime
         The time now, UTC.
+    pacs : PacsState, optional
+        How the last probe found it.
 
     Returns
     -------
     dict
     """
     chip = destination_chip(place)
+    words_of_state = {"reachable": "Reachable", "unreachable": "Unreachable"}
+    condition = pacs.condition if pacs and place.is_reachable is not None else ""
     return asdict(place) | {
         "key": place.name,
-        "state": chip.state,
-        "words": {"reachable": "Reachable", "unreachable": "Unreachable"}.get(
-            chip.state, "Not tried yet"
-        ),
+        "state": "attention" if place.is_reachable and condition in _CONDITIONS else chip.state,
+        "words": _CONDITIONS.get(condition) or words_of_state.get(chip.state, "Not tried yet"),
+        "condition": condition,
+        "mode": pacs.mode.value if pacs else "normal",
         "address": f"{place.ae_title} at {place.host}:{place.port}",
-        "since": _since(place, now),
+        "since": _since(place, now, pacs.unproven if pacs else ""),
     }
 
 
-def _since(place: DestinationState, now: datetime) -> str:
+def _since(place: DestinationState, now: datetime, unproven: str) -> str:
     parts = []
     if place.changed_at:
         parts.append(
@@ -113,6 +134,8 @@ def _since(place: DestinationState, now: datetime) -> str:
         )
     if place.detail:
         parts.append(place.detail[:1].upper() + place.detail[1:])
+    if unproven:
+        parts.append(f"Still to be proven since the outage: {unproven}")
     return ". ".join(parts)
 
 
@@ -203,6 +226,7 @@ def blank_rows() -> dict[str, dict[str, Any]]:
         "destination": asdict(empty_destination) | nothing,
         "study": nothing,
         "event": nothing,
+        "mode_change": nothing | {"mode": "normal"},
         "quarantine": nothing,
         "door": nothing,
         "refusal": nothing,

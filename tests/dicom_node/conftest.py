@@ -17,8 +17,11 @@ from dicom_node.index_queue import IndexQueue
 from dicom_node.index_writer import Index
 from dicom_node.ingest import Ingest, Origin
 from dicom_node.quarantine import Quarantine
-from dicom_node.settings import TlsSettings
+from dicom_node.server import DicomServer
+from dicom_node.settings import DicomSettings, TlsSettings
 from dicom_node.storage import InstanceStore
+from sample_data.pacs import PracticePacs
+from tests.dicom_node.desk import START, Desk
 
 
 def encode(ds: FileDataset) -> bytes:
@@ -122,3 +125,47 @@ def make_certificate(
         return files
 
     return make
+
+
+@pytest.fixture
+def node_port(room):
+    server = DicomServer(
+        DicomSettings(port=0),
+        room.ingest,
+        room.index.add_commitment_reports,
+        lambda: START,
+    )
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture
+def make_pacs(tmp_path, node_port):
+    started = []
+
+    def make(**options) -> PracticePacs:
+        pacs = PracticePacs(
+            tmp_path / f"pacs{len(started)}",
+            port=options.pop("port", 0),
+            return_addresses={"LIFEBOAT": ("127.0.0.1", node_port)},
+            **options,
+        )
+        started.append(pacs)
+        return pacs
+
+    yield make
+    for pacs in started:
+        pacs.stop()
+
+
+@pytest.fixture
+def make_desk(room):
+    desks = []
+
+    def make(port: int, *settings: str) -> Desk:
+        desks.append(Desk(room, port, *settings))
+        return desks[-1]
+
+    yield make
+    for desk in desks:
+        desk.close()

@@ -41,5 +41,7 @@ def test_health_tells_counts_and_no_patient(client: FlaskClient, held: FileDatas
         "damaged": 0,
         "degraded": False,
         "troubles": [],
+        "mode": "normal",
+        "mode_since": "",
     }
     assert client.get("/readyz").json == {"status": "ready"}

@@ -90,6 +90,17 @@ export function setReceived(chip, lastReceivedAt, clock) {
   setChip(chip, state, words);
 }
 
+/**
+ * Say on top of the page how the node stands to the PACS; nothing while all is normal.
+ * @param {{mode: string, words: string}} mode
+ */
+export function showMode(mode) {
+  const ribbon = document.getElementById("mode");
+  if (!ribbon) return;
+  setChip(ribbon, mode.mode, mode.words);
+  ribbon.hidden = !mode.words;
+}
+
 /** Asks every second and a half whether anything changed, and says so when the node is silent. */
 export class Changes {
   /**
@@ -121,6 +132,7 @@ export class Changes {
         signal: timeout(8000),
       });
       if (answer.status !== 304) {
+        showMode((await answer.json()).mode);
         await this.onChange();
         this.tag = answer.headers.get("ETag") || "";
       }

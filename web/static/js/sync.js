@@ -64,6 +64,10 @@ async function refresh() {
   fillRows("events", "events-row", sync.events, (row, event) =>
     writeFields(row, { at: event.when, kind: event.kind_words, destination: event.destination, detail: event.detail }),
   );
+  fillRows("mode_changes", "mode_changes-row", sync.mode_changes, (row, change) => {
+    setChip(row.querySelector('[data-field="mode"]'), change.mode, change.words);
+    writeFields(row, { at: change.when, by: change.who, reason: change.reason });
+  });
   fillRows("quarantine", "quarantine-row", sync.quarantine, (row, entry) =>
     writeFields(row, { received_at: entry.when, reason: entry.reason, code: entry.code, source: entry.source, size: entry.size, file: entry.name }),
   );
