@@ -12,8 +12,9 @@ from typing import Any
 
 from dicom_node.errors import NodeError, PeerUnreachable
 from dicom_node.log import configure_logging
-from dicom_node.pacs import CommitmentAnswer, Pacs, Receipt, Shipment
+from dicom_node.pacs import CommitmentAnswer, Pacs
 from dicom_node.settings import PacsSettings
+from dicom_node.shipment import Receipt, Shipment
 
 _MOVING = "moving"
 _MOVING_EVERY_S = 1.0

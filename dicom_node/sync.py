@@ -19,9 +19,10 @@ from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import Delivery, State
 from dicom_node.ledger_writer import Ledger
-from dicom_node.pacs import Outcome, Pacs, Receipt, Shipment
+from dicom_node.pacs import Pacs
 from dicom_node.retry import Pause, retry_delay_s
 from dicom_node.settings import PacsSettings, Settings, SyncSettings
+from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.storage import make_data_folder
 
 _log = logging.getLogger(__name__)
