@@ -31,6 +31,7 @@ _PDU: Final = struct.Struct(">BBL")
 _PDV: Final = struct.Struct(">LBB")
 _HEAD: Final = struct.Struct(">BBLLBB")
 _P_DATA: Final = 0x04
+_MORE_DATA: Final = b"\x04"
 _COMMAND: Final = 1
 _LAST: Final = 2
 _SMALLEST_PDU_BYTES: Final = 128
@@ -115,6 +116,8 @@ class FastSender:
 
     def _has_ended(self) -> bool:
         """Tell whether the peer says something unasked: that it wants no more."""
+        if self._received:
+            return True
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)
         return bool(poll.poll(0))
@@ -208,7 +211,7 @@ class FastSender:
                 command += content
                 if len(command) > _LARGEST_ANSWER_BYTES:
                     break
-                if flags & _LAST and not self._received:
+                if flags & _LAST and self._received[:1] != _MORE_DATA:
                     return read_store_answer(command)
         except BadDataset as exc:
             raise NoAnswer(str(exc), is_broken=False) from exc

@@ -62,6 +62,9 @@ class RestingSocket:
         """Close the connection."""
         self.held.close()
 
+    def _shutdown_socket(self) -> None:
+        self.held._shutdown_socket()
+
 
 class LentAssociation:
     """An association whose connection is ours; made by `lend`.
