@@ -18,6 +18,8 @@ from dicom_node.shipment import Receipt, Shipment
 
 _MOVING = "moving"
 _MOVING_EVERY_S = 1.0
+_GROUP = 200
+"""Receipts handed on together, at most."""
 _START_S = 30.0
 """How much longer a first answer may take, while the child starts, seconds."""
 
@@ -38,6 +40,7 @@ class Courier:
         self._our_ae_title = our_ae_title
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._heard: list[Any] = []
         self._is_closed = False
 
     def close(self) -> None:
@@ -64,7 +67,12 @@ class Courier:
         return answer
 
     def send(self, shipments: Sequence[Shipment]) -> Iterator[Receipt]:
-        """See `Pacs.send`.
+        """See `Pacs.send`."""
+        for group in self.send_in_groups(shipments):
+            yield from group
+
+    def send_in_groups(self, shipments: Sequence[Shipment]) -> Iterator[list[Receipt]]:
+        """See `Pacs.send_in_groups`.
 
         Raises
         ------
@@ -72,15 +80,25 @@ class Courier:
             The PACS froze; what has no receipt has an unknown outcome.
         """
         self._ask("send", shipments)
-        answered = 0
+        missing = len(shipments)
         try:
-            for _ in shipments:
-                receipt = self._answer()
-                answered += 1
-                yield receipt
+            while missing:
+                group: list[Receipt] = []
+                try:
+                    self._collect(group, missing)
+                finally:
+                    missing -= len(group)
+                    if group:
+                        yield group
         finally:
-            if answered < len(shipments):
+            if missing:
                 self.stop()  # what is still in the pipe answers no later question
+
+    def _collect(self, group: list[Receipt], missing: int) -> None:
+        """Wait for one receipt, and take those that came in the meantime."""
+        group.append(self._answer())
+        while len(group) < min(missing, _GROUP) and self._is_answered():
+            group.append(self._answer())
 
     def stop(self) -> None:
         """End the child at once."""
@@ -90,6 +108,7 @@ class Courier:
         if self._pipe is not None:
             self._pipe.close()
         self._process = self._pipe = None
+        self._heard = []
 
     def _call(self, method: str, *arguments: Any) -> Any:
         self._ask(method, *arguments)
@@ -120,13 +139,28 @@ class Courier:
             self.stop()
             raise PeerUnreachable("the sending process did not start")
 
-    def _answer(self) -> Any:
+    def _hear(self, patience_s: float) -> Any:
+        """Return the next word of the child, None when none comes in time."""
         assert self._pipe is not None  # asked before
+        if self._heard:
+            return self._heard.pop()
+        return self._pipe.recv() if self._pipe.poll(patience_s) else None
+
+    def _is_answered(self) -> bool:
+        """Tell whether an answer can be had without waiting."""
+        with contextlib.suppress(EOFError, OSError):  # whoever waits for an answer will notice
+            word = self._hear(0)
+            while word == _MOVING:
+                word = self._hear(0)
+            self._heard = [] if word is None else [word]
+        return bool(self._heard)
+
+    def _answer(self) -> Any:
         patience_s = self._settings.answer_timeout_s + 2 * self._settings.connect_timeout_s
         try:
-            answer = self._pipe.recv() if self._pipe.poll(patience_s) else None
+            answer = self._hear(patience_s)
             while answer == _MOVING:
-                answer = self._pipe.recv() if self._pipe.poll(patience_s) else None
+                answer = self._hear(patience_s)
         except (EOFError, OSError):
             answer = PeerUnreachable("the sending process ended")
         if answer is None:

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 from dicom_node.database import writer_engine
 from dicom_node.errors import BadSettings, DatabaseFailed
 from dicom_node.index import InstanceRecord
-from dicom_node.ledger import Delivery, State
+from dicom_node.ledger import Attempt, Delivery, State
 from dicom_node.ledger_tables import (
     SCHEMA_VERSION,
     about,
@@ -246,22 +246,11 @@ class Ledger:
                 .values(values)
             )
 
-    def record_attempt(
-        self, delivery_id: int, *, state: State, error: str, status: int | None, **times: str
-    ) -> None:
-        """Enter the outcome of one try to send; what a person holds meanwhile stays held."""
+    def record_attempts(self, attempts: Sequence[Attempt]) -> None:
+        """Enter outcomes of tries to send, together; what a person holds meanwhile stays held."""
         with self._engine.begin() as connection:
-            connection.execute(
-                sa.update(deliveries)
-                .where(deliveries.c.delivery_id == delivery_id, deliveries.c.state == State.SENDING)
-                .values(
-                    state=state,
-                    attempts=deliveries.c.attempts + 1,
-                    last_status=status,
-                    last_error=error,
-                    **times,
-                )
-            )
+            for attempt in attempts:
+                connection.execute(_attempted(attempt))
 
     def record_commitment_request(
         self, transaction_uid: str, destination: str, batch: Sequence[Delivery], now: str
@@ -403,6 +392,22 @@ def _enter_destination(connection: sa.Connection, pacs: PacsSettings) -> None:
                 last_error="the PACS was changed in the settings: asking the new one",
             )
         )
+
+
+def _attempted(attempt: Attempt) -> sa.Update:
+    values = {
+        "state": attempt.state,
+        "last_status": attempt.status,
+        "last_error": attempt.error,
+        "next_attempt_at": attempt.next_attempt_at,
+    }
+    if attempt.stored_at is not None:
+        values["stored_at"] = attempt.stored_at
+    return (
+        sa.update(deliveries)
+        .where(deliveries.c.delivery_id == attempt.delivery_id, deliveries.c.state == State.SENDING)
+        .values(attempts=deliveries.c.attempts + 1, **values)
+    )
 
 
 def _is_over(now: str, latest: str) -> sa.ColumnElement[bool]:

@@ -154,6 +154,11 @@ class Pacs:
         yield from lanes.receipts()
         yield from (Receipt(item.delivery_id, Outcome.NOT_SENT) for item in others)
 
+    def send_in_groups(self, shipments: Sequence[Shipment]) -> Iterator[list[Receipt]]:
+        """Send, and yield the receipts that have come since the last were taken; see `send`."""
+        for receipt in self.send(shipments):
+            yield [receipt]
+
     @contextmanager
     def _lane(self, proposed: Sequence[tuple[str, str]]) -> Iterator[Lane]:
         """Open one association for sending."""
