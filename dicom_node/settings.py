@@ -141,8 +141,8 @@ class SyncSettings:
     """First wait after a failed delivery, seconds; doubled each time."""
     retry_max_s: float = 300.0
     """Longest wait between two tries, seconds."""
-    batch_size: int = 200
-    """Instances sent in one association."""
+    batch_size: int = 500
+    """Instances of one study taken to be sent at a time, after asking what the PACS has of them."""
 
 
 @dataclass(frozen=True, slots=True)
