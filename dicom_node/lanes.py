@@ -54,7 +54,7 @@ class Lanes:
         self._said: queue.Queue[Receipt | BaseException | None] = queue.Queue()
         self._threads: list[threading.Thread] = []
         self._open = 0
-        self._going = 0
+        self._going: set[int] = set()
         self._lock = threading.Lock()
         self._has_sent = False
         self._is_stopped = False
@@ -103,8 +103,6 @@ class Lanes:
         thread = threading.Thread(target=self._run, name="lane", daemon=True)
         self._threads.append(thread)
         self._open += 1
-        with self._lock:
-            self._going += 1
         thread.start()
 
     def _learn(self, receipt: Receipt) -> None:
@@ -118,6 +116,8 @@ class Lanes:
             self._slow_start.had_trouble(self._monotonic())
 
     def _run(self) -> None:
+        with self._lock:
+            self._going.add(threading.get_ident())
         try:
             while self._waiting and self._use_lane():
                 pass
@@ -125,7 +125,7 @@ class Lanes:
             self._said.put(error)
         finally:
             with self._lock:
-                self._going -= 1
+                self._going.discard(threading.get_ident())
             self._said.put(None)
 
     def _use_lane(self) -> bool:
@@ -149,9 +149,12 @@ class Lanes:
         return False
 
     def _may_go_on(self) -> bool:
-        """Tell whether this lane is one of those that are still wanted."""
+        """Tell whether this lane is one of those that are still wanted; if not, it is out."""
         with self._lock:
-            return not self._is_stopped and self._going <= self._slow_start.wanted
+            if len(self._going) > self._slow_start.wanted:
+                self._going.discard(threading.get_ident())
+                return False
+            return not self._is_stopped
 
     def _next(self) -> Shipment | None:
         try:
