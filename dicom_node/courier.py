@@ -135,7 +135,11 @@ class Courier:
         self._process.start()
         theirs.close()
         self._pipe = ours
-        if not ours.poll(_START_S) or ours.recv() != "ready":
+        try:
+            is_ready = ours.poll(_START_S) and ours.recv() == "ready"
+        except (EOFError, OSError):
+            is_ready = False  # it ended
+        if not is_ready:
             self.stop()
             raise PeerUnreachable("the sending process did not start")
 

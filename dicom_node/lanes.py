@@ -88,11 +88,16 @@ class Lanes:
         elif isinstance(said, Receipt):
             self._learn(said)
             yield said
-        elif isinstance(said, NodeError) and (self._has_sent or self._open > 1):
-            # one association fewer: what is open goes on
-            self._slow_start.had_trouble(self._monotonic(), works=self._open - 1)
         else:
-            raise said
+            self._bear(said)
+
+    def _bear(self, error: BaseException) -> None:
+        """Go on with one association fewer, if another sends or has sent."""
+        if isinstance(error, NodeError):
+            self._slow_start.had_trouble(self._monotonic(), works=self._open - 1)
+            if self._has_sent or self._open > 1:
+                return
+        raise error
 
     def _start_another_if_wanted(self) -> None:
         is_wanted = self._open < self._slow_start.wanted and not self._is_stopped

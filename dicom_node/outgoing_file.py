@@ -10,7 +10,7 @@ from dicom_node.errors import BadDataset
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES, read_head
 from dicom_node.shipment import Shipment
 
-BLOCK_BYTES: Final = 1 << 20
+BLOCK_BYTES: Final = 1 << 19
 """How much of a data set is in memory at a time, at most."""
 
 

@@ -103,7 +103,9 @@ def test_a_pacs_that_fills_up_is_left_alone_by_all(make_peer, make_shipment):
 
     def serve_until_full(talk: Conversation) -> None:
         while True:
-            talk.serve(0 if taken.acquire(blocking=False) else 0xA700)
+            context_id, message_id, instance, _ = talk.read_message()
+            status = 0 if taken.acquire(blocking=False) else 0xA700
+            talk.answer(context_id, message_id, instance, status)
 
     peer = make_peer(accept_and(serve_until_full))
     items = [make_shipment() for _ in range(MANY)]
