@@ -20,6 +20,8 @@ _MOVING = "moving"
 _MOVING_EVERY_S = 1.0
 _GROUP = 200
 """Receipts handed on together, at most."""
+_GROUP_S = 0.1
+"""How long they are waited for: the ledger syncs the disk once for all of them, seconds."""
 _START_S = 30.0
 """How much longer a first answer may take, while the child starts, seconds."""
 
@@ -95,9 +97,10 @@ class Courier:
                 self.stop()  # what is still in the pipe answers no later question
 
     def _collect(self, group: list[Receipt], missing: int) -> None:
-        """Wait for one receipt, and take those that came in the meantime."""
+        """Wait for one receipt, and take those that come within the next moment."""
         group.append(self._answer())
-        while len(group) < min(missing, _GROUP) and self._is_answered():
+        until = time.monotonic() + _GROUP_S
+        while len(group) < min(missing, _GROUP) and self._is_answered(until):
             group.append(self._answer())
 
     def stop(self) -> None:
@@ -150,12 +153,12 @@ class Courier:
             return self._heard.pop()
         return self._pipe.recv() if self._pipe.poll(patience_s) else None
 
-    def _is_answered(self) -> bool:
-        """Tell whether an answer can be had without waiting."""
+    def _is_answered(self, until: float) -> bool:
+        """Tell whether an answer comes until a moment of the monotonic clock."""
         with contextlib.suppress(EOFError, OSError):  # whoever waits for an answer will notice
-            word = self._hear(0)
+            word = _MOVING
             while word == _MOVING:
-                word = self._hear(0)
+                word = self._hear(max(0.0, until - time.monotonic()))
             self._heard = [] if word is None else [word]
         return bool(self._heard)
 
