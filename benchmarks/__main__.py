@@ -18,6 +18,7 @@ from rich.console import Console
 
 from benchmarks.comparison import Comparison
 from benchmarks.data import UidFactory
+from benchmarks.drain import COUNT, DCMSEND, MOST_ROUNDS, QUICK_COUNT, DrainBenchmark, DrainResult
 from benchmarks.header import LIFEBOAT as LIFEBOAT_HEADER
 from benchmarks.header import HeaderBenchmark, HeaderResult
 from benchmarks.ingest import CASES, QUICK_CASES, CaseResult, IngestBenchmark
@@ -27,6 +28,7 @@ from benchmarks.receivers import LIFEBOAT
 from benchmarks.render import QUICK_TURNS, TURNS, RenderBenchmark
 from benchmarks.serving import MemoryResult
 from benchmarks.tables import (
+    print_drain,
     print_header,
     print_ingest,
     print_machine,
@@ -48,7 +50,9 @@ QUICK_SERVED: Final = (3, 1, 40)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--only", type=click.Choice(["ingest", "render", "header"]), help="One part alone.")
+@click.option(
+    "--only", type=click.Choice(["ingest", "drain", "render", "header"]), help="One part alone."
+)
 @click.option("--quick", is_flag=True, help="One round of little: whether it works, not how fast.")
 @click.option("--rounds", type=click.IntRange(1, 100), help=f"Turns of each; {ROUNDS} by default.")
 @click.option("--json", "report", type=click.Path(path_type=Path), help="Write the figures here.")
@@ -113,7 +117,12 @@ class Run:
         if file_system(self._folder) in ("tmpfs", "ramfs"):
             self._console.print("This folder lies in memory: nothing here says anything of a disk.")
         figures: dict[str, Any] = {"machine": machine, "rounds": self._rounds}
-        parts = {"ingest": self._ingest, "render": self._render, "header": self._header}
+        parts = {
+            "ingest": self._ingest,
+            "drain": self._drain,
+            "render": self._render,
+            "header": self._header,
+        }
         for name, part in parts.items():
             if only in (None, name):
                 figures[name] = self._part(name, part)
@@ -135,6 +144,16 @@ class Run:
         print_ingest(self._console, results)
         rows = [row for result in results for row in result.rows]
         self.has_failed |= any(row.failure for row in rows if row.name == LIFEBOAT.name)
+        return results
+
+    def _drain(self) -> list[DrainResult]:
+        count = QUICK_COUNT if self._quick else COUNT
+        benchmark = DrainBenchmark(self._folder, self._uids, self._rng, count)
+        with progress_of("Drain rounds") as progress:
+            results = benchmark.measure(min(self._rounds, MOST_ROUNDS), progress)
+        print_drain(self._console, results)
+        rows = [row for result in results for row in result.rows]
+        self.has_failed |= any(row.failure for row in rows if row.name != DCMSEND)
         return results
 
     def _render(self) -> list[Comparison | MemoryResult]:

@@ -225,7 +225,7 @@ class Sending:
         """
         give_new_identity(files, uids)
         os.sync()  # what others left unwritten is not on this one's account
-        seconds = _send(self._command, files, case.associations, self._environment)
+        seconds = dcmsend(self._command, files, case.associations, self._environment)
         self._sent += len(files)
         self._check_held()
         return seconds
@@ -286,12 +286,13 @@ def _noting_failure(row: Row) -> Iterator[None]:
         row.failure = str(error)
 
 
-def _send(
+def dcmsend(
     command: Sequence[str],
     files: Sequence[InstanceFile],
     associations: int,
     environment: Mapping[str, str],
 ) -> float:
+    """Send files with dcmsend, over several associations by several of it; return the seconds."""
     groups = [files[first::associations] for first in range(associations)]
     senders: list[subprocess.Popen[bytes]] = []
     begin = time.perf_counter()
@@ -329,7 +330,7 @@ def _sender_start_s(
     for _ in range(3):
         begin = time.perf_counter()
         with contextlib.suppress(BenchmarkError):
-            _send(command, files, case.associations, environment)
+            dcmsend(command, files, case.associations, environment)
         times.append(time.perf_counter() - begin)
     return middle(times)
 

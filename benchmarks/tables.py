@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.comparison import Comparison, Timing
+from benchmarks.drain import DCMSEND, DrainResult
 from benchmarks.figures import middle, middle_ratio, percentile, present
 from benchmarks.header import PEERS as HEADER_PEERS
 from benchmarks.header import HeaderResult
@@ -61,6 +62,23 @@ def print_memory(console: Console, result: MemoryResult) -> None:
     for pictures, resident_mb in zip(result.pictures, result.resident_mb, strict=True):
         table.add_row(f"{pictures:,}", f"{resident_mb:.0f}", "")
     _print(console, table)
+
+
+def print_drain(console: Console, results: Sequence[DrainResult]) -> None:
+    """Print how fast each way brings what is stored to a PACS."""
+    console.rule("Drain: stored instances to a PACS by C-STORE", align="left")
+    columns = ("inst/s", "x dcmsend", "lowest..highest")
+    for result in results:
+        table = _table(result.title, "way", columns, "note")
+        (peer,) = (row.rates for row in result.rows if row.name == DCMSEND)
+        for row in result.rows:
+            known = present(row.rates)
+            spread = f"{_figure(min(known))}..{_figure(max(known))}" if known else "-"
+            rate = _figure(middle(row.rates)) if known else "-"
+            note = escape(row.failure) or row.note
+            table.add_row(row.name, rate, _ratio(row.rates, peer), spread, note)
+        _print(console, table)
+        console.print(f"  The whole delivery is to reach {result.bar:.1f} times dcmsend.")
 
 
 def print_header(console: Console, results: Sequence[HeaderResult]) -> None:

@@ -22,6 +22,7 @@ _AFFECTED_SOP_CLASS_UID: Final = 0x0002
 _COMMAND_FIELD: Final = 0x0100
 _MESSAGE_ID: Final = 0x0110
 _MESSAGE_ID_RESPONDED: Final = 0x0120
+_PRIORITY: Final = 0x0700
 _DATA_SET_TYPE: Final = 0x0800
 _STATUS: Final = 0x0900
 _ERROR_COMMENT: Final = 0x0902
@@ -30,6 +31,8 @@ _AFFECTED_SOP_INSTANCE_UID: Final = 0x1000
 _HEAD: Final = struct.Struct("<HHL")
 _NUMBER: Final = struct.Struct("<H")
 _COMMENT_LENGTH: Final = 64
+_MEDIUM: Final = 0
+_HAS_DATA_SET: Final = 0x0001
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,16 @@ class CommandSet:
     has_data_set: bool
     sop_class_uid: bytes
     sop_instance_uid: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAnswer:
+    """What a peer answered to a C-STORE request; `sop_instance_uid` is '' where it names none."""
+
+    message_id: int
+    status: int
+    comment: str
+    sop_instance_uid: str
 
 
 def read_command_set(data: bytes | bytearray) -> CommandSet:
@@ -74,6 +87,55 @@ def read_command_set(data: bytes | bytearray) -> CommandSet:
         raise BadDataset("the command set is malformed") from exc
 
 
+def store_request(message_id: int, sop_class_uid: str, sop_instance_uid: str) -> bytes:
+    """Write a C-STORE request (PS3.7 9.3.1.1).
+
+    Parameters
+    ----------
+    message_id : int
+        (0000,0110), 1 to 65535.
+    sop_class_uid, sop_instance_uid : str
+        (0000,0002), (0000,1000).
+
+    Returns
+    -------
+    bytes
+    """
+    return _command_set(
+        _element(_AFFECTED_SOP_CLASS_UID, _uid(sop_class_uid))
+        + _element(_COMMAND_FIELD, _NUMBER.pack(C_STORE_RQ))
+        + _element(_MESSAGE_ID, _NUMBER.pack(message_id))
+        + _element(_PRIORITY, _NUMBER.pack(_MEDIUM))
+        + _element(_DATA_SET_TYPE, _NUMBER.pack(_HAS_DATA_SET))
+        + _element(_AFFECTED_SOP_INSTANCE_UID, _uid(sop_instance_uid))
+    )
+
+
+def read_store_answer(data: bytes | bytearray) -> StoreAnswer:
+    """Read the answer to a C-STORE request (PS3.7 9.3.1.2).
+
+    Raises
+    ------
+    BadDataset
+        It is no such answer, is malformed, announces a data set, or lacks the status or the ID of
+        what it answers.
+    """
+    try:
+        elements = dict(_elements(data))
+        fields = (_COMMAND_FIELD, _DATA_SET_TYPE, _MESSAGE_ID_RESPONDED, _STATUS)
+        kind, data_set, message_id, status = (_NUMBER.unpack(elements[tag])[0] for tag in fields)
+    except (KeyError, struct.error) as exc:
+        raise BadDataset("the answer is malformed") from exc
+    if kind != _C_STORE_RSP or data_set != _NO_DATA_SET:
+        raise BadDataset("this is no answer to a C-STORE request")
+    return StoreAnswer(
+        message_id=message_id,
+        status=status,
+        comment=_text(elements.get(_ERROR_COMMENT, b""))[:_COMMENT_LENGTH],
+        sop_instance_uid=_text(elements.get(_AFFECTED_SOP_INSTANCE_UID, b"")),
+    )
+
+
 def store_response(request: CommandSet, status: int, comment: str) -> bytes:
     """Write the answer to a C-STORE request (PS3.7 9.3.1.2).
 
@@ -90,7 +152,7 @@ def store_response(request: CommandSet, status: int, comment: str) -> bytes:
     bytes
     """
     text = comment[:_COMMENT_LENGTH].encode("ascii", "replace")
-    body = (
+    return _command_set(
         _element(_AFFECTED_SOP_CLASS_UID, request.sop_class_uid)
         + _element(_COMMAND_FIELD, _NUMBER.pack(_C_STORE_RSP))
         + _element(_MESSAGE_ID_RESPONDED, _NUMBER.pack(request.message_id))
@@ -99,7 +161,19 @@ def store_response(request: CommandSet, status: int, comment: str) -> bytes:
         + (_element(_ERROR_COMMENT, text + b" " * (len(text) % 2)) if text else b"")
         + _element(_AFFECTED_SOP_INSTANCE_UID, request.sop_instance_uid)
     )
+
+
+def _command_set(body: bytes) -> bytes:
     return _element(_GROUP_LENGTH, struct.pack("<L", len(body))) + body
+
+
+def _uid(text: str) -> bytes:
+    value = text.encode("ascii", "replace")
+    return value + b"\0" * (len(value) % 2)
+
+
+def _text(value: bytes) -> str:
+    return value.rstrip(b"\0 ").decode("ascii", "replace")
 
 
 def _elements(data: bytes | bytearray) -> list[tuple[int, bytes]]:

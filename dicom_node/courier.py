@@ -12,13 +12,18 @@ from typing import Any
 
 from dicom_node.errors import NodeError, PeerUnreachable
 from dicom_node.log import configure_logging
-from dicom_node.pacs import CommitmentAnswer, Pacs, Receipt, Shipment
+from dicom_node.pacs import CommitmentAnswer, Pacs
 from dicom_node.settings import PacsSettings
+from dicom_node.shipment import Receipt, Shipment
 from dicom_node.trial_object import TrialObject
 from dicom_node.verdict import Layer, Verdict, stuck_at
 
 _MOVING = "moving"
 _MOVING_EVERY_S = 1.0
+_GROUP = 200
+"""Receipts handed on together, at most."""
+_GROUP_S = 0.1
+"""How long they are waited for: the ledger syncs the disk once for all of them, seconds."""
 _START_S = 30.0
 """How much longer a first answer may take, while the child starts, seconds."""
 _PROBE_MARGIN_S = 2.0
@@ -41,6 +46,7 @@ class Courier:
         self._our_ae_title = our_ae_title
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._heard: list[Any] = []
         self._is_closed = False
 
     def close(self) -> None:
@@ -94,7 +100,12 @@ class Courier:
         return answer
 
     def send(self, shipments: Sequence[Shipment]) -> Iterator[Receipt]:
-        """See `Pacs.send`.
+        """See `Pacs.send`."""
+        for group in self.send_in_groups(shipments):
+            yield from group
+
+    def send_in_groups(self, shipments: Sequence[Shipment]) -> Iterator[list[Receipt]]:
+        """See `Pacs.send_in_groups`.
 
         Raises
         ------
@@ -102,15 +113,26 @@ class Courier:
             The PACS froze; what has no receipt has an unknown outcome.
         """
         self._ask("send", shipments)
-        answered = 0
+        missing = len(shipments)
         try:
-            for _ in shipments:
-                receipt = self._answer()
-                answered += 1
-                yield receipt
+            while missing:
+                group: list[Receipt] = []
+                try:
+                    self._collect(group, missing)
+                finally:
+                    missing -= len(group)
+                    if group:
+                        yield group
         finally:
-            if answered < len(shipments):
+            if missing:
                 self.stop()  # what is still in the pipe answers no later question
+
+    def _collect(self, group: list[Receipt], missing: int) -> None:
+        """Wait for one receipt, and take those that come within the next moment."""
+        group.append(self._answer())
+        until = time.monotonic() + _GROUP_S
+        while len(group) < min(missing, _GROUP) and self._is_answered(until):
+            group.append(self._answer())
 
     def stop(self) -> None:
         """End the child at once."""
@@ -120,6 +142,7 @@ class Courier:
         if self._pipe is not None:
             self._pipe.close()
         self._process = self._pipe = None
+        self._heard = []
 
     def _call(self, method: str, *arguments: Any) -> Any:
         self._ask(method, *arguments)
@@ -146,17 +169,36 @@ class Courier:
         self._process.start()
         theirs.close()
         self._pipe = ours
-        if not ours.poll(_START_S) or ours.recv() != "ready":
+        try:
+            is_ready = ours.poll(_START_S) and ours.recv() == "ready"
+        except (EOFError, OSError):
+            is_ready = False  # it ended
+        if not is_ready:
             self.stop()
             raise PeerUnreachable("the sending process did not start")
 
-    def _answer(self) -> Any:
+    def _hear(self, patience_s: float) -> Any:
+        """Return the next word of the child, None when none comes in time."""
         assert self._pipe is not None  # asked before
+        if self._heard:
+            return self._heard.pop()
+        return self._pipe.recv() if self._pipe.poll(patience_s) else None
+
+    def _is_answered(self, until: float) -> bool:
+        """Tell whether an answer comes until a moment of the monotonic clock."""
+        with contextlib.suppress(EOFError, OSError):  # whoever waits for an answer will notice
+            word = _MOVING
+            while word == _MOVING:
+                word = self._hear(max(0.0, until - time.monotonic()))
+            self._heard = [] if word is None else [word]
+        return bool(self._heard)
+
+    def _answer(self) -> Any:
         patience_s = self._settings.answer_timeout_s + 2 * self._settings.connect_timeout_s
         try:
-            answer = self._pipe.recv() if self._pipe.poll(patience_s) else None
+            answer = self._hear(patience_s)
             while answer == _MOVING:
-                answer = self._pipe.recv() if self._pipe.poll(patience_s) else None
+                answer = self._hear(patience_s)
         except (EOFError, OSError):
             answer = PeerUnreachable("the sending process ended")
         if answer is None:

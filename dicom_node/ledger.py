@@ -93,6 +93,21 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """The outcome of one try to send: what a delivery becomes.
+
+    `status` is (0000,0900), None without an answer; `stored_at` is None where nothing was stored.
+    """
+
+    delivery_id: int
+    state: State
+    error: str
+    status: int | None
+    next_attempt_at: str
+    stored_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerEvent:
     """Something that happened to a destination."""
 

@@ -8,12 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at import time
@@ -24,68 +21,29 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 
 from dicom_node.answers import keep_answers
 from dicom_node.errors import PeerRefused, PeerUnreachable
+from dicom_node.fast_sender import FastSender
 from dicom_node.index import CommitmentReport
+from dicom_node.lanes import Lane, Lanes
+from dicom_node.lent_association import lend
 from dicom_node.pacs_probe import probe_pacs
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.rate_cap import RateCap
 from dicom_node.services.commitment import read_reports
 from dicom_node.settings import PacsSettings
-from dicom_node.stored_file import is_intact
+from dicom_node.shipment import Outcome, Receipt, Shipment
+from dicom_node.slow_start import SlowStart
 from dicom_node.transport import acknowledge_at_once
 from dicom_node.trial_object import TrialObject
 from dicom_node.verdict import Layer, Verdict
 
 MAXIMUM_CONTEXTS: Final = 128
-SLOWEST_BYTES_PER_S: Final = 100_000
-"""A line slower than this is taken for a dead one."""
+SLICE_S: Final = 1.0
+"""How long sending or receiving blocks before it is looked at whether anything moves, seconds."""
 SAME_ASSOCIATION_WAIT_S: Final = 0.5
 """How long a PACS may answer a commitment on the association that asked, seconds."""
 
 _PENDING: Final = (0xFF00, 0xFF01)
 _REQUEST_COMMITMENT: Final = 1
-
-
-class Outcome(StrEnum):
-    """What became of one instance that was to be sent."""
-
-    STORED = "stored"
-    """The PACS answered success or a warning for this very instance."""
-    REFUSED = "refused"
-    """It answered with a failure status."""
-    NO_CONTEXT = "no-context"
-    """It does not accept this SOP class in this transfer syntax."""
-    UNKNOWN = "unknown"
-    """No answer came: it may or may not have it."""
-    NOT_SENT = "not-sent"
-    """The association ended before it was this instance's turn."""
-    UNREADABLE = "unreadable"
-    """Our own file cannot be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shipment:
-    """One instance to send; `path` is absolute, `digest` that of its data set, '' if unknown."""
-
-    delivery_id: int
-    path: Path
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-    digest: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of one shipment; `status` is (0000,0900), None without an answer."""
-
-    delivery_id: int
-    outcome: Outcome
-    status: int | None = None
-    comment: str = ""
-
-    @property
-    def is_out_of_resources(self) -> bool:
-        """Whether the PACS has no room now (A7xx): it is to blame, not the instance."""
-        return self.status is not None and self.status >> 8 == 0xA7
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +79,8 @@ class Pacs:
         self._settings = settings
         self._our_ae_title = our_ae_title
         self._on_progress = on_progress
+        self._slow_start = SlowStart(settings.associations)
+        self._cap = RateCap(settings.max_images_per_s, settings.max_mbit_per_s, on_progress)
 
     def probe(
         self,
@@ -162,7 +122,7 @@ class Pacs:
         return held
 
     def send(self, shipments: Sequence[Shipment]) -> Iterator[Receipt]:
-        """Send instances as they are stored, over one association.
+        """Send instances as they are stored, over as many associations as go well.
 
         Parameters
         ----------
@@ -171,33 +131,38 @@ class Pacs:
         Yields
         ------
         Receipt
-            One for each, in order.
+            One for each, as the answers come.
 
         Raises
         ------
         PeerUnreachable, PeerRefused
             Nothing was sent.
         """
-        pairs = {(item.sop_class_uid, item.transfer_syntax_uid): None for item in shipments}
-        proposed = list(pairs)[:MAXIMUM_CONTEXTS]
+        proposed = list({item.context: None for item in shipments})[:MAXIMUM_CONTEXTS]
+        others = [item for item in shipments if item.context not in proposed]
+        lanes = Lanes(
+            [item for item in shipments if item.context in proposed],
+            lambda: self._lane(proposed),
+            self._slow_start,
+        )
+        yield from lanes.receipts()
+        yield from (Receipt(item.delivery_id, Outcome.NOT_SENT) for item in others)
+
+    def send_in_groups(self, shipments: Sequence[Shipment]) -> Iterator[list[Receipt]]:
+        """Send, and yield the receipts that have come since the last were taken; see `send`."""
+        for receipt in self.send(shipments):
+            yield [receipt]
+
+    @contextmanager
+    def _lane(self, proposed: Sequence[tuple[str, str]]) -> Iterator[Lane]:
+        """Open one association for sending."""
+        answer_timeout_s = self._settings.answer_timeout_s
         with self._association([build_context(*pair) for pair in proposed]) as association:
-            accepted = {
-                (str(context.abstract_syntax), str(context.transfer_syntax[0]))
-                for context in association.accepted_contexts
-            }
-            has_room = True
-            for number, item in enumerate(shipments):
-                pair = (item.sop_class_uid, item.transfer_syntax_uid)
-                if pair in proposed and pair not in accepted:
-                    yield Receipt(item.delivery_id, Outcome.NO_CONTEXT)
-                elif not (association.is_established and has_room) or pair not in proposed:
-                    yield Receipt(item.delivery_id, Outcome.NOT_SENT)
-                else:
-                    self._on_progress()
-                    timeout_s = self._settings.answer_timeout_s
-                    receipt = _send_one(association, item, number % 0xFFFF + 1, timeout_s)
-                    has_room = not receipt.is_out_of_resources
-                    yield receipt
+            if not association.is_established and association.rejected_contexts:
+                yield _Unaccepting()
+                return
+            with lend(association, min(SLICE_S, answer_timeout_s / 4)) as lent:
+                yield FastSender(lent, answer_timeout_s, self._on_progress, self._cap)
 
     def request_commitment(
         self, transaction_uid: str, instances: Sequence[tuple[str, str]]
@@ -268,8 +233,7 @@ class Pacs:
 
 
 def _entity(settings: PacsSettings, our_ae_title: str) -> AE:
-    # switches of the library for the whole process: send files as they are, log no identifiers
-    _config.STORE_SEND_CHUNKED_DATASET = True
+    # switches of the library for the whole process: log no identifiers
     _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
@@ -284,27 +248,13 @@ def _entity(settings: PacsSettings, our_ae_title: str) -> AE:
     return entity
 
 
-def _send_one(
-    association: Association, item: Shipment, message_id: int, answer_timeout_s: float
-) -> Receipt:
-    if not is_intact(item.path, item.digest):
-        return Receipt(item.delivery_id, Outcome.UNREADABLE)
-    # the library's wait for the answer begins before the data has left: leave time for it
-    association.dimse_timeout = answer_timeout_s + item.path.stat().st_size / SLOWEST_BYTES_PER_S
-    try:
-        answer = association.send_c_store(item.path, msg_id=message_id)
-    except (OSError, AttributeError, InvalidDicomError):
-        return Receipt(item.delivery_id, Outcome.UNREADABLE)
-    except (RuntimeError, ValueError):
-        return Receipt(item.delivery_id, Outcome.NOT_SENT)
-    if "Status" not in answer:
-        # the answer may still come: nothing else may be sent on this association
-        association.abort()
-        return Receipt(item.delivery_id, Outcome.UNKNOWN)
-    status = int(answer.Status)
-    is_stored = status == 0 or status >> 12 == 0xB
-    outcome = Outcome.STORED if is_stored else Outcome.REFUSED
-    return Receipt(item.delivery_id, outcome, status, str(answer.get("ErrorComment", "")))
+class _Unaccepting:
+    """What stands for an association with a PACS that takes nothing of what was proposed."""
+
+    is_usable = True
+
+    def send(self, item: Shipment) -> Receipt:
+        return Receipt(item.delivery_id, Outcome.NO_CONTEXT)
 
 
 def _commitment_request(transaction_uid: str, instances: Sequence[tuple[str, str]]) -> Dataset:

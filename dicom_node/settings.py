@@ -114,6 +114,13 @@ class PacsSettings:
     """How long one answer may take before the conversation is killed, seconds."""
     commitment_wait_s: float = 3600.0
     """How long a commitment may stay unanswered before it is asked again, seconds."""
+    associations: int = 2
+    """Associations for sending at the same time, at most: it begins with one, has more while all
+    goes well, and fewer after trouble."""
+    max_images_per_s: float = 0.0
+    """Instances sent in a second, at most; 0 = no limit."""
+    max_mbit_per_s: float = 0.0
+    """Megabits sent in a second, at most; 0 = no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +149,8 @@ class SyncSettings:
     """First wait after a failed delivery, seconds; doubled each time."""
     retry_max_s: float = 300.0
     """Longest wait between two tries, seconds."""
-    batch_size: int = 200
-    """Instances sent in one association."""
+    batch_size: int = 500
+    """Instances of one study taken to be sent at a time, after asking what the PACS has of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,6 +439,10 @@ def _check(settings: Settings) -> None:
         _check_port(pacs.port, f"pacs.{pacs.name}.port")
         if pacs.proof not in _PROOFS:
             raise BadSettings(f"pacs.proof must be one of {', '.join(_PROOFS)}")
+        if pacs.associations < 1:
+            raise BadSettings(f"pacs.{pacs.name}.associations must be at least 1")
+        if min(pacs.max_images_per_s, pacs.max_mbit_per_s) < 0:
+            raise BadSettings(f"pacs.{pacs.name}: a rate cannot be less than 0; 0 is no limit")
     if 0 < settings.storage.journal_bytes < MINIMUM_JOURNAL_BYTES:
         raise BadSettings("storage.journal_bytes must be 0, or at least 1 MiB (1048576)")
     if settings.scrub.bytes_per_s <= 0:

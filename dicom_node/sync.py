@@ -17,15 +17,16 @@ from dicom_node.errors import NodeError, PeerRefused, PeerUnreachable
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
-from dicom_node.ledger import Delivery, State
+from dicom_node.ledger import Attempt, Delivery, State
 from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_hook import ModeHook
 from dicom_node.mode_keeper import ModeKeeper
 from dicom_node.mode_order import ModeOrders
 from dicom_node.outage_mode import Proof
-from dicom_node.pacs import Outcome, Pacs, Receipt, Shipment
+from dicom_node.pacs import Pacs
 from dicom_node.retry import Pause, retry_delay_s
 from dicom_node.settings import PacsSettings, Settings, SyncSettings
+from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.storage import make_data_folder
 from dicom_node.trial import Trial, new_trial
 from dicom_node.verdict import Condition, Layer, Verdict
@@ -214,14 +215,14 @@ class Destination:
         outcomes: set[Outcome] = set()
         is_full = False
         try:
-            for receipt in self._courier.send([self._shipment(item) for item in batch]):
-                self._record(receipt, waiting.pop(receipt.delivery_id))
-                is_full |= receipt.is_out_of_resources
-                outcomes.add(receipt.outcome)
+            for group in self._courier.send_in_groups([self._shipment(item) for item in batch]):
+                self._record(group, waiting)
+                is_full |= any(receipt.is_out_of_resources for receipt in group)
+                outcomes |= {receipt.outcome for receipt in group}
         except NodeError:
             # the one in hand when the conversation broke may be what breaks it
-            for item in list(waiting.values())[:1]:
-                self._record(Receipt(item.delivery_id, Outcome.UNKNOWN), item)
+            for delivery_id in list(waiting)[:1]:
+                self._record([Receipt(delivery_id, Outcome.UNKNOWN)], waiting)
             raise
         if Outcome.STORED in outcomes:
             self._modes.prove(self._pacs.name, Proof.STORE)
@@ -246,27 +247,28 @@ class Destination:
             item.digest,
         )
 
-    def _record(self, receipt: Receipt, item: Delivery) -> None:
-        if receipt.outcome is Outcome.NOT_SENT:
-            return
+    def _record(self, receipts: Sequence[Receipt], waiting: dict[int, Delivery]) -> None:
+        """Enter what became of instances, in one transaction, and take them off `waiting`."""
+        attempts = []
+        for receipt in receipts:
+            item = waiting.pop(receipt.delivery_id)
+            if receipt.outcome is not Outcome.NOT_SENT:
+                attempts.append(self._attempt(receipt, item))
+        self._ledger.record_attempts(attempts)
+
+    def _attempt(self, receipt: Receipt, item: Delivery) -> Attempt:
         if receipt.outcome is Outcome.STORED:
-            self._ledger.record_attempt(
-                receipt.delivery_id,
-                state=State.STORED,
-                error="",
-                status=receipt.status,
-                stored_at=self._now(),
-                next_attempt_at="",
+            return Attempt(
+                receipt.delivery_id, State.STORED, "", receipt.status, "", stored_at=self._now()
             )
-            return
         is_final = item.attempts + 1 >= OBJECT_ATTEMPTS and not receipt.is_out_of_resources
         wait_s = retry_delay_s(item.attempts, self._sync, self._jitter())
-        self._ledger.record_attempt(
+        return Attempt(
             receipt.delivery_id,
-            state=State.ATTENTION if is_final else State.QUEUED,
-            error=_refusal(receipt),
-            status=receipt.status,
-            next_attempt_at=self._after(wait_s),
+            State.ATTENTION if is_final else State.QUEUED,
+            _refusal(receipt),
+            receipt.status,
+            self._after(wait_s),
         )
 
     def _prove(self) -> bool:

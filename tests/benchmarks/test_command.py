@@ -60,11 +60,12 @@ def test_a_quick_render_run_measures_lifeboat_names_absent_peers_and_cleans_up(
     assert list(folder.iterdir()) == []
 
 
-def test_an_ingest_run_without_a_sender_is_refused_in_one_line(run_benchmarks, tmp_path):
-    done = run_benchmarks("--quick", "--only=ingest", f"--folder={tmp_path}")
+@pytest.mark.parametrize("part", ["ingest", "drain"])
+def test_a_run_without_a_sender_is_refused_in_one_line(run_benchmarks, tmp_path, part):
+    done = run_benchmarks("--quick", f"--only={part}", f"--folder={tmp_path}")
 
     assert done.returncode == 1
-    assert done.stderr == "benchmarks: no ingest: dcmsend is not installed\n"
+    assert done.stderr == f"benchmarks: no {part}: dcmsend is not installed\n"
 
 
 def test_a_quick_header_run_measures_lifeboat_and_pydicom(run_benchmarks, tmp_path):

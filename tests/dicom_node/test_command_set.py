@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 
-from dicom_node.command_set import C_STORE_RQ, CommandSet, read_command_set, store_response
+from dicom_node.command_set import (
+    C_STORE_RQ,
+    CommandSet,
+    read_command_set,
+    read_store_answer,
+    store_request,
+    store_response,
+)
 from dicom_node.errors import BadDataset
 
 
@@ -59,6 +66,45 @@ def test_an_answer_reads_as_a_command():
 def test_a_command_that_lacks_what_it_needs_is_refused(data):
     with pytest.raises(BadDataset):
         read_command_set(data)
+
+
+def test_a_request_is_what_the_library_reads():
+    data = store_request(65535, "1.2.840.10008.5.1.4.1.1.2", "1.2.33")
+    read = as_dataset(data)
+    assert (read.CommandField, read.MessageID, read.Priority) == (1, 65535, 0)
+    assert (read.AffectedSOPInstanceUID, read.CommandDataSetType) == ("1.2.33", 1)
+    assert read.CommandGroupLength == len(data) - 12
+    found = read_command_set(data)
+    assert (found.command_field, found.message_id, found.has_data_set) == (1, 65535, True)
+
+
+def test_an_answer_says_what_was_stored():
+    answer = read_store_answer(store_response(request(), 0xA700, "no room"))
+    assert (answer.message_id, answer.status, answer.comment) == (7, 0xA700, "no room")
+    assert answer.sop_instance_uid == "1.2.3"
+
+
+@pytest.mark.parametrize("missing", [0x0100, 0x0120, 0x0800, 0x0900])
+def test_an_answer_without_what_it_must_say_is_none(missing):
+    elements, rest = [], store_response(request(), 0, "")
+    while rest:
+        _, element, length = struct.unpack_from("<HHL", rest)
+        if element != missing:
+            elements.append(rest[: 8 + length])
+        rest = rest[8 + length :]
+    with pytest.raises(BadDataset):
+        read_store_answer(b"".join(elements))
+
+
+def test_a_request_is_no_answer():
+    with pytest.raises(BadDataset):
+        read_store_answer(store_request(1, "1.2", "1.3"))
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_no_answer_and_nothing_else(data):
+    with contextlib.suppress(BadDataset):
+        read_store_answer(data)
 
 
 @given(st.binary(max_size=200))

@@ -1,0 +1,309 @@
+"""Draining: what is stored and owed to a PACS, sent to it by Lifeboat and by DCMTK dcmsend."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from benchmarks.data import CT, InstanceFile, UidFactory, give_new_identity, make_series
+from benchmarks.ingest import SENDER, Progress, dcmsend
+from benchmarks.processes import LOOPBACK, BenchmarkError, require_program, wait_until
+from benchmarks.receivers import ORTHANC, STORESCP, Receiver, Started
+from dicom_node.courier import Courier
+from dicom_node.errors import NodeError
+from dicom_node.index import InstanceRecord
+from dicom_node.ledger import FILE as LEDGER_FILE
+from dicom_node.ledger import LedgerReader
+from dicom_node.ledger_writer import Ledger
+from dicom_node.pacs import CommitmentAnswer
+from dicom_node.part10 import build_head, digest_offset, read_head
+from dicom_node.settings import PacsSettings, load_settings
+from dicom_node.shipment import Outcome, Shipment
+from dicom_node.sync import Destination
+
+COUNT: Final = 1000
+QUICK_COUNT: Final = 30
+MOST_ROUNDS: Final = 3
+"""A round takes a minute and more: there are no more, however many the others have."""
+DELIVERY: Final = "Lifeboat, whole delivery"
+ONE: Final = "Lifeboat, 1 association"
+SEVERAL: Final = "Lifeboat, 2 associations"
+UNCHECKED: Final = "Lifeboat, 2 a., digests not checked"
+DCMSEND: Final = "DCMTK dcmsend"
+NOTES: Final = {
+    DELIVERY: "asked what it has, every outcome in the ledger, synced; up to 2 associations",
+    ONE: "sent by the child process, digests checked",
+    SEVERAL: "the same, grown from 1",
+    UNCHECKED: "never so in a node: what the digest costs",
+    DCMSEND: "1 association; its start counts",
+}
+BARS: Final = {ORTHANC.name: 1.0, STORESCP.name: 1.2}
+"""What the whole delivery is to reach, times dcmsend."""
+_RECEIVED_AT: Final = "2026-01-15T10:11:12.130+00:00"
+_HELD_TIMEOUT_S: Final = 60
+_LONGEST_S: Final = 600
+
+
+@dataclass(slots=True)
+class DrainRow:
+    """What one way to send did: instances per second in each round, None where it failed."""
+
+    name: str
+    note: str
+    rates: list[float | None] = field(default_factory=list)
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DrainResult:
+    """The rows of one receiver; `bar` is what the whole delivery is to reach, times dcmsend."""
+
+    title: str
+    bar: float
+    rows: list[DrainRow]
+
+
+class DrainBenchmark:
+    """Sends the same stored instances, with new identities each time, in several ways in turn.
+
+    Parameters
+    ----------
+    folder : Path
+        On the disk to be measured.
+    uids : UidFactory
+    rng : numpy.random.Generator
+    count : int
+        Instances of one drain.
+    """
+
+    def __init__(
+        self, folder: Path, uids: UidFactory, rng: np.random.Generator, count: int
+    ) -> None:
+        self._dcmsend = require_program(SENDER)
+        self._folder = folder / "drain"
+        self._uids = uids
+        self._data = self._folder / "data"
+        self._files = [
+            _as_stored(file) for file in make_series(CT, self._data / "sent", count, uids, rng)
+        ]
+        self._environment = os.environ | {"TCP_NODELAY": "1"}
+
+    def measure(
+        self,
+        rounds: int,
+        progress: Progress,
+        receivers: Sequence[Receiver] = (ORTHANC, STORESCP),
+    ) -> list[DrainResult]:
+        """Measure every way into every receiver; `progress` is told turns done and to do."""
+        results = [self._new_result(receiver) for receiver in receivers]
+        for done in range(rounds):
+            for number, receiver in enumerate(receivers):
+                self._measure_round(done, receiver, results[number].rows)
+                progress(done * len(receivers) + number + 1, rounds * len(receivers))
+        shutil.rmtree(self._folder)
+        return results
+
+    def _new_result(self, receiver: Receiver) -> DrainResult:
+        title = f"CT 512x512, 0.53 MB: {len(self._files)} instances into {receiver.name}"
+        rows = [DrainRow(name, note) for name, note in NOTES.items()]
+        return DrainResult(title, BARS[receiver.name], rows)
+
+    def _measure_round(self, done: int, receiver: Receiver, rows: Sequence[DrainRow]) -> None:
+        """Give each way its turn with one receiver; nobody always comes after the same one."""
+        folder = self._folder / "receiver"
+        folder.mkdir()
+        try:
+            with receiver.start(folder, self._environment) as started:
+                turn = _Turn(started)
+                ways = self._ways(receiver, started.port)
+                first = done % len(rows)
+                for row in [*rows[first:], *rows[:first]]:
+                    self._take_turn(row, turn, ways[row.name])
+        except BenchmarkError as error:
+            for row in rows:
+                row.failure = str(error)
+        finally:
+            shutil.rmtree(folder)
+
+    def _ways(self, receiver: Receiver, port: int) -> Mapping[str, Callable[[], float]]:
+        def pacs(associations: int) -> PacsSettings:
+            return PacsSettings(
+                "pacs", receiver.ae_title, LOOPBACK, port, associations=associations
+            )
+
+        command = [self._dcmsend, "-dn", "-aec", receiver.ae_title, LOOPBACK, str(port)]
+        return {
+            DELIVERY: lambda: self._deliver(pacs(2)),
+            ONE: lambda: self._send(pacs(1)),
+            SEVERAL: lambda: self._send(pacs(2)),
+            UNCHECKED: lambda: self._send(pacs(2), is_checked=False),
+            DCMSEND: lambda: dcmsend(command, self._files, 1, self._environment),
+        }
+
+    def _take_turn(self, row: DrainRow, turn: "_Turn", way: Callable[[], float]) -> None:
+        give_new_identity(self._files, self._uids)
+        for file in self._files:
+            _renew_digest(file.path)
+        os.sync()  # what others left unwritten is not on this one's account
+        rate = None
+        try:
+            rate = len(self._files) / way()
+            turn.check(len(self._files))
+        except (BenchmarkError, NodeError) as error:
+            row.failure = str(error)
+        row.rates.append(rate)
+
+    def _send(self, pacs: PacsSettings, *, is_checked: bool = True) -> float:
+        """Send by the child process alone, which runs already, as it does in a node."""
+        shipments = [
+            _shipment(number, record) for number, record in enumerate(_records(self._files))
+        ]
+        if not is_checked:
+            shipments = [replace(item, digest="") for item in shipments]
+        with closing(Courier(pacs, "LIFEBOAT")) as courier:
+            with contextlib.suppress(NodeError):
+                courier.probe()
+            begin = time.perf_counter()
+            stored = [r.outcome for r in courier.send(shipments)].count(Outcome.STORED)
+            seconds = time.perf_counter() - begin
+        if stored != len(shipments):
+            raise BenchmarkError(f"stored {stored} of {len(shipments)}")
+        return seconds
+
+    def _deliver(self, pacs: PacsSettings) -> float:
+        """Deliver what a ledger owes, by the node's own cycle, until all is stored."""
+        (self._data / LEDGER_FILE).unlink(missing_ok=True)
+        settings = load_settings(environment={}, data=self._data)
+        with (
+            closing(Ledger(self._data / LEDGER_FILE)) as ledger,
+            closing(LedgerReader(self._data / LEDGER_FILE)) as reader,
+            closing(_Unproving(pacs, "LIFEBOAT")) as courier,
+        ):
+            ledger.record_destinations([pacs])
+            ledger.enqueue(
+                list(_records(self._files)),
+                [pacs.name],
+                data=self._data,
+                now=_RECEIVED_AT,
+                marks={},
+            )
+            with contextlib.suppress(NodeError):
+                courier.probe()
+            begin = time.perf_counter()
+            destination = Destination(pacs, settings, ledger, courier)
+            while destination.step() and time.perf_counter() - begin < _LONGEST_S:
+                pass
+            seconds = time.perf_counter() - begin
+            (state,) = reader.destinations()
+        if state.counts["stored"] != len(self._files):
+            raise BenchmarkError(f"delivered {state.counts}")
+        return seconds
+
+
+class _Unproving(Courier):
+    """Takes every request for commitment as made: proof is not what is measured."""
+
+    def request_commitment(
+        self, transaction_uid: str, instances: Sequence[tuple[str, str]]
+    ) -> CommitmentAnswer:
+        return CommitmentAnswer(is_supported=True)
+
+
+class _Turn:
+    """Checks that a receiver holds what it was sent."""
+
+    def __init__(self, started: Started) -> None:
+        self._held = started.held
+        self._sent = started.held()
+
+    def check(self, count: int) -> None:
+        self._sent += count
+        with contextlib.suppress(BenchmarkError):
+            wait_until(lambda: self._held() >= self._sent, "everything is held", _HELD_TIMEOUT_S)
+        held, sent = self._held(), self._sent
+        if held != sent:
+            self._sent = held
+            raise BenchmarkError(f"holds {held} of {sent} acknowledged instances")
+
+
+def _as_stored(file: InstanceFile) -> InstanceFile:
+    """Write a file anew as the node stores it: the same data set behind a head of ours."""
+    content = file.path.read_bytes()
+    head = read_head(content)
+    ours = build_head(
+        head.sop_class_uid,
+        head.sop_instance_uid,
+        head.transfer_syntax_uid,
+        source_ae_title="BENCHMARK",
+        received_at=_RECEIVED_AT,
+    )
+    file.path.write_bytes(ours + content[head.dataset_offset :])
+    return InstanceFile(file.path, file.uids)
+
+
+def _renew_digest(path: Path) -> None:
+    content = path.read_bytes()
+    data_set = content[read_head(content).dataset_offset :]
+    with path.open("r+b") as file:
+        file.seek(digest_offset(content[: len(content) - len(data_set)]))
+        file.write(hashlib.sha256(data_set).hexdigest().encode("ascii"))
+
+
+def _records(files: Sequence[InstanceFile]) -> Iterator[InstanceRecord]:
+    for number, file in enumerate(files, start=1):
+        head = read_head(file.path.read_bytes())
+        yield InstanceRecord(
+            instance_id=number,
+            path=file.path,
+            study_instance_uid=file.uids["StudyInstanceUID"],
+            series_instance_uid=file.uids["SeriesInstanceUID"],
+            sop_instance_uid=head.sop_instance_uid,
+            sop_class_uid=head.sop_class_uid,
+            transfer_syntax_uid=head.transfer_syntax_uid,
+            instance_number=number,
+            rows=CT.rows,
+            columns=CT.columns,
+            number_of_frames=1,
+            frame_of_reference_uid="",
+            pixel_spacing=None,
+            slice_thickness="",
+            image_type="",
+            acquisition_time="",
+            acquisition_number=None,
+            images_in_acquisition=None,
+            temporal_position_identifier=None,
+            trigger_time="",
+            echo_numbers="",
+            echo_time="",
+            diffusion_b_value=None,
+            bits_allocated=16,
+            photometric_interpretation="MONOCHROME2",
+            image_position_patient=None,
+            image_orientation_patient=None,
+            size_bytes=file.size_bytes,
+            digest=head.digest,
+            received_at=head.received_at,
+            calling_ae_title="BENCHMARK",
+            version=1,
+            is_conflict=False,
+            damaged_at="",
+        )
+
+
+def _shipment(number: int, record: InstanceRecord) -> Shipment:
+    return Shipment(
+        number,
+        record.path,
+        record.sop_class_uid,
+        record.sop_instance_uid,
+        record.transfer_syntax_uid,
+        record.digest,
+    )

@@ -1,0 +1,288 @@
+"""C-STORE to a peer straight from the stored files: nothing is parsed, rebuilt or encoded again.
+
+A file is read once. Its blocks leave as they were read, and are taken into the digest while the
+peer works on them; the last fragment leaves only when the digest is right, so that no peer ever
+has a damaged instance whole.
+"""
+
+import fcntl
+import select
+import socket
+import struct
+import termios
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from dicom_node.command_set import StoreAnswer, read_store_answer, store_request
+from dicom_node.errors import BadDataset
+from dicom_node.lent_association import LentAssociation
+from dicom_node.outgoing_file import BLOCK_BYTES, Damaged, OutgoingFile
+from dicom_node.part10 import MAXIMUM_HEAD_BYTES
+from dicom_node.rate_cap import RateCap
+from dicom_node.shipment import Outcome, Receipt, Shipment
+
+SLOWEST_BYTES_PER_S: Final = 100_000
+"""A line slower than this is taken for a dead one."""
+LARGEST_PDU_BYTES: Final = 1 << 18
+"""We send no larger PDU, whatever the peer offers to take."""
+
+_PDU: Final = struct.Struct(">BBL")
+_PDV: Final = struct.Struct(">LBB")
+_HEAD: Final = struct.Struct(">BBLLBB")
+_P_DATA: Final = 0x04
+_MORE_DATA: Final = b"\x04"
+_COMMAND: Final = 1
+_LAST: Final = 2
+_SMALLEST_PDU_BYTES: Final = 128
+_LARGEST_ANSWER_BYTES: Final = 64 * 1024
+_LARGEST_MESSAGE_ID: Final = 0xFFFF
+_VECTORS: Final = 512
+"""Buffers given to the system in one call; it takes 1024."""
+
+Clock = Callable[[], float]
+Buffer = bytes | memoryview
+
+
+class NoAnswer(Exception):
+    """No answer, not in time, or none that says anything certain: the outcome is unknown.
+
+    `is_broken` tells whether the connection is of no use even for an A-ABORT.
+    """
+
+    def __init__(self, reason: str, *, is_broken: bool) -> None:
+        super().__init__(reason)
+        self.is_broken = is_broken
+
+
+class FastSender:
+    """Sends instances over one association, one after the other.
+
+    Parameters
+    ----------
+    lent : LentAssociation
+    answer_timeout_s : float
+        How long nothing may move, and how long an answer may take.
+    on_progress : callable
+        Called whenever something moved.
+    cap : RateCap
+        How fast.
+    monotonic : callable
+    """
+
+    def __init__(
+        self,
+        lent: LentAssociation,
+        answer_timeout_s: float,
+        on_progress: Callable[[], None] = lambda: None,
+        cap: RateCap | None = None,
+        monotonic: Clock = time.monotonic,
+    ) -> None:
+        self._lent = lent
+        self._contexts = lent.contexts
+        self._connection = lent.connection
+        self._answer_timeout_s = answer_timeout_s
+        self._on_progress = on_progress
+        self._cap = cap or RateCap(0, 0)
+        self._monotonic = monotonic
+        self._fragment_bytes = _fragment_bytes(lent.maximum_pdu_bytes)
+        self._buffer = bytearray(BLOCK_BYTES + MAXIMUM_HEAD_BYTES)
+        self._message_id = 0
+        self._moved_at = self._deadline = 0.0
+        self._received = bytearray()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the association stands: after an unknown outcome nothing more is sent on it."""
+        return self._lent.is_whole
+
+    def send(self, item: Shipment) -> Receipt:
+        """Send one instance and wait for the answer."""
+        context_id = self._contexts.get(item.context)
+        if context_id is None:
+            return Receipt(item.delivery_id, Outcome.NO_CONTEXT)
+        self._cap.wait_for_image()
+        if not self._fragment_bytes or self._has_ended():
+            self._lent.end(is_broken=False)
+            return Receipt(item.delivery_id, Outcome.NOT_SENT)
+        try:
+            with OutgoingFile(item, self._buffer) as file:
+                return self._send(item, file, context_id)
+        except Damaged:
+            return Receipt(item.delivery_id, Outcome.UNREADABLE)
+        except NoAnswer as error:
+            self._lent.end(is_broken=error.is_broken)
+            return Receipt(item.delivery_id, Outcome.UNKNOWN, comment=str(error))
+
+    def _has_ended(self) -> bool:
+        """Tell whether the peer says something unasked: that it wants no more."""
+        if self._received:
+            return True
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def _send(self, item: Shipment, file: OutgoingFile, context_id: int) -> Receipt:
+        self._message_id = self._message_id % _LARGEST_MESSAGE_ID + 1
+        request = store_request(self._message_id, item.sop_class_uid, item.sop_instance_uid)
+        self._moved_at = self._monotonic()
+        self._deadline = (
+            self._moved_at + self._answer_timeout_s + file.size_bytes / SLOWEST_BYTES_PER_S
+        )
+        self._write_message(file, request, context_id)
+        answer = self._read_answer(context_id)
+        self._check(answer, item)
+        is_stored = answer.status == 0 or answer.status >> 12 == 0xB
+        outcome = Outcome.STORED if is_stored else Outcome.REFUSED
+        return Receipt(item.delivery_id, outcome, answer.status, answer.comment)
+
+    def _write_message(self, file: OutgoingFile, request: bytes, context_id: int) -> None:
+        waiting = self._pdus(memoryview(request), context_id, _COMMAND, is_end=True)
+        has_begun = False
+        try:
+            for block, is_end in file.blocks(self._fragment_bytes):
+                tail = self._tail(block) if is_end else len(block)
+                waiting += self._pdus(block[:tail], context_id, 0, is_end=False)
+                if tail:
+                    has_begun = True
+                    self._write(waiting)
+                    waiting = []
+                file.count(block)
+                if is_end:
+                    file.check()
+                    waiting += self._pdus(block[tail:], context_id, 0, is_end=True)
+            self._write(waiting)
+        except Damaged:
+            if has_begun:
+                self._lent.end(is_broken=False)
+            raise
+
+    def _tail(self, block: memoryview) -> int:
+        """Return where the last fragment of the last block begins."""
+        return (len(block) - 1) // self._fragment_bytes * self._fragment_bytes
+
+    def _pdus(self, data: memoryview, context_id: int, flags: int, *, is_end: bool) -> list[Buffer]:
+        """Cut data into P-DATA-TF PDUs of one presentation data value each (PS3.8 9.3.5)."""
+        pdus: list[Buffer] = []
+        for start in range(0, len(data), self._fragment_bytes):
+            fragment = data[start : start + self._fragment_bytes]
+            is_last = is_end and start + len(fragment) == len(data)
+            size = len(fragment)
+            flag = flags | _LAST if is_last else flags
+            pdus += (_HEAD.pack(_P_DATA, 0, size + 6, size + 2, context_id, flag), fragment)
+        return pdus
+
+    def _write(self, buffers: Sequence[Buffer]) -> None:
+        # under a cap one PDU at a time, so that the peer never waits long
+        step = 2 if self._cap.caps_bytes else len(buffers)
+        for start in range(0, len(buffers), step):
+            pdus = list(buffers[start : start + step])
+            waited_s = self._cap.wait_for_bytes(sum(map(len, pdus)))
+            self._deadline += waited_s
+            self._moved_at += waited_s
+            self._write_now(pdus)
+
+    def _write_now(self, left: list[Buffer]) -> None:
+        while left:
+            try:
+                sent = self._connection.sendmsg(left[:_VECTORS])
+            except BlockingIOError:
+                sent = 0  # nothing could leave within one slice of time
+            except OSError as exc:
+                raise NoAnswer("the connection broke", is_broken=True) from exc
+            left = _behind(left, sent)
+            self._keep_time(has_moved=sent > 0, is_broken=True)
+
+    def _keep_time(self, *, has_moved: bool, is_broken: bool) -> None:
+        now = self._monotonic()
+        if has_moved:
+            self._moved_at = now
+            self._on_progress()
+        if now > self._deadline or now - self._moved_at > self._answer_timeout_s:
+            raise NoAnswer("no answer in time", is_broken=is_broken)
+
+    def _read_answer(self, context_id: int) -> StoreAnswer:
+        command = bytearray()
+        try:
+            queued = self._unsent_bytes()
+            # the system forgets it whenever we send
+            self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            for flags, content in self._values(context_id, queued):
+                command += content
+                if len(command) > _LARGEST_ANSWER_BYTES:
+                    break
+                if flags & _LAST and self._received[:1] != _MORE_DATA:
+                    return read_store_answer(command)
+        except BadDataset as exc:
+            raise NoAnswer(str(exc), is_broken=False) from exc
+        except OSError as exc:
+            raise NoAnswer("the connection broke", is_broken=True) from exc
+        raise NoAnswer("it answered with something else", is_broken=False)
+
+    def _values(self, context_id: int, queued: int) -> Iterator[tuple[int, bytes]]:
+        """Read the presentation data values of the answer; end at anything that is none of it."""
+        is_last = False
+        while not is_last:
+            kind, _, length = _PDU.unpack(self._read(_PDU.size, queued))
+            if kind != _P_DATA or not _PDV.size <= length <= _LARGEST_ANSWER_BYTES:
+                return
+            data = self._read(length, queued)
+            position = 0
+            while position < length:
+                if length - position < _PDV.size:
+                    return
+                size, found_id, flags = _PDV.unpack_from(data, position)
+                end = position + 4 + size
+                if size < 2 or end > length or found_id != context_id or not flags & _COMMAND:
+                    return
+                is_last = bool(flags & _LAST)
+                if is_last and end < length:
+                    return
+                yield flags, bytes(data[position + _PDV.size : end])
+                position = end
+
+    def _read(self, size: int, queued: int) -> bytearray:
+        while len(self._received) < size:
+            try:
+                data = self._connection.recv(_LARGEST_ANSWER_BYTES)
+            except BlockingIOError:
+                # what we sent may still be on its way: that is no silence
+                left = self._unsent_bytes()
+                self._keep_time(has_moved=left < queued, is_broken=left > 0)
+                queued = left
+                continue
+            if not data:
+                raise ConnectionError("closed by the peer")
+            self._received += data
+            self._keep_time(has_moved=True, is_broken=False)
+        found = self._received[:size]
+        del self._received[:size]
+        return found
+
+    def _unsent_bytes(self) -> int:
+        (size,) = struct.unpack(
+            "i", fcntl.ioctl(self._connection.fileno(), termios.TIOCOUTQ, bytes(4))
+        )
+        return int(size)
+
+    def _check(self, answer: StoreAnswer, item: Shipment) -> None:
+        if answer.message_id != self._message_id:
+            raise NoAnswer("it answered another message", is_broken=False)
+        if answer.sop_instance_uid not in ("", item.sop_instance_uid):
+            raise NoAnswer("it answered for another instance", is_broken=False)
+
+
+def _fragment_bytes(maximum_pdu_bytes: int) -> int:
+    """Return how much data goes into one PDU, an even number; 0 when the peer takes too little."""
+    limit = min(maximum_pdu_bytes or LARGEST_PDU_BYTES, LARGEST_PDU_BYTES)
+    return (limit - _PDV.size) // 2 * 2 if limit >= _SMALLEST_PDU_BYTES else 0
+
+
+def _behind(buffers: list[Buffer], size: int) -> list[Buffer]:
+    """Return what is left of buffers of which so many bytes have left."""
+    for number, buffer in enumerate(buffers):
+        if size < len(buffer):
+            first = memoryview(buffer)[size:] if size else buffer
+            return [first, *buffers[number + 1 :]]
+        size -= len(buffer)
+    return []

@@ -1,0 +1,168 @@
+"""Sending over several associations at once, each taking the next instance when it is free."""
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from dicom_node.errors import NodeError
+from dicom_node.shipment import Outcome, Receipt, Shipment
+from dicom_node.slow_start import SlowStart
+
+
+class Lane(Protocol):
+    """One association that sends."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can send more."""
+
+    def send(self, item: Shipment) -> Receipt:
+        """Send one instance and wait for the answer."""
+
+
+OpenLane = Callable[[], AbstractContextManager[Lane]]
+
+
+class Lanes:
+    """One sending of many instances; ask for its receipts once.
+
+    Parameters
+    ----------
+    shipments : sequence of Shipment
+    open_lane : callable
+        Opens one more association; raises `NodeError` where the PACS does not take it.
+    slow_start : SlowStart
+        Says how many there may be, and is told how it goes.
+    monotonic : callable
+    """
+
+    def __init__(
+        self,
+        shipments: Sequence[Shipment],
+        open_lane: OpenLane,
+        slow_start: SlowStart,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._waiting = deque(shipments)
+        self._open_lane = open_lane
+        self._slow_start = slow_start
+        self._monotonic = monotonic
+        self._said: queue.Queue[Receipt | BaseException | None] = queue.Queue()
+        self._threads: list[threading.Thread] = []
+        self._open = 0
+        self._going: set[int] = set()
+        self._lock = threading.Lock()
+        self._has_sent = False
+        self._is_stopped = False
+
+    def receipts(self) -> Iterator[Receipt]:
+        """Send all; yield a receipt for each, as the answers come.
+
+        Raises
+        ------
+        NodeError
+            Not one association could be opened: nothing was sent.
+        """
+        try:
+            if self._waiting:
+                self._start()
+            while self._open:
+                yield from self._listen()
+                if self._open:
+                    self._start_another_if_wanted()
+            for item in self._waiting:
+                yield Receipt(item.delivery_id, Outcome.NOT_SENT)
+        finally:
+            self._is_stopped = True
+            for thread in self._threads:
+                thread.join()
+
+    def _listen(self) -> Iterator[Receipt]:
+        said = self._said.get()
+        if said is None:
+            self._open -= 1
+        elif isinstance(said, Receipt):
+            self._learn(said)
+            yield said
+        else:
+            self._bear(said)
+
+    def _bear(self, error: BaseException) -> None:
+        """Go on with one association fewer, if another sends or has sent."""
+        if isinstance(error, NodeError):
+            self._slow_start.had_trouble(self._monotonic(), works=self._open - 1)
+            if self._has_sent or self._open > 1:
+                return
+        raise error
+
+    def _start_another_if_wanted(self) -> None:
+        is_wanted = self._open < self._slow_start.wanted and not self._is_stopped
+        if is_wanted and len(self._waiting) > self._open:
+            self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="lane", daemon=True)
+        self._threads.append(thread)
+        self._open += 1
+        thread.start()
+
+    def _learn(self, receipt: Receipt) -> None:
+        """Let more be wanted after what went well, fewer after what the PACS could not do."""
+        self._has_sent = True
+        if receipt.outcome is Outcome.STORED:
+            self._slow_start.went_well(self._monotonic())
+        elif receipt.is_out_of_resources or receipt.outcome is Outcome.UNKNOWN:
+            # no room: whatever else is sent now only adds to its trouble
+            self._is_stopped |= receipt.is_out_of_resources
+            self._slow_start.had_trouble(self._monotonic())
+
+    def _run(self) -> None:
+        with self._lock:
+            self._going.add(threading.get_ident())
+        try:
+            while self._waiting and self._use_lane():
+                pass
+        except BaseException as error:  # noqa: BLE001 - told to who asked, who raises it
+            self._said.put(error)
+        finally:
+            with self._lock:
+                self._going.discard(threading.get_ident())
+            self._said.put(None)
+
+    def _use_lane(self) -> bool:
+        """Send over one association; return whether to open another after it."""
+        has_stored = False
+        with self._open_lane() as lane:
+            while self._may_go_on():
+                item = self._next()
+                if item is None:
+                    return False
+                receipt = lane.send(item)
+                if receipt.outcome is Outcome.NOT_SENT:
+                    self._waiting.appendleft(item)  # the peer ended it, between two instances
+                    return has_stored
+                self._said.put(receipt)
+                has_stored |= receipt.outcome is Outcome.STORED
+                if receipt.outcome is Outcome.UNKNOWN or receipt.is_out_of_resources:
+                    return False
+                if not lane.is_usable:
+                    return True  # one of our own files is damaged
+        return False
+
+    def _may_go_on(self) -> bool:
+        """Tell whether this lane is one of those that are still wanted; if not, it is out."""
+        with self._lock:
+            if len(self._going) > self._slow_start.wanted:
+                self._going.discard(threading.get_ident())
+                return False
+            return not self._is_stopped
+
+    def _next(self) -> Shipment | None:
+        try:
+            return self._waiting.popleft()
+        except IndexError:
+            return None

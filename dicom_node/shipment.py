@@ -1,0 +1,54 @@
+"""One instance on its way to a PACS, and what became of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Outcome(StrEnum):
+    """What became of one instance that was to be sent."""
+
+    STORED = "stored"
+    """The PACS answered success or a warning for this very instance."""
+    REFUSED = "refused"
+    """It answered with a failure status."""
+    NO_CONTEXT = "no-context"
+    """It does not accept this SOP class in this transfer syntax."""
+    UNKNOWN = "unknown"
+    """No answer came: it may or may not have it."""
+    NOT_SENT = "not-sent"
+    """The association ended before it was this instance's turn."""
+    UNREADABLE = "unreadable"
+    """Our own file cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """One instance to send; `path` is absolute, `digest` that of its data set, '' if unknown."""
+
+    delivery_id: int
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    digest: str = ""
+
+    @property
+    def context(self) -> tuple[str, str]:
+        """What must be agreed to send it: SOP class and transfer syntax."""
+        return self.sop_class_uid, self.transfer_syntax_uid
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one shipment; `status` is (0000,0900), None without an answer."""
+
+    delivery_id: int
+    outcome: Outcome
+    status: int | None = None
+    comment: str = ""
+
+    @property
+    def is_out_of_resources(self) -> bool:
+        """Whether the PACS has no room now (A7xx): it is to blame, not the instance."""
+        return self.status is not None and self.status >> 8 == 0xA7
