@@ -19,15 +19,19 @@ from benchmarks.processes import LOOPBACK, BenchmarkError, require_program, wait
 from benchmarks.receivers import ORTHANC, STORESCP, Receiver, Started
 from dicom_node.courier import Courier
 from dicom_node.errors import NodeError
-from dicom_node.index import InstanceRecord
+from dicom_node.index import FILE as INDEX_FILE
+from dicom_node.index import IndexReader, InstanceRecord
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import LedgerReader
 from dicom_node.ledger_writer import Ledger
+from dicom_node.mode_keeper import ModeKeeper
+from dicom_node.mode_order import ModeOrders
 from dicom_node.pacs import CommitmentAnswer
 from dicom_node.part10 import build_head, digest_offset, read_head
 from dicom_node.settings import PacsSettings, load_settings
 from dicom_node.shipment import Outcome, Shipment
 from dicom_node.sync import Destination
+from dicom_node.trial import new_trial
 
 COUNT: Final = 1000
 QUICK_COUNT: Final = 30
@@ -185,6 +189,7 @@ class DrainBenchmark:
         with (
             closing(Ledger(self._data / LEDGER_FILE)) as ledger,
             closing(LedgerReader(self._data / LEDGER_FILE)) as reader,
+            closing(IndexReader(self._data / INDEX_FILE)) as index,
             closing(_Unproving(pacs, "LIFEBOAT")) as courier,
         ):
             ledger.record_destinations([pacs])
@@ -198,7 +203,9 @@ class DrainBenchmark:
             with contextlib.suppress(NodeError):
                 courier.probe()
             begin = time.perf_counter()
-            destination = Destination(pacs, settings, ledger, courier)
+            modes, orders = ModeKeeper(settings, ledger), ModeOrders(self._data)
+            trial = new_trial(pacs, settings, courier, orders, index)
+            destination = Destination(pacs, settings, ledger, courier, modes, trial)
             while destination.step() and time.perf_counter() - begin < _LONGEST_S:
                 pass
             seconds = time.perf_counter() - begin
