@@ -203,7 +203,10 @@ class DrainBenchmark:
             with contextlib.suppress(NodeError):
                 courier.probe()
             begin = time.perf_counter()
-            modes, orders = ModeKeeper(settings, ledger), ModeOrders(self._data)
+            modes, orders = (
+                ModeKeeper(replace(settings, pacs=(pacs,)), ledger),
+                ModeOrders(self._data),
+            )
             trial = new_trial(pacs, settings, courier, orders, index)
             destination = Destination(pacs, settings, ledger, courier, modes, trial)
             while destination.step() and time.perf_counter() - begin < _LONGEST_S:
