@@ -9,6 +9,8 @@ from dicom_node.index_writer import IndexedInstance
 from dicom_node.storage import StoredInstance
 
 _OWN_UID_ROOT: Final = "2.25."
+MOST_FRAMES: Final = 100_000
+"""An instance that claims more frames is listed with one: whoever lists them would never end."""
 _INTEGERS: Final = (
     "series_number",
     "instance_number",
@@ -52,7 +54,9 @@ def index_entry(arrived: Arrived, stored: StoredInstance) -> IndexedInstance:
     values |= header.decimals
     for keyword in _INTEGERS:
         values[keyword] = header.integer(keyword)
-    values["number_of_frames"] = max(1, header.integer("number_of_frames") or 1)
+    values["number_of_frames"] = possible_frames(
+        header.integer("number_of_frames"), stored.size_bytes
+    )
     return IndexedInstance(
         path=stored.path,
         **file_under(header),
@@ -65,6 +69,26 @@ def index_entry(arrived: Arrived, stored: StoredInstance) -> IndexedInstance:
         version=stored.version,
         values=values,
     )
+
+
+def possible_frames(claimed: int | None, size_bytes: int) -> int:
+    """Return how many frames an instance is taken to have.
+
+    Parameters
+    ----------
+    claimed : int or None
+        Number of Frames (0028,0008).
+    size_bytes : int
+        Of its file.
+
+    Returns
+    -------
+    int
+        1 when the number is absent, not positive, beyond `MOST_FRAMES`, or when there are not as
+        many bits in the file.
+    """
+    most = min(MOST_FRAMES, size_bytes * 8)
+    return claimed if claimed is not None and 1 <= claimed <= most else 1
 
 
 def _own_uid(purpose: str, sop_instance_uid: str) -> str:

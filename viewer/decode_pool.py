@@ -163,6 +163,11 @@ class DecodePool:
 
             yield decode_ahead
 
+    @property
+    def has_spare(self) -> bool:
+        """Whether there may ever be a worker to decode ahead with."""
+        return self._workers > 1
+
     def process_ids(self) -> list[int]:
         """Return the numbers of the workers that wait for a job."""
         with self._changed:

@@ -42,8 +42,9 @@ class FrameFacts:
 
     @property
     def is_small(self) -> bool:
-        """Whether it holds no table, and may be kept for every frame."""
-        return self.modality.values is None and self.supplemental_palette is None
+        """Whether it holds no table and no long outline, and may be kept for every frame."""
+        has_table = self.modality.values is not None or self.supplemental_palette is not None
+        return not has_table and (self.shutter is None or not self.shutter.polygon)
 
 
 def facts_of(instance: Instance, frame_number: int) -> FrameFacts:

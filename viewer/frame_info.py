@@ -10,6 +10,7 @@ from viewer.calibration import pixel_aspect_ratio, pixel_spacing
 from viewer.colour import supplemental_palette_of
 from viewer.decode import Instance, StoredFrame
 from viewer.errors import NoSuchFrame, UnsupportedTransferSyntax, ViewerError
+from viewer.frame_facts import MOST_KEPT
 from viewer.geometry import (
     frame_letters,
     image_orientation_patient,
@@ -168,11 +169,23 @@ def _lossy(instance: Instance) -> dict[str, Any]:
 def _graphics(instance: Instance, frame_number: int) -> dict[str, Any]:
     header = instance.header
     rows, columns = integer(header, "Rows") or 0, integer(header, "Columns") or 0
-    is_drawable = 0 < rows * columns <= MAX_PIXELS
+    has_pixels = instance.file_header.pixel_element is not None
+    is_drawable = has_pixels and 0 < rows * columns <= MAX_PIXELS
     return {
         "overlays": overlay_info(header, frame_number),
-        "shutter": shutter_info(header, frame_number - 1, rows, columns) if is_drawable else None,
+        "shutter": _shutter(instance, frame_number - 1, rows, columns) if is_drawable else None,
     }
+
+
+def _shutter(instance: Instance, frame_index: int, rows: int, columns: int) -> Any:
+    """Describe a frame's shutter; what was found is remembered, for it takes a while."""
+    key = ("shutter", frame_index)
+    if key not in instance.worked_out:
+        found = shutter_info(instance.header, frame_index, rows, columns)
+        if len(instance.worked_out) >= MOST_KEPT:
+            return found
+        instance.worked_out[key] = found
+    return instance.worked_out[key]
 
 
 def _geometry(instance: Instance, index: int) -> dict[str, Any]:

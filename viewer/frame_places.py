@@ -6,6 +6,7 @@ from typing import Final
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
+from viewer.geometry import plausible_position
 from viewer.header import integer, items, number, numbers, text, texts
 from viewer.stacks import FramePlace
 
@@ -130,7 +131,7 @@ def _place(common: FramePlace, groups: _Groups, frame_number: int) -> FramePlace
     return replace(
         common,
         image_orientation_patient=orientation if len(orientation) == 6 else (),
-        image_position_patient=position if len(position) == 3 else (),
+        image_position_patient=plausible_position(position),
         pixel_spacing=numbers(groups.of("PixelMeasuresSequence"), "PixelSpacing"),
         image_type=_frame_type(groups) or common.image_type,
         echo=echo_words("", echo_time),

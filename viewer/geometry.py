@@ -11,6 +11,8 @@ from viewer.header import functional_group, number, numbers, text, texts
 
 Vector = tuple[float, float, float]
 
+FARTHEST_MM: Final = 1e6
+"""A position beyond this counts as absent: no frame of reference reaches a kilometre."""
 _OPPOSITE: Final = str.maketrans("RLAPHF", "LRPAFH")
 _SMALLEST_COSINE: Final = 0.1
 
@@ -184,8 +186,13 @@ def image_orientation_patient(header: Dataset, frame_index: int) -> tuple[float,
 def image_position_patient(header: Dataset, frame_index: int) -> tuple[float, ...]:
     """Return the place of a frame's first pixel (0020,0032) in mm, () when absent."""
     group = functional_group(header, frame_index, "PlanePositionSequence")
-    found = numbers(header if group is None else group, "ImagePositionPatient")
-    return found if len(found) == 3 else ()
+    return plausible_position(numbers(header if group is None else group, "ImagePositionPatient"))
+
+
+def plausible_position(values: Sequence[float]) -> tuple[float, ...]:
+    """Return a position in mm; () for one that is none, or further off than any patient."""
+    is_near = len(values) == 3 and all(abs(value) <= FARTHEST_MM for value in values)
+    return tuple(values) if is_near else ()
 
 
 def patient_orientation(header: Dataset) -> tuple[str, ...]:

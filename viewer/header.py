@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import (
@@ -30,6 +32,8 @@ MAX_HEADER_ELEMENT_BYTES: Final = 64 * 1024 * 1024
 MAX_HEADER_ENTRIES: Final = 200_000
 """A header of more elements and items together, on all levels, is refused."""
 
+MAX_VALUES_BYTES: Final = 65_536
+"""Elements of numbers or texts longer than this count as absent: each value costs microseconds."""
 MAX_SEQUENCE_DEPTH: Final = 64
 """A header with more sequences within one another is refused."""
 
@@ -255,17 +259,30 @@ def text(dataset: Dataset, keyword: str) -> str:
 
 
 def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
-    """Return all values of an element as texts, () when absent or invalid."""
+    """Return all values of an element as texts, () when absent, invalid or far too long."""
+    if _is_too_long(dataset, keyword):
+        return ()
     return tuple(str(part).strip() for part in as_list(value_of(dataset, keyword)))
 
 
 def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
-    """Return all values as finite numbers; () when absent, or when any is not a finite number."""
+    """Return all values as finite numbers; () when absent or far too long, or any is not one."""
+    if _is_too_long(dataset, keyword):
+        return ()
     with suppress(TypeError, ValueError, OverflowError):
         found = tuple(float(part) for part in as_list(value_of(dataset, keyword)))
         if all(math.isfinite(part) for part in found):
             return found
     return ()
+
+
+def _is_too_long(dataset: Dataset, keyword: str) -> bool:
+    """Tell whether reading an element's values would take longer than anyone waits."""
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in dataset:
+        return False
+    raw: Any = dataset.get_item(tag)  # not yet converted, which is what takes long
+    return isinstance(raw, RawDataElement) and len(raw.value or b"") > MAX_VALUES_BYTES
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:

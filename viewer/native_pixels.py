@@ -147,7 +147,8 @@ class NativePixels:
             return layout.native_bits
         # some writers name the subsampled space and yet store every sample
         in_full = self.number_of_frames * layout.native_bits
-        is_in_full = self._length * _BITS_IN_BYTE >= in_full
+        # by what the element says: a value that was cut off is not another layout
+        is_in_full = (self.element.length or 0) * _BITS_IN_BYTE >= in_full
         return layout.native_bits if is_in_full else layout.native_bits * 2 // 3
 
     @property

@@ -1,6 +1,7 @@
 """One frame to a JPEG or PNG that fits a viewport."""
 
 import io
+import math
 from typing import Final, Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from viewer.errors import BadRequest, UnsupportedPixels
 from viewer.frame_facts import FrameFacts, facts_of
 from viewer.grey_transforms import grey_transforms_of, initial_voi
 from viewer.overlays import draw_overlays, overlay_plane, overlays_of
-from viewer.pixel_format import PixelFormat
+from viewer.pixel_format import MAX_PIXELS, PixelFormat
 from viewer.png import encode_png
 from viewer.shutters import apply_shutter
 from viewer.windowing import GreyFrame, VoiLut, Window, window_to_uint8
@@ -21,6 +22,9 @@ from viewer.windowing import GreyFrame, VoiLut, Window, window_to_uint8
 MediaType = Literal["image/jpeg", "image/png"]
 
 THUMBNAIL_QUALITY: Final = 80
+LARGEST_JPEG_SIDE: Final = 65_500
+"""Pixels; the encoder takes no longer side."""
+LARGEST_STRETCHED_PIXELS: Final = 2**26
 _LARGEST_STRETCH: Final = 10.0
 _SQUARE_TOLERANCE: Final = 1e-3
 _REDUCING_GAP: Final = 1.1
@@ -126,7 +130,8 @@ def render_frame(
     facts = facts_of(instance, frame_number)
     pixels = _display_pixels(instance, frame_number, facts, window, invert, stored)
     pixels = _with_graphics(pixels, instance, frame_number, facts, annotation)
-    size = display_size(pixels.shape[0], pixels.shape[1], facts.aspect, viewport)
+    largest = LARGEST_JPEG_SIDE if media_type == "image/jpeg" else MAX_PIXELS
+    size = display_size(pixels.shape[0], pixels.shape[1], facts.aspect, viewport, largest)
     return _encode(_resized(pixels, size), media_type, quality)
 
 
@@ -154,7 +159,11 @@ def thumbnail(
 
 
 def display_size(
-    rows: int, columns: int, aspect: tuple[float, float], viewport: tuple[int, int] | None
+    rows: int,
+    columns: int,
+    aspect: tuple[float, float],
+    viewport: tuple[int, int] | None,
+    largest_side: int = MAX_PIXELS,
 ) -> tuple[int, int]:
     """Return width and height in square pixels.
 
@@ -167,15 +176,24 @@ def display_size(
         beyond 10 are taken for nonsense and ignored.
     viewport : tuple of int, optional
         Largest width and height.
+    largest_side : int
+        Neither side becomes longer.
+
+    Notes
+    -----
+    Stretching makes no picture larger than `LARGEST_STRETCHED_PIXELS`; what would be is shown
+    smaller, in its right shape.
     """
     width, height = float(columns), float(rows)
     ratio = aspect[0] / aspect[1]
     is_plausible = 1 / _LARGEST_STRETCH <= ratio <= _LARGEST_STRETCH
     if is_plausible and abs(ratio - 1) > _SQUARE_TOLERANCE:
         width, height = width * max(1.0, 1 / ratio), height * max(1.0, ratio)
-    if viewport is not None:
-        scale = min(1.0, viewport[0] / width, viewport[1] / height)
-        width, height = width * scale, height * scale
+    room = max(rows * columns, LARGEST_STRETCHED_PIXELS)
+    bounds = (largest_side, largest_side) if viewport is None else viewport
+    scale = min(1.0, bounds[0] / width, bounds[1] / height, largest_side / max(width, height))
+    scale = min(scale, math.sqrt(room / (width * height)))
+    width, height = width * scale, height * scale
     return max(1, round(width)), max(1, round(height))
 
 

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from viewer.calibration import pixel_aspect_ratio
 from viewer.header import functional_group, integer, numbers, texts
 
-MAX_VERTICES: Final = 1024
+MAX_VERTICES: Final = 128
 """Polygons of more vertices than this are left out."""
 
 _LARGEST_COORDINATE: Final = 1e6

@@ -156,7 +156,7 @@ class DecodedFrames:
             self._pool.decode,
             source=f"{record.digest} {_changed_at(record.path)}",
             keep=self._keep_in_memory if is_quick else self._keep,
-            asked=lambda number: self._read_ahead.asked(record, number),
+            asked=lambda number: self._follow(record, number),
         )
 
     def _keep(self, key: str, decode: Callable[[], StoredFrame]) -> StoredFrame:
@@ -164,6 +164,10 @@ class DecodedFrames:
 
     def _keep_in_memory(self, key: str, decode: Callable[[], StoredFrame]) -> StoredFrame:
         return self._kept.get_or_compute(key, lambda: read_only(decode()))
+
+    def _follow(self, record: InstanceRecord, frame_number: int) -> None:
+        if self._pool.has_spare:
+            self._read_ahead.asked(record, frame_number)
 
     def _in_order(self, record: InstanceRecord) -> list[InstanceRecord]:
         """Return the compressed instances of a record's series as they are scrolled through."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dicom_node.index import InstanceRecord
 from viewer.frame_places import SOP_CLASSES_OF_PLACED_FRAMES, echo_words
 from viewer.gaps import Steps, steps_of
+from viewer.geometry import plausible_position
 from viewer.stack_titles import stack_titles
 from viewer.stacks import FramePlace, Stack, stacks_of
 
@@ -107,7 +108,7 @@ def place_of(instance: InstanceRecord) -> FramePlace:
     """
     return FramePlace(
         image_orientation_patient=instance.image_orientation_patient or (),
-        image_position_patient=instance.image_position_patient or (),
+        image_position_patient=plausible_position(instance.image_position_patient or ()),
         frame_of_reference_uid=instance.frame_of_reference_uid,
         rows=instance.rows,
         columns=instance.columns,

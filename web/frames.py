@@ -183,12 +183,16 @@ def decoded(instance: Instance, frame_number: int) -> bytes:
     Raises
     ------
     NotAcceptable
-        A palette: its indices are only to be had as stored.
+        A palette, whose indices are only to be had as stored, or colours of more than 8 bits.
     viewer.errors.ViewerError
         The frame cannot be decoded.
     """
     if instance.header.get("PhotometricInterpretation") == "PALETTE COLOR":
         raise NotAcceptable("Frames of palette colour are given as stored only.")
     frame = instance.stored_frame(frame_number)
-    width = max(int(instance.header.get("BitsAllocated", 8)) // 8, frame.dtype.itemsize)
+    allocated = int(instance.header.get("BitsAllocated", 8)) // 8
+    if frame.ndim == 3 and allocated > 1:
+        raise NotAcceptable("Colours of more than 8 bits are given as stored only.")
+    # signed values of 8 bits are decoded into wider ones
+    width = allocated if frame.dtype.kind == "i" else max(allocated, frame.dtype.itemsize)
     return np.ascontiguousarray(frame, dtype=f"<{frame.dtype.kind}{width}").tobytes()

@@ -1,6 +1,7 @@
 """How much one web process does at the same time, whatever its clients do."""
 
 import ctypes
+import re
 import threading
 from collections.abc import Callable, Iterable
 from io import BytesIO
@@ -17,6 +18,7 @@ _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
 
+_OF_A_FRAME: Final = re.compile(r"/(?:frames|rendered|thumbnail)(?:/|$)")
 _Environ = dict[str, Any]
 _Start = Callable[..., Any]
 WsgiApp = Callable[[_Environ, _Start], Iterable[bytes]]
@@ -26,19 +28,22 @@ class BoundedWork:
     """Lets many clients be slow, but only a few requests be worked on at once.
 
     A client that sends its body byte by byte occupies a thread, which is cheap, and none of the
-    places where frames are decoded.
+    places where requests are worked on. What needs the pixels of a frame, and so may wait for a
+    decoder, has places of its own: pages and health are answered however many frames are waited
+    for.
 
     Parameters
     ----------
     app : callable
         The WSGI application.
     places : int
-        Requests worked on at the same time.
+        Requests worked on at the same time, of either kind.
     """
 
     def __init__(self, app: WsgiApp, places: int) -> None:
         self._app = app
         self._places = threading.BoundedSemaphore(places)
+        self._frame_places = threading.BoundedSemaphore(places)
 
     def __call__(self, environ: _Environ, start_response: _Start) -> Iterable[bytes]:
         """Read the request's body, wait for a place, answer.
@@ -57,7 +62,8 @@ class BoundedWork:
         if environ["REQUEST_METHOD"] == "POST" and not is_too_large(environ):
             body = environ["wsgi.input"].read(LARGEST_BODY_BYTES + 1)
             environ["wsgi.input"] = BytesIO(body)
-        with self._places:
+        needs_frame = _OF_A_FRAME.search(environ.get("PATH_INFO", "")) is not None
+        with self._frame_places if needs_frame else self._places:
             return self._app(environ, start_response)
 
 

@@ -3,8 +3,10 @@
 import logging
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from dicom_node.errors import NodeError
@@ -26,12 +28,28 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """A series' frames as they are scrolled through, and where each stands."""
+    """A series' instances as they are scrolled through, and where each one's first frame stands."""
 
     series_instance_uid: str
     read_at: float
-    frames: list[_Place]
-    positions: dict[tuple[str, int], int]
+    instances: Sequence[InstanceRecord]
+    firsts: Sequence[int]
+
+    def position(self, record: InstanceRecord, frame_number: int) -> int | None:
+        """Return where a frame stands, from 0; None when its instance is not of the series."""
+        for instance, first in zip(self.instances, self.firsts, strict=True):
+            if instance.sop_instance_uid == record.sop_instance_uid:
+                return first + frame_number - 1
+        return None
+
+    def place(self, position: int) -> _Place | None:
+        """Return the frame that stands somewhere; None before the first and after the last."""
+        at = bisect_right(self.firsts, position) - 1
+        if at < 0:
+            return None
+        number = position - self.firsts[at] + 1
+        instance = self.instances[at]
+        return (instance, number) if number <= instance.number_of_frames else None
 
 
 class ReadAhead:
@@ -130,14 +148,14 @@ class ReadAhead:
     def _around(self, record: InstanceRecord, frame_number: int) -> list[_Place]:
         """Return the frames to decode, the most wanted first."""
         order, is_new = self._order_with(record)
-        position = order.positions.get((record.sop_instance_uid, frame_number))
+        position = order.position(record, frame_number)
         if position is None:
             return []
         step = -1 if not is_new and position < self._last_position else 1
         self._last_position = position
         wanted = [position + step * n for n in range(1, AHEAD + 1)]
         wanted += [position - step * n for n in range(1, BEHIND + 1)]
-        return [order.frames[n] for n in wanted if 0 <= n < len(order.frames)]
+        return [place for n in wanted if (place := order.place(n)) is not None]
 
     def _order_with(self, record: InstanceRecord) -> tuple[_Order, bool]:
         """Return the order of a record's series, and whether another one was looked at before."""
@@ -148,13 +166,6 @@ class ReadAhead:
         return order, is_new
 
     def _read_order(self, record: InstanceRecord) -> _Order:
-        frames = [
-            (instance, number)
-            for instance in self._order_of(record)
-            for number in range(1, instance.number_of_frames + 1)
-        ]
-        positions = {
-            (instance.sop_instance_uid, number): place
-            for place, (instance, number) in enumerate(frames)
-        }
-        return _Order(record.series_instance_uid, self._now(), frames, positions)
+        instances = self._order_of(record)
+        firsts = list(accumulate((one.number_of_frames for one in instances), initial=0))[:-1]
+        return _Order(record.series_instance_uid, self._now(), instances, firsts)

@@ -1,6 +1,6 @@
 """Series of a study: their stacks in display order, and what seems to be missing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -185,7 +185,7 @@ def warnings_of(shown: ShownSeries) -> list[str]:
         Images are numbered through all stacks, from 1.
     """
     found = []
-    if damaged := [at for at, one in enumerate(shown.instances, 1) if one.damaged_at]:
+    if damaged := _images_of(shown, lambda instance: bool(instance.damaged_at)):
         found.append(f"File damaged on disk: image {ranges(damaged)}")
     first = 0
     of_steps: list[str] = []
@@ -202,6 +202,17 @@ def warnings_of(shown: ShownSeries) -> list[str]:
     if missing := missing_numbers(instance.instance_number for instance in shown.instances):
         found.append(f"Numbers not here: {ranges(missing)}")
     return found
+
+
+def _images_of(shown: ShownSeries, is_meant: Callable[[InstanceRecord], bool]) -> list[int]:
+    """Return the first image of each instance that is meant, numbered through all stacks."""
+    firsts: dict[int, int] = {}
+    number = 1
+    for stack in shown.stacks:
+        for index, _, count in stack.frames:
+            firsts.setdefault(index, number)
+            number += count
+    return sorted(n for index, n in firsts.items() if is_meant(shown.instances[index]))
 
 
 def _steps_words(steps: Steps, first: int) -> list[str]:

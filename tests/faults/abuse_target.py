@@ -74,7 +74,8 @@ class Target:
         """Tell whether bytes lie in quarantine, with a reason beside them."""
         for path in (self.data / "quarantine").glob("*.bin"):
             if path.stat().st_size == len(data) and path.read_bytes() == data:
-                return bool(json.loads(path.with_suffix(".json").read_text())["reason"])
+                reason = path.with_suffix(".json")  # follows the bytes
+                return reason.exists() and bool(json.loads(reason.read_text())["reason"])
         return False
 
     def check(self) -> None:

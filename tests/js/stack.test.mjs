@@ -7,6 +7,7 @@ const series = (modality, ...frames) => ({
   series_instance_uid: "1.2",
   modality,
   instances: frames.map((number_of_frames, at) => ({ sop_instance_uid: `1.2.${at}`, number_of_frames, digest: `d${at}` })),
+  stacks: [{ frames: frames.map((number_of_frames, at) => [at, 1, number_of_frames]) }],
 });
 
 test("every frame of every instance is a slice, in order", () => {
@@ -31,4 +32,9 @@ test("the viewed slice is found again when others join before it", () => {
   const after = [{ ...before[0], key: "new#1" }, ...before];
   assert.equal(sameSlice(after, before[1].key, 1), 2);
   assert.equal(sameSlice([], "gone#1", 5), 0);
+});
+
+test("frames of one instance stand in the order of their places", () => {
+  const turned = { ...series("CT", 3), stacks: [{ frames: [[0, 3, 1], [0, 2, 1], [0, 1, 1]] }] };
+  assert.deepEqual(slicesOf("1", turned).map((slice) => slice.frame_number), [3, 2, 1]);
 });

@@ -125,3 +125,12 @@ def test_a_missing_transfer_syntax_is_seen_from_the_bytes(write: Callable[..., P
     content = path.read_bytes()
     path.write_bytes(content.replace(b"\2\0\x10\0UI", b"\2\0\x12\0UI"))
     assert read_file_header(path).transfer_syntax_uid == "1.2.840.10008.1.2.1"
+
+
+def test_numbers_without_end_count_as_absent() -> None:
+    """An Implicit VR element may be far longer than any window; to read it would take long."""
+    for values, expected in ((100, 100), (40_000, 0)):
+        raw = "\\".join(["40"] * values).encode()
+        ds = Dataset()
+        ds[0x00281050] = RawDataElement(Tag(0x00281050), None, len(raw), raw, 0, True, True)
+        assert len(numbers(ds, "WindowCenter")) == expected

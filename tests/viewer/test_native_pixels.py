@@ -249,3 +249,13 @@ def test_long_words_of_big_endian_are_refused_not_guessed(testdata: Callable[[st
         instance.stored_frame(1)
     with pytest.raises(UnsupportedPixels, match="two orders"):
         instance.frame_format(1)
+
+
+def test_a_subsampled_name_and_a_cut_value_are_not_another_layout(write: Write) -> None:
+    """All samples stored under YBR_FULL_422, the file a little short: cut off, not subsampled."""
+    rgb = np.full((8, 8, 3), 128, np.uint8)
+    path = write(rgb, PhotometricInterpretation="YBR_FULL_422")
+    assert open_instance(path).stored_frame(1).shape == (8, 8, 3)
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(UnsupportedPixels, match="incomplete"):
+        open_instance(path).stored_frame(1)

@@ -12,7 +12,14 @@ from PIL import Image
 
 from viewer.decode import open_instance
 from viewer.errors import BadRequest, NoSuchFrame, UnsupportedPixels
-from viewer.render import display_size, grey_frame, render_frame, thumbnail
+from viewer.render import (
+    LARGEST_JPEG_SIDE,
+    LARGEST_STRETCHED_PIXELS,
+    display_size,
+    grey_frame,
+    render_frame,
+    thumbnail,
+)
 from viewer.windowing import VoiLut, Window
 
 Write = Callable[..., Path]
@@ -184,3 +191,17 @@ def test_grey_levels_are_those_of_dcmtk(
     ours = grey_frame(open_instance(path), 1, Window(center, width)).astype(int)
     assert ours.shape == theirs.shape
     assert np.abs(ours - theirs).max() <= 1
+
+
+def test_a_stretch_makes_no_picture_beyond_all_measure() -> None:
+    width, height = display_size(3000, 3000, (10.0, 1.0), None)
+    assert width * height <= LARGEST_STRETCHED_PIXELS * 1.01
+    assert height / width == pytest.approx(10, rel=0.01)
+    assert display_size(6000, 8000, (1.0, 1.0), None) == (8000, 6000)
+    assert display_size(10_000, 9_000, (1.0, 1.0), None) == (9_000, 10_000)
+
+
+def test_a_side_longer_than_a_jpeg_can_have_is_shown_smaller(write: Callable[..., Path]) -> None:
+    instance = open_instance(write(np.zeros((2, 65_535), np.uint8)))
+    assert opened(render_frame(instance, 1)).width == LARGEST_JPEG_SIDE
+    assert opened(render_frame(instance, 1, media_type="image/png")).width == 65_535

@@ -56,3 +56,27 @@ def test_decoded_values_are_as_wide_as_the_header_says(instance: Callable[..., I
     values = np.arange(64 * 64, dtype=np.uint16) % 256
     narrow = instance(BitsStored=8, HighBit=7, PixelRepresentation=0, PixelData=values.tobytes())
     assert decoded(narrow, 1) == values.tobytes()
+
+
+def test_signed_values_of_8_bits_stay_one_byte_each(instance: Callable[..., Instance]) -> None:
+    values = np.arange(-64, 64, dtype=np.int8).repeat(32)
+    one = instance(
+        BitsAllocated=8, BitsStored=8, HighBit=7, PixelRepresentation=1, PixelData=values.tobytes()
+    )
+    assert decoded(one, 1) == values.tobytes()
+
+
+def test_deep_colours_are_not_given_with_half_their_bits(
+    instance: Callable[..., Instance],
+) -> None:
+    deep = instance(
+        SamplesPerPixel=3,
+        PhotometricInterpretation="RGB",
+        PlanarConfiguration=0,
+        PixelRepresentation=0,
+        BitsStored=16,
+        HighBit=15,
+        PixelData=bytes(64 * 64 * 6),
+    )
+    with pytest.raises(NotAcceptable, match="8 bits"):
+        decoded(deep, 1)

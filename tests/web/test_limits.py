@@ -53,6 +53,29 @@ def test_a_slow_body_takes_no_place() -> None:
     assert answered == ["quick", "slow"]
 
 
+@pytest.mark.parametrize("kind", ["/frames/1/pixels", "/rendered", "/thumbnail", "/frames/2,3"])
+def test_pages_are_answered_while_every_place_waits_for_a_frame(kind: str) -> None:
+    released, entered = threading.Event(), threading.Event()
+    answered: list[str] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] != "/healthz":
+            entered.set()
+            released.wait(20)
+        answered.append(environ["PATH_INFO"])
+        return []
+
+    bounded = BoundedWork(app, 1)
+    path = f"/dicom-web/studies/1/series/2/instances/3{kind}"
+    waiting = threading.Thread(target=bounded, args=(request("GET", PATH_INFO=path), None))
+    waiting.start()
+    assert entered.wait(10)
+    bounded(request("GET", PATH_INFO="/healthz"), None)
+    released.set()
+    waiting.join(10)
+    assert answered == ["/healthz", path]
+
+
 @pytest.mark.parametrize(
     ("length", "expected"),
     [("", False), ("abc", False), ("5", False), (str(LARGEST_BODY_BYTES + 1), True)],

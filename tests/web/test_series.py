@@ -93,6 +93,22 @@ def test_localizers_need_not_be_evenly_spaced(stack) -> None:
     assert warnings(scouts) == []
 
 
+def test_an_absurd_place_counts_as_none_and_the_study_still_opens(stack) -> None:
+    records = stack(*[(n, n * 5.0) for n in range(1, 6)])
+    records[4] = replace(records[4], image_position_patient=(1e308, 1e308, -1e308))
+    assert numbers(in_display_order(records)) == [1, 2, 3, 4, 5]
+    assert answer(records)["stacks"][0]["spacing_mm"] == 5
+
+
+def test_a_damaged_file_is_named_by_its_first_image(stack) -> None:
+    records = stack((1, 0.0), (2, 5.0))
+    records[0] = replace(records[0], number_of_frames=30, image_position_patient=None)
+    records[1] = replace(records[1], damaged_at="2026-01-02", image_position_patient=None)
+    [cine, _] = answer(records)["stacks"]
+    at = 31 if cine["frames"][0][2] == 30 else 1
+    assert f"File damaged on disk: image {at}" in answer(records)["warnings"]
+
+
 def test_the_thumbnail_is_of_the_middle_of_the_stack(stack) -> None:
     records = stack((1, 0.0), (2, 5.0), (3, 10.0))
     scouts = [

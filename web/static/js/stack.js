@@ -4,33 +4,47 @@
  * @typedef {{sop_instance_uid: string, instance_number: number | null, number_of_frames: number,
  *   digest: string, is_conflict: boolean}} Instance
  * @typedef {{series_instance_uid: string, modality: string, series_number: number | null,
- *   title: string, instances: Instance[], warnings: string[]}} Series
+ *   title: string, instances: Instance[], warnings: string[],
+ *   stacks: {frames: [number, number, number][]}[]}} Series
  * @typedef {{key: string, url: string, digest: string, series_instance_uid: string,
  *   study_instance_uid: string, sop_instance_uid: string, frame_number: number,
  *   is_conflict: boolean}} Slice one frame; `key` names it in every answer
  */
 
 /**
- * Return the slices of a series: every frame of every instance, in display order.
+ * Return the slices of a series: every frame of every stack, in display order.
  * @param {string} studyUid
  * @param {Series} series
  * @returns {Slice[]}
  */
 export function slicesOf(studyUid, series) {
-  return series.instances.flatMap((instance) =>
-    Array.from({ length: Math.max(1, instance.number_of_frames) }, (_, index) => ({
-      key: `${instance.sop_instance_uid}#${index + 1}`,
-      url:
-        `/api/v1/studies/${studyUid}/series/${series.series_instance_uid}` +
-        `/instances/${instance.sop_instance_uid}/frames/${index + 1}`,
-      digest: instance.digest,
-      study_instance_uid: studyUid,
-      series_instance_uid: series.series_instance_uid,
-      sop_instance_uid: instance.sop_instance_uid,
-      frame_number: index + 1,
-      is_conflict: instance.is_conflict,
-    })),
+  return series.stacks.flatMap((stack) =>
+    stack.frames.flatMap(([at, first, count]) =>
+      Array.from({ length: count }, (_, index) => slice(studyUid, series, series.instances[at], first + index)),
+    ),
   );
+}
+
+/**
+ * @param {string} studyUid
+ * @param {Series} series
+ * @param {any} instance
+ * @param {number} number of its frame, from 1
+ * @returns {Slice}
+ */
+function slice(studyUid, series, instance, number) {
+  return {
+    key: `${instance.sop_instance_uid}#${number}`,
+    url:
+      `/api/v1/studies/${studyUid}/series/${series.series_instance_uid}` +
+      `/instances/${instance.sop_instance_uid}/frames/${number}`,
+    digest: instance.digest,
+    study_instance_uid: studyUid,
+    series_instance_uid: series.series_instance_uid,
+    sop_instance_uid: instance.sop_instance_uid,
+    frame_number: number,
+    is_conflict: instance.is_conflict,
+  };
 }
 
 /**
