@@ -19,8 +19,8 @@ from rich.console import Console
 from benchmarks.comparison import Comparison
 from benchmarks.data import UidFactory
 from benchmarks.drain import COUNT, DCMSEND, MOST_ROUNDS, QUICK_COUNT, DrainBenchmark, DrainResult
+from benchmarks.header import FILES, QUICK_FILES, HeaderBenchmark, HeaderResult
 from benchmarks.header import LIFEBOAT as LIFEBOAT_HEADER
-from benchmarks.header import HeaderBenchmark, HeaderResult
 from benchmarks.ingest import CASES, QUICK_CASES, CaseResult, IngestBenchmark
 from benchmarks.machine import describe_machine, file_system
 from benchmarks.processes import BenchmarkError
@@ -171,7 +171,8 @@ class Run:
         return [*results, memory]
 
     def _header(self) -> list[HeaderResult]:
-        benchmark = HeaderBenchmark(self._folder, self._uids, self._rng)
+        files = QUICK_FILES if self._quick else FILES
+        benchmark = HeaderBenchmark(self._folder, self._uids, self._rng, files)
         with progress_of("Headers") as progress:
             results = benchmark.measure(self._rounds, progress)
         print_header(self._console, results)
