@@ -167,6 +167,7 @@ class IndexReader:
     def __init__(self, path: Path) -> None:
         self._database = ReadOnlyDatabase(path, last_table=commitment_reports.name)
         self._rows = self._database.rows
+        self._folder = path.parent
 
     def close(self) -> None:
         """Close the file."""
@@ -333,7 +334,7 @@ class IndexReader:
 
     def _instance_record(self, row: sa.RowMapping | Iterable[tuple[str, Any]]) -> InstanceRecord:
         values = dict(row)
-        values["path"] = self._database.path.parent / values["path"]
+        values["path"] = Path(f"{self._folder}/{values['path']}")  # half the time of joining
         for name in ("image_position_patient", "image_orientation_patient", "pixel_spacing"):
             values[name] = _decimals(values[name])
         values["is_conflict"] = bool(values["is_conflict"])

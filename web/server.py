@@ -23,6 +23,7 @@ from dicom_node.settings import Settings, WebSettings
 from web.app import create_app
 from web.context import EXTENSION, WebContext
 from web.limits import BoundedWork, keep_freed_memory
+from web.warm_up import start_warm_up
 
 STOP_TIMEOUT_S: Final = 10
 """How long answers under way may take after a request to stop, seconds."""
@@ -161,6 +162,7 @@ def load_app(settings: Settings) -> BoundedWork:
     app = create_app(settings)
     context: WebContext = app.extensions[EXTENSION]
     context.frames.start()
+    start_warm_up(context)
     multiprocessing.util.Finalize(None, context.close, exitpriority=0)
     return BoundedWork(app, settings.web.threads)
 
