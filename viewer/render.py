@@ -135,13 +135,7 @@ def render_frame(
     return _encode(_resized(pixels, size), media_type, quality)
 
 
-def thumbnail(
-    instance: Instance,
-    frame_number: int,
-    size_px: int = 160,
-    *,
-    stored: StoredFrame | None = None,
-) -> bytes:
+def thumbnail(instance: Instance, frame_number: int, size_px: int = 160) -> bytes:
     """Render a small JPEG that fits a square of `size_px`.
 
     Raises
@@ -150,11 +144,7 @@ def thumbnail(
         As `render_frame`.
     """
     return render_frame(
-        instance,
-        frame_number,
-        viewport=(size_px, size_px),
-        quality=THUMBNAIL_QUALITY,
-        stored=stored,
+        instance, frame_number, viewport=(size_px, size_px), quality=THUMBNAIL_QUALITY
     )
 
 

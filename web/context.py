@@ -15,7 +15,7 @@ from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import LedgerReader
 from dicom_node.settings import Settings
 from viewer.cache import ByteBoundedCache
-from viewer.decode import Instance, StoredFrame
+from viewer.decode import Instance
 from web.decoded_frames import DecodedFrames
 from web.errors import NotFound
 
@@ -113,28 +113,6 @@ class WebContext:
         """
         return cast(_Value, self.bodies.get_or_compute(key, make))
 
-    def stored_frame(self, record: InstanceRecord, frame_number: int) -> StoredFrame:
-        """Return a frame decoded; the one way in which answers get at pixels.
-
-        Parameters
-        ----------
-        record : InstanceRecord
-            The instance.
-        frame_number : int
-            1-based.
-
-        Returns
-        -------
-        numpy.ndarray
-            As `viewer.decode.Instance.stored_frame`.
-
-        Raises
-        ------
-        viewer.errors.ViewerError
-            The frame does not exist or cannot be decoded.
-        """
-        return self.open(record).stored_frame(frame_number)
-
     def pixel_bytes(self, record: InstanceRecord, frame_number: int) -> bytes:
         """Return a frame's stored values, little-endian, row by row; RGB bytes for colour.
 
@@ -154,7 +132,7 @@ class WebContext:
         viewer.errors.ViewerError
             The frame does not exist or cannot be decoded.
         """
-        frame = self.stored_frame(record, frame_number)
+        frame = self.open(record).stored_frame(frame_number)
         return np.ascontiguousarray(frame, dtype=frame.dtype.newbyteorder("<")).tobytes()
 
 

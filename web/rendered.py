@@ -106,9 +106,10 @@ def _as_stored(
     is_plain = how.media_type == "image/jpeg" and how.quality == DEFAULT_QUALITY
     if not (is_whole and is_plain) or how.overlays:
         return None
-    jpeg = context.open(record).browser_jpeg(frame_number)
+    instance = context.open(record)
+    jpeg = instance.browser_jpeg(frame_number)
     if jpeg is not None:
-        context.stored_frame(record, frame_number)  # a browser would draw half of a damaged one
+        instance.stored_frame(frame_number)  # a browser would draw half of a damaged one
     return jpeg
 
 
@@ -121,7 +122,6 @@ def _drawn(context: WebContext, record: InstanceRecord, frame_number: int, how: 
         media_type=how.media_type,
         quality=how.quality,
         annotation=how.overlays,
-        stored=context.stored_frame(record, frame_number),
     )
 
 
@@ -314,8 +314,6 @@ def small_picture(
         return unchanged
     body = context.kept(
         ("thumbnail", record.digest, number, size),
-        lambda: thumbnail(
-            context.open(record), number, size, stored=context.stored_frame(record, number)
-        ),
+        lambda: thumbnail(context.open(record), number, size),
     )
     return answers.given(InstanceAnswer(record, "image/jpeg", (body,), len(body)))

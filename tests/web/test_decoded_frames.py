@@ -114,7 +114,7 @@ def test_threads_that_ask_at_once_decode_once(
 
     monkeypatch.setattr(Instance, "stored_frame", counted)
     with ThreadPoolExecutor(16) as threads:
-        frames = list(threads.map(lambda _: context.stored_frame(record, 1), range(16)))
+        frames = list(threads.map(lambda _: context.open(record).stored_frame(1), range(16)))
     assert decoded == [1]
     assert all(np.array_equal(frame, picture(0)) for frame in frames)
 
