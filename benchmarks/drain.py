@@ -28,7 +28,8 @@ from dicom_node.mode_keeper import ModeKeeper
 from dicom_node.mode_order import ModeOrders
 from dicom_node.pacs import CommitmentAnswer
 from dicom_node.part10 import build_head, digest_offset, read_head
-from dicom_node.settings import PacsSettings, load_settings
+from dicom_node.setting_tables import PacsSettings
+from dicom_node.settings import load_settings
 from dicom_node.shipment import Outcome, Shipment
 from dicom_node.sync import Destination
 from dicom_node.trial import new_trial

@@ -9,7 +9,8 @@ from dicom_node.index import CommitmentReport, IndexReader
 from dicom_node.ledger import State
 from dicom_node.ledger_writer import CONFLICT_REASON, Ledger
 from dicom_node.retry import retry_delay_s
-from dicom_node.settings import Settings, SyncSettings
+from dicom_node.setting_tables import SyncSettings
+from dicom_node.settings import Settings
 
 OBJECT_ATTEMPTS: Final = 5
 """Tries of one instance after which a person must look; it stays, and can be sent again."""

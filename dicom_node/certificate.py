@@ -10,7 +10,7 @@ from typing import Final
 
 from dicom_node.clock import Clock, utc_now
 from dicom_node.errors import BadSettings
-from dicom_node.settings import TlsSettings
+from dicom_node.setting_tables import TlsSettings
 
 _log = logging.getLogger(__name__)
 

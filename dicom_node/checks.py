@@ -24,7 +24,8 @@ from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import count_quarantine
 from dicom_node.refusals import read_refusals
 from dicom_node.scrub import read_state
-from dicom_node.settings import PacsSettings, Settings
+from dicom_node.setting_tables import PacsSettings
+from dicom_node.settings import Settings
 from dicom_node.storage import INCOMING, make_data_folder
 from dicom_node.trouble import troubles
 from dicom_node.unknown_switch import UnknownSwitch

@@ -13,7 +13,7 @@ from typing import Any
 from dicom_node.errors import NodeError, PeerUnreachable
 from dicom_node.log import configure_logging
 from dicom_node.pacs import CommitmentAnswer, Pacs
-from dicom_node.settings import PacsSettings
+from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Receipt, Shipment
 from dicom_node.trial_object import TrialObject
 from dicom_node.verdict import Layer, Verdict, stuck_at

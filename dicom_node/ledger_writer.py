@@ -23,7 +23,7 @@ from dicom_node.ledger_tables import (
     events,
     metadata,
 )
-from dicom_node.settings import PacsSettings
+from dicom_node.setting_tables import PacsSettings
 
 _OPEN = (State.QUEUED, State.SENDING)
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from dicom_node.settings import ModeSettings
+from dicom_node.setting_tables import ModeSettings
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from dicom_node.settings import ModeSettings
+from dicom_node.setting_tables import ModeSettings
 from dicom_node.verdict import Condition, Layer, Verdict
 
 

@@ -29,7 +29,7 @@ from dicom_node.pacs_probe import probe_pacs
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.rate_cap import RateCap
 from dicom_node.services.commitment import read_reports
-from dicom_node.settings import PacsSettings
+from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.slow_start import SlowStart
 from dicom_node.transport import acknowledge_at_once

@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 from dicom_node.errors import BadDataset
 from dicom_node.probe_association import ProbeAssociation, Rejected
 from dicom_node.probe_command import C_ECHO_RQ, C_FIND_RQ, C_STORE_RQ, write_request
-from dicom_node.settings import PacsSettings
+from dicom_node.setting_tables import PacsSettings
 from dicom_node.trial_object import TrialObject, encoded
 from dicom_node.verdict import SILENT_WORDS, Condition, Layer, Verdict
 

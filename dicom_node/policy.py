@@ -19,7 +19,8 @@ from dicom_node.association_request import (
     AssociationRequest,
     Rejection,
 )
-from dicom_node.settings import ModalitySettings, PacsSettings, Settings
+from dicom_node.setting_tables import ModalitySettings, PacsSettings
+from dicom_node.settings import Settings
 
 
 class Right(StrEnum):

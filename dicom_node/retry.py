@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from dicom_node.settings import SyncSettings
+from dicom_node.setting_tables import SyncSettings
 
 
 class Pause:

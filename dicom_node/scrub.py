@@ -21,7 +21,7 @@ from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader, InstanceRecord
 from dicom_node.index_writer import Index
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES, read_head
-from dicom_node.settings import ScrubSettings
+from dicom_node.setting_tables import ScrubSettings
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from dicom_node.errors import BadSettings, NodeError
 from dicom_node.pacs import MAXIMUM_CONTEXTS, Pacs
-from dicom_node.settings import PacsSettings
+from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.stored_file import read_file_head
 

@@ -30,7 +30,8 @@ from dicom_node.refusals import Count
 from dicom_node.services.commitment import AddReports, handle_commitment_report
 from dicom_node.services.store import StorageService, accept_storage
 from dicom_node.services.verification import handle_echo
-from dicom_node.settings import DicomSettings, Settings, TlsSettings
+from dicom_node.setting_tables import DicomSettings, TlsSettings
+from dicom_node.settings import Settings
 from dicom_node.transport import HELLO_TIMEOUT_S
 
 _log = logging.getLogger(__name__)

@@ -9,217 +9,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from dicom_node.errors import BadSettings
+from dicom_node.setting_tables import (
+    DicomSettings,
+    InboxSettings,
+    ModalitySettings,
+    ModeSettings,
+    NodeSettings,
+    PacsSettings,
+    ScrubSettings,
+    StorageSettings,
+    SyncSettings,
+    TlsSettings,
+    WebSettings,
+)
 
 ENVIRONMENT_PREFIX: Final = "LIFEBOAT_"
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSettings:
-    """Table `[node]`: who this node is and where it keeps things."""
-
-    name: str = "Lifeboat"
-    """Shown on every page, so that people know which node they look at."""
-    data: Path = Path("lifeboat-data")
-    """The data folder: instances, index, ledger, quarantine, inbox."""
-
-
-@dataclass(frozen=True, slots=True)
-class DicomSettings:
-    """Table `[dicom]`: the port scanners send to."""
-
-    ae_title: str = "LIFEBOAT"
-    """Our application entity title, at most 16 characters."""
-    host: str = "127.0.0.1"
-    """Address to listen on. Set the address of the scanner network to be reached by scanners."""
-    port: int = 11112
-    """TCP port to listen on."""
-    check_called_ae_title: bool = True
-    """Refuse senders that call another AE title than ours."""
-    maximum_associations: int = 200
-    """Associations served at the same time, three quarters of them from one address; more are
-    refused as transient."""
-    maximum_waiting_per_address: int = 128
-    """Connections of one address that may wait without having asked for an association; beyond it
-    the oldest of them is closed."""
-    maximum_pdu_size: int = 131072
-    """Largest PDU we offer to receive, bytes."""
-    maximum_object_bytes: int = 4 * 1024**3
-    """Largest data set that is accepted, bytes."""
-    idle_timeout_s: float = 60.0
-    """Silence on an association after which it is ended, seconds."""
-    drain_timeout_s: float = 18.0
-    """How long running associations may finish after a request to stop, seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """Table `[tls]`: a second DICOM port, encrypted, beside the plain one."""
-
-    certificate: str = ""
-    """File of our certificate and its chain, PEM; empty means there is no TLS port."""
-    private_key: str = ""
-    """File of its private key, PEM without a password; empty means it is in the same file."""
-    ca: str = ""
-    """File of the CAs whose clients are let in, PEM; empty means clients need no certificate."""
-    port: int = 2762
-    """TCP port to listen on, at `dicom.host`; 0 means there is no TLS port."""
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether there is to be a TLS port."""
-        return bool(self.certificate and self.port)
-
-
-@dataclass(frozen=True, slots=True)
-class ModalitySettings:
-    """Table `[modalities.NAME]`, one for each scanner or workstation that may call us."""
-
-    name: str = ""
-    """How status and pages call it; the table's name."""
-    ae_title: str = ""
-    """Its application entity title."""
-    address: str = ""
-    """Its IP address, or its network as in 10.1.2.0/24; empty means any."""
-    rights: tuple[str, ...] = ("echo", "store")
-    """What it may do: `echo`, `store`, `find`, `move`, `get`, `commitment` (report it to us)."""
-    note: str = ""
-    """For people: the room, whom to call."""
-
-
-@dataclass(frozen=True, slots=True)
-class PacsSettings:
-    """Table `[pacs]`, or one `[pacs.NAME]` for each of several: where images are returned to."""
-
-    name: str = "pacs"
-    """How pages and reports call it; the table's name."""
-    ae_title: str = "PACS"
-    """Its application entity title."""
-    host: str = ""
-    """Its address; empty means there is none."""
-    port: int = 104
-    """Its DICOM port."""
-    proof: str = "auto"
-    """What counts as proof: `commitment`, `c-find`, or `auto` (commitment, else C-FIND)."""
-    decides_mode: bool = True
-    """Whether an outage of it is an outage of the node; of several, only the first by default."""
-    probe_timeout_s: float = 3.0
-    """How long each step of a probe may take, all of them together four times that, seconds."""
-    probe_find: bool = False
-    """Whether a probe also asks a query, which wakes its database."""
-    trial_store: bool = False
-    """Whether it may be given a tiny test image when it is back; else the next real one is it."""
-    connect_timeout_s: float = 5.0
-    """How long a connection or an association may take to be accepted, seconds."""
-    answer_timeout_s: float = 60.0
-    """How long one answer may take before the conversation is killed, seconds."""
-    commitment_wait_s: float = 3600.0
-    """How long a commitment may stay unanswered before it is asked again, seconds."""
-    associations: int = 2
-    """Associations for sending at the same time, at most: it begins with one, has more while all
-    goes well, and fewer after trouble."""
-    max_images_per_s: float = 0.0
-    """Instances sent in a second, at most; 0 = no limit."""
-    max_mbit_per_s: float = 0.0
-    """Megabits sent in a second, at most; 0 = no limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class StorageSettings:
-    """Table `[storage]`: the instance store."""
-
-    reserve_bytes: int = 2 * 1024**3
-    """Free space that is never used up, bytes: below it new instances are refused."""
-    reserve_inodes: int = 1000
-    """Free inodes that are never used up."""
-    journal_bytes: int = 512 * 1024**2
-    """Size of the journal that takes what arrives before it has a file, bytes; 0 = no journal."""
-    sync_writes: bool = True
-    """Wait for the disk before acknowledging. False loses images in a power cut: measuring only."""
-
-
-@dataclass(frozen=True, slots=True)
-class SyncSettings:
-    """Table `[sync]`: returning instances to the PACS."""
-
-    enabled: bool = True
-    """Deliver at all."""
-    probe_interval_s: float = 10.0
-    """Time between two probes of a PACS, seconds."""
-    retry_min_s: float = 15.0
-    """First wait after a failed delivery, seconds; doubled each time."""
-    retry_max_s: float = 300.0
-    """Longest wait between two tries, seconds."""
-    batch_size: int = 500
-    """Instances of one study taken to be sent at a time, after asking what the PACS has of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModeSettings:
-    """Table `[mode]`: when an outage begins and ends, and who is told."""
-
-    failures_to_suspect: int = 2
-    """Failed probes in a row after which the PACS is suspected to be down."""
-    outage_after_s: float = 30.0
-    """How long probes must go on failing, from the first, until it is an outage, seconds."""
-    answers_to_recover: int = 2
-    """Good probes in a row that end a suspicion, and that make an outage a recovery."""
-    hook_command: tuple[str, ...] = ()
-    """Program and arguments to run at each change; see below."""
-    hook_url: str = ""
-    """http or https address that is sent each change as JSON."""
-    hook_timeout_s: float = 10.0
-    """How long either may take before it is given up, seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class InboxSettings:
-    """Table `[inbox]`: the watched folder."""
-
-    enabled: bool = True
-    """Watch `inbox/` in the data folder."""
-    sweep_s: float = 5.0
-    """Time between two looks at the whole folder, seconds."""
-    settle_s: float = 10.0
-    """A file is taken when its size and time stood still this long, seconds."""
-    incomplete_wait_s: float = 86400.0
-    """How long a file that looks cut off waits for its rest before quarantine, seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScrubSettings:
-    """Table `[scrub]`: reading stored files again, to notice damage on the disk."""
-
-    enabled: bool = True
-    """Scrub while the node runs; `lifeboat scrub` works either way."""
-    bytes_per_s: int = 4_000_000
-    """How fast, bytes per second: at 4,000,000 a terabyte takes 3 days, and 7 when images arrive
-    more than half of the time. It pauses while they do."""
-
-
-@dataclass(frozen=True, slots=True)
-class WebSettings:
-    """Table `[web]`: pages and DICOMweb."""
-
-    host: str = "127.0.0.1"
-    """Address to listen on; only this machine until accounts exist."""
-    port: int = 8080
-    """TCP port to listen on."""
-    workers: int = 1
-    """Processes that answer requests."""
-    threads: int = 8
-    """Threads in each process."""
-    quiet_after_s: float = 60.0
-    """Seconds without a new instance after which a study no longer counts as being received."""
-    decode_workers: int = 2
-    """Caged processes that decode compressed frames, for each of `workers`. With 1 nothing is
-    decoded ahead of being asked for."""
-    decode_timeout_s: float = 10.0
-    """How long one frame may take to be decoded before its process is killed, seconds."""
-    decode_memory_bytes: int = 1024**3
-    """Memory that decoding one frame may take, bytes; half of it is the largest frame."""
-    cache_bytes: int = 4 * 1024**3
-    """What decoded frames in `cache/` in the data folder may take, bytes; 0 = none are kept there.
-    Nothing is written when less than twice `storage.reserve_bytes` is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,17 +33,17 @@ class Settings:
     `sources` maps each `table.key` that is not a default to where it came from.
     """
 
-    node: NodeSettings = NodeSettings()
-    dicom: DicomSettings = DicomSettings()
-    tls: TlsSettings = TlsSettings()
+    node: NodeSettings = field(default_factory=NodeSettings)
+    dicom: DicomSettings = field(default_factory=DicomSettings)
+    tls: TlsSettings = field(default_factory=TlsSettings)
     modalities: tuple[ModalitySettings, ...] = ()
     pacs: tuple[PacsSettings, ...] = ()
-    storage: StorageSettings = StorageSettings()
-    sync: SyncSettings = SyncSettings()
-    mode: ModeSettings = ModeSettings()
-    inbox: InboxSettings = InboxSettings()
-    scrub: ScrubSettings = ScrubSettings()
-    web: WebSettings = WebSettings()
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    sync: SyncSettings = field(default_factory=SyncSettings)
+    mode: ModeSettings = field(default_factory=ModeSettings)
+    inbox: InboxSettings = field(default_factory=InboxSettings)
+    scrub: ScrubSettings = field(default_factory=ScrubSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     sources: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -25,7 +25,8 @@ from dicom_node.mode_order import ModeOrders
 from dicom_node.outage_mode import Proof
 from dicom_node.pacs import Pacs
 from dicom_node.retry import Pause, retry_delay_s
-from dicom_node.settings import PacsSettings, Settings, SyncSettings
+from dicom_node.setting_tables import PacsSettings, SyncSettings
+from dicom_node.settings import Settings
 from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.storage import make_data_folder
 from dicom_node.trial import Trial, new_trial

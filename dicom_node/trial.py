@@ -12,7 +12,8 @@ from dicom_node.index import CommitmentReport, IndexReader
 from dicom_node.mode_order import ModeOrders
 from dicom_node.outage_mode import Mode, PacsMode, Proof
 from dicom_node.pacs import CommitmentAnswer
-from dicom_node.settings import PacsSettings, Settings
+from dicom_node.setting_tables import PacsSettings
+from dicom_node.settings import Settings
 from dicom_node.trial_object import TrialObject, make_trial_object
 
 ANSWER_WAIT_S: Final = 60.0

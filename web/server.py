@@ -19,7 +19,8 @@ from granian.log import LogLevels
 
 from dicom_node.errors import BadSettings
 from dicom_node.log import configure_logging
-from dicom_node.settings import Settings, WebSettings
+from dicom_node.setting_tables import WebSettings
+from dicom_node.settings import Settings
 from web.app import create_app
 from web.context import EXTENSION, WebContext
 from web.limits import BoundedWork, keep_freed_memory

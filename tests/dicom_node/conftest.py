@@ -18,7 +18,7 @@ from dicom_node.index_writer import Index
 from dicom_node.ingest import Ingest, Origin
 from dicom_node.quarantine import Quarantine
 from dicom_node.server import DicomServer
-from dicom_node.settings import DicomSettings, TlsSettings
+from dicom_node.setting_tables import DicomSettings, TlsSettings
 from dicom_node.storage import InstanceStore
 from sample_data.pacs import PracticePacs
 from tests.dicom_node.desk import START, Desk

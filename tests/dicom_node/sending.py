@@ -7,7 +7,7 @@ import pytest
 
 from dicom_node.pacs import Pacs
 from dicom_node.part10 import build_head
-from dicom_node.settings import PacsSettings
+from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Shipment
 from dicom_node.stored_file import read_file_head
 from tests.dicom_node.scripted_peer import Conversation, ScriptedPeer

@@ -10,7 +10,7 @@ from dicom_node.certificate import (
     tls_context,
 )
 from dicom_node.errors import BadSettings
-from dicom_node.settings import TlsSettings
+from dicom_node.setting_tables import TlsSettings
 
 NOW = datetime.now(UTC)
 

@@ -12,7 +12,8 @@ from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_keeper import ModeKeeper
 from dicom_node.mode_order import ModeOrders
 from dicom_node.pacs import Pacs
-from dicom_node.settings import PacsSettings, load_settings
+from dicom_node.setting_tables import PacsSettings
+from dicom_node.settings import load_settings
 from dicom_node.sync import Adopter, Destination
 from dicom_node.trial import new_trial
 from sample_data.pacs import PracticePacs

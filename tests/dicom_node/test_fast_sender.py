@@ -16,7 +16,7 @@ from dicom_node.courier import Courier
 from dicom_node.errors import PeerRefused
 from dicom_node.outgoing_file import BLOCK_BYTES
 from dicom_node.pacs import Pacs
-from dicom_node.settings import PacsSettings
+from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Outcome
 from sample_data.pacs import PracticePacs
 from tests.dicom_node.scripted_peer import Conversation, store_answer

@@ -7,7 +7,8 @@ from pynetdicom import AE, evt
 
 from dicom_node.errors import PeerRefused
 from dicom_node.pacs import Pacs
-from dicom_node.settings import PacsSettings, load_settings
+from dicom_node.setting_tables import PacsSettings
+from dicom_node.settings import load_settings
 from dicom_node.shipment import Outcome
 from dicom_node.slow_start import GOOD_FOR_ONE_MORE
 from tests.dicom_node.scripted_peer import Conversation, ScriptedPeer

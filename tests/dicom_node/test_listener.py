@@ -18,7 +18,7 @@ from dicom_node import listener
 from dicom_node.clock import Clock, utc_now
 from dicom_node.listener import WaitingRoom
 from dicom_node.server import DicomServer
-from dicom_node.settings import DicomSettings, TlsSettings
+from dicom_node.setting_tables import DicomSettings, TlsSettings
 from dicom_node.transport import HELLO_TIMEOUT_S
 
 TLS_ECHO_WITHIN_S = 1.0

@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from dicom_node.mode_hook import ModeChange, ModeHook
-from dicom_node.settings import ModeSettings, load_settings
+from dicom_node.setting_tables import ModeSettings
+from dicom_node.settings import load_settings
 
 CHANGE = ModeChange(
     "Theatre 3", "outage", "suspect", "2026-01-02T03:04:05+00:00", "node", "it is $(id) silent"

@@ -16,7 +16,7 @@ from dicom_node.outage_mode import (
     with_order,
     worst,
 )
-from dicom_node.settings import ModeSettings
+from dicom_node.setting_tables import ModeSettings
 from dicom_node.verdict import Condition, Layer, Verdict
 
 RULES = ModeSettings(failures_to_suspect=2, outage_after_s=30.0, answers_to_recover=2)

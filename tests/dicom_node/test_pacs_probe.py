@@ -33,7 +33,7 @@ from dicom_node.probe_command import (
     read_response,
     write_request,
 )
-from dicom_node.settings import PacsSettings
+from dicom_node.setting_tables import PacsSettings
 from dicom_node.trial_object import PATIENT_ID, make_trial_object
 from dicom_node.verdict import Condition, Layer, Verdict
 

@@ -9,7 +9,8 @@ from pynetdicom import AE, build_context
 from dicom_node.association_request import AssociationRequest
 from dicom_node.policy import Policy, Right
 from dicom_node.server import DicomServer
-from dicom_node.settings import DicomSettings, ModalitySettings, PacsSettings, Settings
+from dicom_node.setting_tables import DicomSettings, ModalitySettings, PacsSettings
+from dicom_node.settings import Settings
 from dicom_node.unknown_switch import UnknownSwitch
 
 CT_CLASS, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_node.retry import Pause, retry_delay_s
-from dicom_node.settings import SyncSettings
+from dicom_node.setting_tables import SyncSettings
 
 
 def test_the_wait_doubles_up_to_the_longest():

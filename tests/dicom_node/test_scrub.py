@@ -12,7 +12,8 @@ from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader, StudyQuery
 from dicom_node.receiver import Receiver, reindex
 from dicom_node.scrub import FILE, Scrub, find_damaged, is_sound, read_state
-from dicom_node.settings import ScrubSettings, load_settings
+from dicom_node.setting_tables import ScrubSettings
+from dicom_node.settings import load_settings
 from dicom_node.storage import InstanceStore
 from dicom_node.stored_file import read_file_head
 

@@ -14,7 +14,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from dicom_node.index import StudyQuery
 from dicom_node.quarantine import list_quarantine
 from dicom_node.server import DicomServer
-from dicom_node.settings import DicomSettings
+from dicom_node.setting_tables import DicomSettings
 from dicom_node.stored_file import read_file_head
 
 pytestmark = pytest.mark.peer

@@ -21,7 +21,7 @@ from pynetdicom.transport import AssociationSocket, RequestHandler
 from dicom_node import fast_store
 from dicom_node.incoming import Incoming
 from dicom_node.server import DicomServer
-from dicom_node.settings import DicomSettings
+from dicom_node.setting_tables import DicomSettings
 from dicom_node.transport import HELLO_TIMEOUT_S, PDU_TIMEOUT_S, MonotonicTimer
 from tests.conftest import wait_until
 

@@ -30,7 +30,8 @@ from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger_writer import Ledger
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import Quarantine
-from dicom_node.settings import PacsSettings, Settings, StorageSettings, WebSettings
+from dicom_node.setting_tables import PacsSettings, StorageSettings, WebSettings
+from dicom_node.settings import Settings
 from dicom_node.storage import InstanceStore
 from web.app import create_app
 from web.context import EXTENSION

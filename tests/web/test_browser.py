@@ -15,7 +15,8 @@ from pydicom.uid import generate_uid
 
 from dicom_node.index import IndexReader
 from dicom_node.ledger import LedgerReader, State
-from dicom_node.settings import NodeSettings, Settings, WebSettings
+from dicom_node.setting_tables import NodeSettings, WebSettings
+from dicom_node.settings import Settings
 
 pytestmark = pytest.mark.browser
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from dicom_node.refusals import Refusal, Refusals
-from dicom_node.settings import ModalitySettings, TlsSettings
+from dicom_node.setting_tables import ModalitySettings, TlsSettings
 from dicom_node.unknown_switch import UnknownSwitch
 from web.app import create_app
 from web.door import refusal_row

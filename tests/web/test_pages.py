@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 from flask.testing import FlaskClient
 from pydicom.dataset import FileDataset
 
-from dicom_node.settings import DicomSettings, Settings
+from dicom_node.setting_tables import DicomSettings
+from dicom_node.settings import Settings
 from web.app import create_app
 
 
