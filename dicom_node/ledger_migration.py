@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 
 from dicom_node.durable_file import sync_file, sync_folder
 from dicom_node.errors import StorageFailed
-from dicom_node.ledger_schema import begin_change, set_ledger_version
+from dicom_node.ledger_version import begin_change, set_ledger_version
 
 
 def migrate_ledger(engine: sa.Engine, path: Path, version: int) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from dicom_node.errors import BadSettings
-from dicom_node.ledger_tables import SCHEMA_VERSION, about, deliveries, metadata
+from dicom_node.ledger_tables import SCHEMA_VERSION, metadata
+from dicom_node.ledger_version import begin_change, ledger_version, set_ledger_version
 
 
 def prepare_ledger(engine: sa.Engine, path: Path) -> None:
@@ -39,38 +40,6 @@ def prepare_ledger(engine: sa.Engine, path: Path) -> None:
             f"{path.name} was written by a newer version of Lifeboat (form {version}, this one "
             f"knows up to {SCHEMA_VERSION}): install that one again; nothing was changed"
         )
-
-
-def ledger_version(connection: sa.Connection) -> int:
-    """Return the version of the form of a ledger, 0 when there are no tables yet.
-
-    Parameters
-    ----------
-    connection : sqlalchemy.Connection
-
-    Returns
-    -------
-    int
-    """
-    inspector = sa.inspect(connection)
-    if not inspector.has_table(deliveries.name):
-        return 0
-    value = None
-    if inspector.has_table(about.name):
-        value = connection.scalar(sa.select(about.c.value).where(about.c.key == "schema"))
-    # only the first version could be cut off between its tables and its version
-    return int(value or 1)
-
-
-def set_ledger_version(connection: sa.Connection, version: int) -> None:
-    """Write down the version of the form, in the transaction that made it."""
-    connection.execute(sa.delete(about).where(about.c.key == "schema"))
-    connection.execute(sa.insert(about).values(key="schema", value=str(version)))
-
-
-def begin_change(connection: sa.Connection) -> None:
-    """Begin a transaction that holds changes of tables too, which the driver does not."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _make(engine: sa.Engine) -> None:
