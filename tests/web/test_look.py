@@ -31,7 +31,7 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-@pytest.mark.parametrize(("text", "ground"), product(TEXTS, GROUNDS))
+@pytest.mark.parametrize(("text", "ground"), list(product(TEXTS, GROUNDS)))
 def test_text_stands_out_seven_to_one_from_every_ground(text: str, ground: str) -> None:
     assert contrast(tokens()[text], tokens()[ground]) >= 7
 
