@@ -1,8 +1,9 @@
 """SQLite as we use it: WAL, one writer connection per file, readers that cannot write."""
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,8 @@ from sqlalchemy.pool import QueuePool
 from dicom_node.errors import DatabaseFailed
 
 BUSY_TIMEOUT_S = 10.0
+Rows = Callable[..., list[dict[str, Any]]]
+"""Takes a query, and the values of its parameters; returns rows."""
 
 
 def writer_engine(path: Path) -> sa.Engine:
@@ -109,6 +112,33 @@ class ReadOnlyDatabase:
         except sa.exc.DBAPIError as exc:
             raise self._failed() from exc
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Rows]:
+        """Open the file as it is at this moment, however long it is read from.
+
+        Yields
+        ------
+        callable
+            Returns the rows of a query with its parameters; none while the file is missing.
+
+        Raises
+        ------
+        DatabaseFailed
+            The file is damaged, or the disk failed.
+        """
+        try:
+            engine = self._engine()
+            if engine is None:
+                yield lambda *_: []
+                return
+            with engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN")
+                # only the first reading fixes the moment
+                connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+                yield partial(_dictionaries, connection)
+        except sa.exc.DBAPIError as exc:
+            raise self._failed() from exc
+
     def first_row(
         self, statement: sa.Select[Any], parameters: Mapping[str, str]
     ) -> tuple[Any, ...] | None:
@@ -168,6 +198,14 @@ class ReadOnlyDatabase:
             self._opened, self._identity = engine, identity
         else:
             engine.dispose()
+
+
+def _dictionaries(
+    connection: sa.Connection,
+    statement: sa.Select[Any],
+    parameters: Mapping[str, str] | None = None,
+) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(statement, parameters).mappings()]
 
 
 def _file_identity(path: Path) -> tuple[int, int] | None:

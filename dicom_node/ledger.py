@@ -9,7 +9,13 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from dicom_node.database import ReadOnlyDatabase
-from dicom_node.ledger_tables import about, deliveries, destinations, events
+from dicom_node.ledger_tables import (
+    about,
+    deliveries,
+    destinations,
+    events,
+    identity_difference,
+)
 
 FILE: Final = "ledger.sqlite"
 MODE_KIND: Final = "mode_"
@@ -68,7 +74,12 @@ class StudyDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One instance at one destination."""
+    """One instance at one destination. Times are ISO 8601 in UTC, '' when never.
+
+    `sent_transfer_syntax_uid` is '' until it was sent; `verified_at` is when the PACS was last
+    asked whether it still has it; `identity_state` is '', `same` or `differs`; `correction_id` is
+    that of the correction it was sent with.
+    """
 
     delivery_id: int
     destination: str
@@ -90,6 +101,11 @@ class Delivery:
     next_attempt_at: str
     last_status: int | None
     last_error: str
+    sent_transfer_syntax_uid: str = ""
+    first_failed_at: str = ""
+    verified_at: str = ""
+    identity_state: str = ""
+    correction_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +155,7 @@ class LedgerReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self._database = ReadOnlyDatabase(path, last_table=events.name)
+        self._database = ReadOnlyDatabase(path, last_table=identity_difference.name)
         self._rows = self._database.rows
 
     def close(self) -> None:
@@ -185,6 +201,15 @@ class LedgerReader:
         )
         return [Delivery(**row) for row in self._rows(statement)]
 
+    def count_refused(self, destination: str, study_instance_uid: str) -> int:
+        """Return how many instances need a person at a destination; '' is each, of all studies."""
+        conditions = [deliveries.c.state == State.ATTENTION]
+        conditions += [deliveries.c.destination == destination] if destination else []
+        if study_instance_uid:
+            conditions.append(deliveries.c.study_instance_uid == study_instance_uid)
+        statement = sa.select(sa.func.count().label("n")).where(*conditions)
+        return next((int(row["n"]) for row in self._rows(statement)), 0)
+
     def last_instance_id(self) -> int:
         """Return up to where the index was read."""
         statement = sa.select(about.c.value).where(about.c.key == "instance_id")
@@ -203,7 +228,7 @@ class LedgerReader:
             .order_by(events.c.event_id.desc())
             .limit(limit)
         )
-        return [_recorded_mode(LedgerEvent(**row)) for row in self._rows(statement)]
+        return [recorded_mode(LedgerEvent(**row)) for row in self._rows(statement)]
 
     def _counts_of_destinations(self) -> dict[str, dict[str, int]]:
         statement = sa.select(
@@ -223,7 +248,8 @@ class LedgerReader:
         return {row["destination"]: row["at"] for row in self._rows(statement)}
 
 
-def _recorded_mode(event: LedgerEvent) -> RecordedMode:
+def recorded_mode(event: LedgerEvent) -> RecordedMode:
+    """Return the change of the mode that an event of its kind tells of."""
     by, _, reason = event.detail.partition(": ")
     mode = event.kind.removeprefix(MODE_KIND)
     return RecordedMode(event.event_id, event.at, mode, by, reason)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from pydicom.uid import generate_uid
@@ -22,6 +23,7 @@ from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_hook import ModeHook
 from dicom_node.mode_keeper import ModeKeeper
 from dicom_node.mode_order import ModeOrders
+from dicom_node.order_keeper import OrderKeeper
 from dicom_node.outage_mode import Proof
 from dicom_node.pacs import Pacs
 from dicom_node.retry import Pause, retry_delay_s
@@ -29,6 +31,7 @@ from dicom_node.setting_tables import PacsSettings, SyncSettings
 from dicom_node.settings import Settings
 from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.storage import make_data_folder
+from dicom_node.sync_order import SyncOrders
 from dicom_node.trial import Trial, new_trial
 from dicom_node.verdict import Condition, Layer, Verdict
 
@@ -59,6 +62,8 @@ class Destination:
         For waiting, seconds: a wall clock that is set changes no wait.
     jitter : callable
         Returns a number in [0, 1).
+    is_paused : callable
+        Tells whether a person ordered that nothing is sent.
     """
 
     def __init__(
@@ -72,7 +77,9 @@ class Destination:
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        is_paused: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_paused = is_paused
         self._pacs = pacs
         self._sync: SyncSettings = settings.sync
         self._data = settings.node.data
@@ -97,7 +104,9 @@ class Destination:
         if not self._is_reachable:
             return False
         self._look_for_proof()
-        has_sent = self._try(self._deliver, self._delivery, "delivery_paused")
+        has_sent = not self._is_paused() and self._try(
+            self._deliver, self._delivery, "delivery_paused"
+        )
         self._try(self._prove, self._proof, "proof_paused")
         self._look_for_proof()
         return has_sent
@@ -220,6 +229,8 @@ class Destination:
                 self._record(group, waiting)
                 is_full |= any(receipt.is_out_of_resources for receipt in group)
                 outcomes |= {receipt.outcome for receipt in group}
+                if self._is_paused():
+                    return  # what has no receipt yet is asked for before it is sent again
         except NodeError:
             # the one in hand when the conversation broke may be what breaks it
             for delivery_id in list(waiting)[:1]:
@@ -372,7 +383,9 @@ class SyncService:
         adopter = Adopter(settings, self._ledger, self._index, clock)
         self._hook = ModeHook(settings.mode)
         modes = ModeKeeper(settings, self._ledger, self._hook.announce, clock)
-        orders = ModeOrders(data, clock)
+        orders, sync_orders = ModeOrders(data, clock), SyncOrders(data, clock)
+        names = [pacs.name for pacs in settings.pacs]
+        keeper = OrderKeeper(sync_orders, self._ledger, names, clock)
         self._couriers = [Courier(pacs, settings.dicom.ae_title) for pacs in settings.pacs]
         destinations = [
             Destination(
@@ -383,10 +396,11 @@ class SyncService:
                 modes,
                 new_trial(pacs, settings, courier, orders, self._index, clock),
                 clock,
+                is_paused=partial(sync_orders.is_paused, pacs.name),
             )
             for pacs, courier in zip(settings.pacs, self._couriers, strict=True)
         ]
-        steps = [adopter.step, modes.step]
+        steps = [adopter.step, modes.step, keeper.step]
         if settings.sync.enabled:
             steps += [destination.step for destination in destinations]
         self._stopping = threading.Event()
