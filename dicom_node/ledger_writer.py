@@ -26,6 +26,12 @@ from dicom_node.setting_tables import PacsSettings
 
 _OPEN = (State.QUEUED, State.SENDING)
 
+
+def _kept(first: sa.ColumnElement[Any], second: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return the first text unless it is empty, else the second."""
+    return sa.func.coalesce(sa.func.nullif(first, ""), second)
+
+
 _ATTEMPTED = (
     sa.update(deliveries)
     .where(
@@ -34,11 +40,15 @@ _ATTEMPTED = (
     )
     .values(
         state=sa.bindparam("state"),
-        attempts=deliveries.c.attempts + 1,
+        attempts=deliveries.c.attempts + sa.bindparam("tries"),
         last_status=sa.bindparam("last_status"),
         last_error=sa.bindparam("last_error"),
         next_attempt_at=sa.bindparam("next_attempt_at"),
         stored_at=sa.func.coalesce(sa.bindparam("now_stored_at"), deliveries.c.stored_at),
+        first_failed_at=_kept(deliveries.c.first_failed_at, sa.bindparam("failed_at")),
+        sent_transfer_syntax_uid=_kept(
+            sa.bindparam("sent_in"), deliveries.c.sent_transfer_syntax_uid
+        ),
     )
 )
 """Enters one outcome; built once, because building it takes longer than the database does."""
@@ -70,6 +80,11 @@ class Ledger:
             raise DatabaseFailed(
                 f"{path.name} cannot be opened; see docs/errors.md, database-failed"
             ) from exc
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The database, for what writes other parts of the ledger in this process."""
+        return self._engine
 
     def close(self) -> None:
         """Close the file."""
@@ -269,6 +284,9 @@ class Ledger:
                 "last_error": attempt.error,
                 "next_attempt_at": attempt.next_attempt_at,
                 "now_stored_at": attempt.stored_at,
+                "tries": int(attempt.counts),
+                "failed_at": attempt.failed_at,
+                "sent_in": attempt.transfer_syntax_uid,
             }
             for attempt in attempts
         ]
