@@ -224,8 +224,12 @@ class Ledger:
             )
         return result.rowcount
 
-    def due(self, destination: str, now: str, latest: str, limit: int) -> list[Delivery]:
+    def due(
+        self, destination: str, now: str, latest: str, limit: int, begun_study: str = ""
+    ) -> list[Delivery]:
         """Return what to send next: instances of one study, the last queued study first.
+
+        What failed before comes last, so that an instance a PACS breaks on holds up no other.
 
         Parameters
         ----------
@@ -234,6 +238,8 @@ class Ledger:
             ISO 8601 in UTC. No wait ends after `latest`: one that does was set before the clock
             was put back, and is over.
         limit : int
+        begun_study : str
+            The study that was sent from last: it is finished before another begins.
 
         Returns
         -------
@@ -244,14 +250,20 @@ class Ledger:
             deliveries.c.state == State.QUEUED,
             _is_over(now, latest),
         )
-        newest = (
-            sa.select(deliveries.c.study_instance_uid)
-            .where(is_due)
-            .order_by(deliveries.c.queued_at.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        return self._deliveries(sa.and_(is_due, deliveries.c.study_instance_uid == newest), limit)
+        has_not_failed = deliveries.c.first_failed_at == ""
+        is_of_begun = deliveries.c.study_instance_uid == begun_study
+        for first in (has_not_failed & is_of_begun, has_not_failed, sa.true()):
+            newest = (
+                sa.select(deliveries.c.study_instance_uid)
+                .where(is_due, first)
+                .order_by(deliveries.c.queued_at.desc())
+                .limit(1)
+                .scalar_subquery()
+            )
+            is_next = sa.and_(is_due, first, deliveries.c.study_instance_uid == newest)
+            if found := self._deliveries(is_next, limit):
+                return found
+        return []
 
     def unproven(self, destination: str, now: str, latest: str, limit: int) -> list[Delivery]:
         """Return what the PACS has taken and is to be asked to prove now; see `due`."""

@@ -33,6 +33,7 @@ from dicom_node.services.commitment import read_reports
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.slow_start import SlowStart
+from dicom_node.study_answer import StudyAnswer, read_study_answer, study_identifier
 from dicom_node.transport import acknowledge_at_once
 from dicom_node.trial_object import TrialObject
 from dicom_node.verdict import Layer, Verdict
@@ -103,13 +104,39 @@ class Pacs:
         ------
         PeerUnreachable, PeerRefused
         """
-        model = StudyRootQueryRetrieveInformationModelFind
         identifier = Dataset()
         identifier.QueryRetrieveLevel = "IMAGE"
         identifier.StudyInstanceUID = study_instance_uid
         identifier.SeriesInstanceUID = series_instance_uid
         identifier.SOPInstanceUID = ""
-        held: set[str] = set()
+        found = self._find(identifier)
+        return None if found is None else {str(item.get("SOPInstanceUID", "")) for item in found}
+
+    def find_study(self, study_instance_uid: str) -> list[StudyAnswer] | None:
+        """Ask by C-FIND under which identity it keeps a study, and how much of it.
+
+        Returns
+        -------
+        list of StudyAnswer, or None
+            Empty where it does not list it; None where it offers no query or the query failed.
+
+        Raises
+        ------
+        PeerUnreachable, PeerRefused
+        """
+        found = self._find(study_identifier(study_instance_uid))
+        if found is None:
+            return None
+        # some answer more than was asked for
+        return [
+            read_study_answer(item)
+            for item in found
+            if item.get("StudyInstanceUID", study_instance_uid) == study_instance_uid
+        ]
+
+    def _find(self, identifier: Dataset) -> list[Dataset] | None:
+        model = StudyRootQueryRetrieveInformationModelFind
+        found: list[Dataset] = []
         with self._association([build_context(model)]) as association:
             if not association.accepted_contexts:
                 return None
@@ -117,10 +144,10 @@ class Pacs:
                 self._on_progress()
                 code = status.get("Status")
                 if code in _PENDING and match is not None:
-                    held.add(str(match.get("SOPInstanceUID", "")))
+                    found.append(match)
                 elif code != 0:
                     return None
-        return held
+        return found
 
     def send(self, shipments: Sequence[Shipment]) -> Iterator[Receipt]:
         """Send instances as they are stored, over as many associations as go well.

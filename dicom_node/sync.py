@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Final
 
@@ -13,6 +14,7 @@ from dicom_node.blame import Blame
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.courier import Courier
 from dicom_node.errors import NodeError, PeerRefused, PeerUnreachable
+from dicom_node.identity import Identity
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
@@ -33,6 +35,7 @@ from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.storage import make_data_folder
 from dicom_node.trial import Trial, new_trial
 from dicom_node.verdict import Condition, Layer, Verdict
+from dicom_node.verifier import IdentityOf, Verifier
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +63,8 @@ class Destination:
         For waiting, seconds: a wall clock that is set changes no wait.
     jitter : callable
         Returns a number in [0, 1).
+    identity_of : callable
+        Returns the identity a study is sent with, by its Study Instance UID.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class Destination:
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        identity_of: IdentityOf = lambda study_instance_uid: None,
     ) -> None:
         self._pacs = pacs
         self._sync: SyncSettings = settings.sync
@@ -81,6 +87,7 @@ class Destination:
         self._courier = courier
         self._modes = modes
         self._trial = trial
+        self._begun_study = ""
         self._proven_before: int | None = None
         self._count_at = monotonic()
         self._clock = clock
@@ -94,6 +101,8 @@ class Destination:
         self._probe_at = monotonic()
         self._delivery = Pause(settings.sync, monotonic, jitter)
         self._proof = Pause(settings.sync, monotonic, jitter)
+        self._verifying = Pause(settings.sync, monotonic, jitter)
+        self._verifier = Verifier(pacs.name, settings.sync, ledger, courier, identity_of, clock)
 
     def step(self) -> bool:
         """Probe, send and prove, whatever is due; return whether more is to be done at once."""
@@ -104,7 +113,20 @@ class Destination:
         has_sent = self._try(self._deliver, self._delivery, "delivery_paused")
         self._try(self._prover.step, self._proof, "proof_paused")
         self._look_for_proof()
-        return has_sent
+        has_verified = self._try(self._verify, self._verifying, "verification_paused")
+        return has_sent or has_verified
+
+    def verify_again(self) -> None:
+        """Look again at everything it vouched for, as soon as there is time."""
+        self._proofs.verify_all_again()
+
+    def _verify(self) -> bool:
+        """Verify what is new; what is old only when nothing else is to be done, and slowly."""
+        if self._verifier.step():
+            return True
+        if not self._quiet_hours.include(self._clock()):
+            self._verifier.step_again()
+        return False
 
     def _try(self, work: Callable[[], bool], pause: Pause, event: str) -> bool:
         """Do one kind of work unless it waits after a failure; one never holds up the other."""
@@ -186,8 +208,9 @@ class Destination:
         if self._quiet_hours.include(self._clock()):
             return False
         batch = self._ledger.due(
-            self._pacs.name, self._now(), self._latest(), self._sync.batch_size
+            self._pacs.name, self._now(), self._latest(), self._sync.batch_size, self._begun_study
         )
+        self._begun_study = batch[0].study_instance_uid if batch else ""
         missing = self._without_held(batch)
         taken = self._ledger.take([item.delivery_id for item in missing], self._now())
         missing = [item for item in missing if item.delivery_id in taken]
@@ -296,6 +319,7 @@ class SyncService:
                 modes,
                 new_trial(pacs, settings, courier, orders, self._index, clock),
                 clock,
+                identity_of=self._identity_of,
             )
             for pacs, courier in zip(settings.pacs, self._couriers, strict=True)
         ]
@@ -306,6 +330,10 @@ class SyncService:
         self._threads = [
             threading.Thread(target=self._loop, args=(step,), daemon=True) for step in steps
         ]
+
+    def _identity_of(self, study_instance_uid: str) -> Identity | None:
+        study = self._index.study(study_instance_uid)
+        return None if study is None else Identity.of(asdict(study))
 
     def start(self) -> None:
         """Start delivering."""
