@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from dicom_node.clock import Clock, utc_now
-from dicom_node.errors import NodeError
+from dicom_node.errors import BadCorrection, CorrectionRefused, NodeError
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
@@ -65,6 +65,8 @@ STATUS_OF_KIND: Final[dict[type[Exception], HTTPStatus]] = {
     viewer_errors.NoSuchFrame: HTTPStatus.NOT_FOUND,
     viewer_errors.BadRequest: HTTPStatus.BAD_REQUEST,
     NodeError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    BadCorrection: HTTPStatus.BAD_REQUEST,
+    CorrectionRefused: HTTPStatus.CONFLICT,
 }
 """HTTP status per kind of error; the nearest base class counts."""
 
