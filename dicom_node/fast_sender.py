@@ -6,7 +6,6 @@ has a damaged instance whole.
 """
 
 import fcntl
-import select
 import socket
 import struct
 import termios
@@ -118,9 +117,13 @@ class FastSender:
         """Tell whether the peer says something unasked: that it wants no more."""
         if self._received:
             return True
-        poll = select.poll()
-        poll.register(self._connection, select.POLLIN)
-        return bool(poll.poll(0))
+        try:
+            self._received += self._connection.recv(_LARGEST_ANSWER_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # it is gone
+        return True
 
     def _send(self, item: Shipment, file: OutgoingFile, context_id: int) -> Receipt:
         self._message_id = self._message_id % _LARGEST_MESSAGE_ID + 1

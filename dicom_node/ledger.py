@@ -9,7 +9,13 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from dicom_node.database import ReadOnlyDatabase
-from dicom_node.ledger_tables import about, deliveries, destinations, events
+from dicom_node.ledger_tables import (
+    about,
+    deliveries,
+    destinations,
+    events,
+    identity_difference,
+)
 
 FILE: Final = "ledger.sqlite"
 MODE_KIND: Final = "mode_"
@@ -68,7 +74,12 @@ class StudyDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One instance at one destination."""
+    """One instance at one destination. Times are ISO 8601 in UTC, '' when never.
+
+    `sent_transfer_syntax_uid` is '' until it was sent; `verified_at` is when the PACS was last
+    asked whether it still has it; `identity_state` is '', `same` or `differs`; `correction_id` is
+    that of the correction it was sent with.
+    """
 
     delivery_id: int
     destination: str
@@ -90,6 +101,11 @@ class Delivery:
     next_attempt_at: str
     last_status: int | None
     last_error: str
+    sent_transfer_syntax_uid: str = ""
+    first_failed_at: str = ""
+    verified_at: str = ""
+    identity_state: str = ""
+    correction_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +155,7 @@ class LedgerReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self._database = ReadOnlyDatabase(path, last_table=events.name)
+        self._database = ReadOnlyDatabase(path, last_table=identity_difference.name)
         self._rows = self._database.rows
 
     def close(self) -> None:

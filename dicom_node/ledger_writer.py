@@ -10,18 +10,17 @@ import sqlalchemy.exc
 from sqlalchemy.dialects.sqlite import insert
 
 from dicom_node.database import writer_engine
-from dicom_node.errors import BadSettings, DatabaseFailed
+from dicom_node.errors import DatabaseFailed
 from dicom_node.index import InstanceRecord
 from dicom_node.ledger import Attempt, Delivery, State
+from dicom_node.ledger_schema import prepare_ledger
 from dicom_node.ledger_tables import (
-    SCHEMA_VERSION,
     about,
     commitment_items,
     commitments,
     deliveries,
     destinations,
     events,
-    metadata,
 )
 from dicom_node.setting_tables import PacsSettings
 
@@ -56,7 +55,9 @@ class Ledger:
     Raises
     ------
     BadSettings
-        The ledger was written by another version.
+        A newer version of Lifeboat wrote the ledger.
+    StorageFailed
+        It is of an older version, and there is no room to copy it before it is brought up to date.
     DatabaseFailed
         The file is damaged, or the disk failed.
     """
@@ -64,16 +65,11 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._engine = writer_engine(path)
         try:
-            metadata.create_all(self._engine)
-            with self._engine.begin() as connection:
-                statement = insert(about).values(key="schema", value=SCHEMA_VERSION)
-                connection.execute(statement.on_conflict_do_nothing())
+            prepare_ledger(self._engine, path)
         except (sa.exc.DBAPIError, sqlite3.DatabaseError) as exc:
             raise DatabaseFailed(
                 f"{path.name} cannot be opened; see docs/errors.md, database-failed"
             ) from exc
-        if self.mark("schema") != SCHEMA_VERSION:
-            raise BadSettings("the ledger was written by another version of Lifeboat")
 
     def close(self) -> None:
         """Close the file."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, build_context, evt
@@ -26,6 +26,7 @@ from dicom_node.index import CommitmentReport
 from dicom_node.lanes import Lane, Lanes
 from dicom_node.lent_association import lend
 from dicom_node.pacs_probe import probe_pacs
+from dicom_node.pacs_tls import tls_to
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.rate_cap import RateCap
 from dicom_node.services.commitment import read_reports
@@ -209,11 +210,14 @@ class Pacs:
         self, contexts: list[Any], handlers: list[evt.EventHandlerType] | None = None
     ) -> Iterator[Association]:
         entity = _entity(self._settings, self._our_ae_title)
+        tls = tls_to(self._settings)
         association = entity.associate(
             self._settings.host,
             self._settings.port,
             contexts,
             ae_title=self._settings.ae_title,
+            # no name is None, which the library hands on though it does not say so
+            tls_args=None if tls is None else (tls, cast(str, self._settings.tls_name or None)),
             evt_handlers=[
                 (evt.EVT_CONN_OPEN, keep_answers),
                 (evt.EVT_DATA_SENT, acknowledge_at_once),

@@ -101,7 +101,7 @@ class PacsSettings:
     """Whether it may be given a tiny test image when it is back; else the next real one is it."""
     connect_timeout_s: float = 5.0
     """How long a connection or an association may take to be accepted, seconds."""
-    answer_timeout_s: float = 60.0
+    answer_timeout_s: float = 40.0
     """How long one answer may take before the conversation is killed, seconds."""
     commitment_wait_s: float = 3600.0
     """How long a commitment may stay unanswered before it is asked again, seconds."""
@@ -112,6 +112,19 @@ class PacsSettings:
     """Instances sent in a second, at most; 0 = no limit."""
     max_mbit_per_s: float = 0.0
     """Megabits sent in a second, at most; 0 = no limit."""
+    quiet_hours: tuple[str, ...] = ()
+    """Hours of this machine's clock in which nothing is sent to it, as in `07:00-18:30`; several
+    are possible, and one may go over midnight. What was begun is finished, `sync.batch_size`
+    instances at most; it is still probed, and asked for proof of what it has."""
+    tls_ca: str = ""
+    """File of the CAs its certificate must come from, PEM; empty means there is no TLS. With it
+    nothing is ever sent in the clear."""
+    tls_name: str = ""
+    """Name its certificate must bear; empty means any certificate of these CAs is believed."""
+    tls_certificate: str = ""
+    """File of the certificate we show it, and its chain, PEM; empty means none."""
+    tls_private_key: str = ""
+    """File of its private key, PEM without a password; empty means it is in the same file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dicom_node.errors import BadSettings
+from dicom_node.quiet_hours import QuietHours
 from dicom_node.setting_tables import (
     DicomSettings,
     InboxSettings,
@@ -239,14 +240,7 @@ def _check(settings: Settings) -> None:
     for modality in settings.modalities:
         _check_modality(modality)
     for pacs in settings.pacs:
-        _check_ae_title(pacs.ae_title, f"pacs.{pacs.name}.ae_title")
-        _check_port(pacs.port, f"pacs.{pacs.name}.port")
-        if pacs.proof not in _PROOFS:
-            raise BadSettings(f"pacs.proof must be one of {', '.join(_PROOFS)}")
-        if pacs.associations < 1:
-            raise BadSettings(f"pacs.{pacs.name}.associations must be at least 1")
-        if min(pacs.max_images_per_s, pacs.max_mbit_per_s) < 0:
-            raise BadSettings(f"pacs.{pacs.name}: a rate cannot be less than 0; 0 is no limit")
+        _check_pacs(pacs)
     if 0 < settings.storage.journal_bytes < MINIMUM_JOURNAL_BYTES:
         raise BadSettings("storage.journal_bytes must be 0, or at least 1 MiB (1048576)")
     if settings.scrub.bytes_per_s <= 0:
@@ -256,6 +250,20 @@ def _check(settings: Settings) -> None:
         if getattr(settings.sync, name) <= 0:
             raise BadSettings(f"sync.{name} must be more than 0 seconds")
     _check_mode(settings.mode, settings.pacs)
+
+
+def _check_pacs(pacs: PacsSettings) -> None:
+    _check_ae_title(pacs.ae_title, f"pacs.{pacs.name}.ae_title")
+    _check_port(pacs.port, f"pacs.{pacs.name}.port")
+    if pacs.proof not in _PROOFS:
+        raise BadSettings(f"pacs.proof must be one of {', '.join(_PROOFS)}")
+    if pacs.associations < 1:
+        raise BadSettings(f"pacs.{pacs.name}.associations must be at least 1")
+    QuietHours(pacs.quiet_hours)
+    if pacs.tls_certificate and not pacs.tls_ca:
+        raise BadSettings(f"pacs.{pacs.name}.tls_ca is missing: without it there is no TLS")
+    if min(pacs.max_images_per_s, pacs.max_mbit_per_s) < 0:
+        raise BadSettings(f"pacs.{pacs.name}: a rate cannot be less than 0; 0 is no limit")
 
 
 def _check_decoding(web: WebSettings) -> None:

@@ -24,6 +24,7 @@ from dicom_node.mode_keeper import ModeKeeper
 from dicom_node.mode_order import ModeOrders
 from dicom_node.outage_mode import Proof
 from dicom_node.pacs import Pacs
+from dicom_node.quiet_hours import QuietHours
 from dicom_node.retry import Pause, retry_delay_s
 from dicom_node.setting_tables import PacsSettings, SyncSettings
 from dicom_node.settings import Settings
@@ -86,6 +87,7 @@ class Destination:
         self._monotonic = monotonic
         self._jitter = jitter
         self._has_commitment = pacs.proof != "c-find"
+        self._quiet_hours = QuietHours(pacs.quiet_hours)
         self._is_reachable = False
         self._probe_at = monotonic()
         self._delivery = Pause(settings.sync, monotonic, jitter)
@@ -179,6 +181,8 @@ class Destination:
             self._modes.prove(name, Proof.COMMITMENT)
 
     def _deliver(self) -> bool:
+        if self._quiet_hours.include(self._clock()):
+            return False
         batch = self._ledger.due(
             self._pacs.name, self._now(), self._latest(), self._sync.batch_size
         )
