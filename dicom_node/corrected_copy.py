@@ -101,7 +101,7 @@ def _make(path: Path, digest: str, target: Path, order: CopyOrder) -> str:
         if not order.correction.covers(before):
             raise NotCovered("the image names a patient the correction was not made for")
         try:
-            copy_digest = _write(source, head, target, order)
+            copy_digest = _write(source, head, target, order, before)
         except (BadDataset, ValueError, TypeError, KeyError, LookupError, AttributeError) as exc:
             raise NotCovered("the image cannot be rewritten with the correction") from exc
     with target.open("rb") as copy:
@@ -131,7 +131,9 @@ def _identity(file: BinaryIO, head: FileHead) -> Identity:
     return Identity.of(read_header(dataset, head.transfer_syntax_uid).values)
 
 
-def _write(source: BinaryIO, head: FileHead, target: Path, order: CopyOrder) -> str:
+def _write(
+    source: BinaryIO, head: FileHead, target: Path, order: CopyOrder, before: Identity
+) -> str:
     syntax = head.transfer_syntax_uid
     is_deflated = syntax == DeflatedExplicitVRLittleEndian
     dataset = _inflated(source) if is_deflated else source
@@ -142,6 +144,7 @@ def _write(source: BinaryIO, head: FileHead, target: Path, order: CopyOrder) -> 
             is_implicit=syntax == ImplicitVRLittleEndian, is_little=syntax != ExplicitVRBigEndian
         ),
         order.correction,
+        before,
         modified_by=order.modifying_system,
         came_from=head.source_ae_title,
     )
@@ -155,7 +158,7 @@ def _write_file(target: Path, head: FileHead, parts: Iterator[bytes]) -> str:
         head.sop_instance_uid,
         head.transfer_syntax_uid,
         source_ae_title=head.source_ae_title,
-        received_at=head.received_at,
+        received_at=head.received_at or "unknown",
     )
     counted = hashlib.sha256()
     with target.open("xb") as file:

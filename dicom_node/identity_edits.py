@@ -21,6 +21,7 @@ from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
 from dicom_node.correction import Correction, Source
 from dicom_node.errors import BadDataset
+from dicom_node.identity import Identity
 
 KEYWORDS: Final = {
     "patient_name": "PatientName",
@@ -104,7 +105,13 @@ class Encoding:
 
 
 def edits(
-    file: BinaryIO, encoding: Encoding, correction: Correction, *, modified_by: str, came_from: str
+    file: BinaryIO,
+    encoding: Encoding,
+    correction: Correction,
+    before: Identity,
+    *,
+    modified_by: str,
+    came_from: str,
 ) -> tuple[dict[int, bytes], list[Span]]:
     """Return what a correction writes into a data set.
 
@@ -115,6 +122,8 @@ def edits(
     encoding : Encoding
         Of the data set.
     correction : Correction
+    before : Identity
+        What the data set says, wherever it stands.
     modified_by : str
         Name of this node, for Modifying System (0400,0563).
     came_from : str
@@ -142,6 +151,8 @@ def edits(
         ds, spans = encoding.read(file, _FIRST_PIXELS - 1)
         character_set = UTF_8
         new = _in_utf_8(ds, encoding)
+    if any(getattr(before, name) and KEYWORDS[name] not in ds for name in correction.values):
+        raise BadDataset("one of its elements stands behind those that follow it")
     for element in _corrected(ds, correction, modified_by, came_from):
         new[int(element.tag)] = encoding.write(element, character_set)
     return new, spans

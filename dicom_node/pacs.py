@@ -33,6 +33,13 @@ from dicom_node.services.commitment import read_reports
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.slow_start import SlowStart
+from dicom_node.study_search import (
+    MOST_FOUND,
+    FoundStudy,
+    StudyKeys,
+    found_study,
+    study_identifier,
+)
 from dicom_node.transport import acknowledge_at_once
 from dicom_node.trial_object import TrialObject
 from dicom_node.verdict import Layer, Verdict
@@ -121,6 +128,34 @@ class Pacs:
                 elif code != 0:
                     return None
         return held
+
+    def find_studies(self, keys: StudyKeys) -> list[FoundStudy] | None:
+        """Ask by C-FIND for studies, at most `MOST_FOUND` of them.
+
+        Returns
+        -------
+        list of FoundStudy, or None
+            None where it offers no query or the query failed.
+
+        Raises
+        ------
+        PeerUnreachable, PeerRefused
+        """
+        model = StudyRootQueryRetrieveInformationModelFind
+        found: list[FoundStudy] = []
+        with self._association([build_context(model)]) as association:
+            if not association.accepted_contexts:
+                return None
+            for status, match in association.send_c_find(study_identifier(keys), model):
+                self._on_progress()
+                if status.get("Status") in _PENDING and match is not None:
+                    found.append(found_study(match))
+                elif status.get("Status") != 0:
+                    return None
+                if len(found) == MOST_FOUND:
+                    association.abort()
+                    break
+        return found
 
     def send(self, shipments: Sequence[Shipment]) -> Iterator[Receipt]:
         """Send instances as they are stored, over as many associations as go well.

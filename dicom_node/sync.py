@@ -12,6 +12,7 @@ from pydicom.uid import generate_uid
 
 from dicom_node.adoption import OBJECT_ATTEMPTS, Adopter, record_reports
 from dicom_node.clock import Clock, stamp, utc_now
+from dicom_node.corrected_copy import CopyOrder, sweep
 from dicom_node.courier import Courier
 from dicom_node.errors import NodeError, PeerRefused, PeerUnreachable
 from dicom_node.index import FILE as INDEX_FILE
@@ -23,6 +24,7 @@ from dicom_node.mode_hook import ModeHook
 from dicom_node.mode_keeper import ModeKeeper
 from dicom_node.mode_order import ModeOrders
 from dicom_node.outage_mode import Proof
+from dicom_node.outgoing_corrections import OutgoingCorrections
 from dicom_node.pacs import Pacs
 from dicom_node.quiet_hours import QuietHours
 from dicom_node.retry import Pause, retry_delay_s
@@ -86,6 +88,9 @@ class Destination:
         self._clock = clock
         self._monotonic = monotonic
         self._jitter = jitter
+        self._corrections = OutgoingCorrections(
+            settings.node.data, settings.node.name, ledger, pacs.name
+        )
         self._has_commitment = pacs.proof != "c-find"
         self._quiet_hours = QuietHours(pacs.quiet_hours)
         self._is_reachable = False
@@ -103,6 +108,10 @@ class Destination:
         self._try(self._prove, self._proof, "proof_paused")
         self._look_for_proof()
         return has_sent
+
+    def close(self) -> None:
+        """Close what was opened for reading."""
+        self._corrections.close()
 
     def _try(self, work: Callable[[], bool], pause: Pause, event: str) -> bool:
         """Do one kind of work unless it waits after a failure; one never holds up the other."""
@@ -183,16 +192,17 @@ class Destination:
     def _deliver(self) -> bool:
         if self._quiet_hours.include(self._clock()):
             return False
+        self._corrections.release()
         batch = self._ledger.due(
             self._pacs.name, self._now(), self._latest(), self._sync.batch_size
         )
-        missing = self._without_held(batch)
-        taken = self._ledger.take([item.delivery_id for item in missing], self._now())
-        missing = [item for item in missing if item.delivery_id in taken]
+        missing, copy_order = self._corrections.take(
+            self._without_held(batch), self._courier.find_studies, self._now()
+        )
         if not missing:
             return bool(batch)
         try:
-            self._send(missing)
+            self._send(missing, copy_order)
         finally:
             # whatever has no receipt is asked for before it is sent again
             self._ledger.requeue_unknown(self._pacs.name)
@@ -215,12 +225,13 @@ class Destination:
             missing += [item for item in of_series if item.sop_instance_uid not in held]
         return missing
 
-    def _send(self, batch: Sequence[Delivery]) -> None:
+    def _send(self, batch: Sequence[Delivery], copy_order: CopyOrder | None) -> None:
         waiting = {item.delivery_id: item for item in batch}
         outcomes: set[Outcome] = set()
         is_full = False
+        shipments = [self._shipment(item, copy_order) for item in batch]
         try:
-            for group in self._courier.send_in_groups([self._shipment(item) for item in batch]):
+            for group in self._courier.send_in_groups(shipments):
                 self._record(group, waiting)
                 is_full |= any(receipt.is_out_of_resources for receipt in group)
                 outcomes |= {receipt.outcome for receipt in group}
@@ -242,7 +253,7 @@ class Destination:
         verdict = Verdict(Condition.CANNOT_STORE, Layer.STORE, words)
         self._modes.judge(self._pacs.name, verdict)
 
-    def _shipment(self, item: Delivery) -> Shipment:
+    def _shipment(self, item: Delivery, copy_order: CopyOrder | None) -> Shipment:
         return Shipment(
             item.delivery_id,
             self._data / item.path,
@@ -250,6 +261,7 @@ class Destination:
             item.sop_instance_uid,
             item.transfer_syntax_uid,
             item.digest,
+            copy_order,
         )
 
     def _record(self, receipts: Sequence[Receipt], waiting: dict[int, Delivery]) -> None:
@@ -266,6 +278,8 @@ class Destination:
             return Attempt(
                 receipt.delivery_id, State.STORED, "", receipt.status, "", stored_at=self._now()
             )
+        if receipt.outcome is Outcome.NOT_COVERED:
+            return Attempt(receipt.delivery_id, State.HELD, receipt.comment, None, "")
         is_final = item.attempts + 1 >= OBJECT_ATTEMPTS and not receipt.is_out_of_resources
         wait_s = retry_delay_s(item.attempts, self._sync, self._jitter())
         return Attempt(
@@ -369,6 +383,7 @@ class SyncService:
 
     def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
         data = make_data_folder(settings.node.data)
+        sweep(data)
         self._ledger = Ledger(data / LEDGER_FILE)
         self._index = IndexReader(data / INDEX_FILE)
         self._ledger.record_destinations(settings.pacs)
@@ -378,7 +393,7 @@ class SyncService:
         modes = ModeKeeper(settings, self._ledger, self._hook.announce, clock)
         orders = ModeOrders(data, clock)
         self._couriers = [Courier(pacs, settings.dicom.ae_title) for pacs in settings.pacs]
-        destinations = [
+        self._destinations = [
             Destination(
                 pacs,
                 settings,
@@ -392,7 +407,7 @@ class SyncService:
         ]
         steps = [adopter.step, modes.step]
         if settings.sync.enabled:
-            steps += [destination.step for destination in destinations]
+            steps += [destination.step for destination in self._destinations]
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._loop, args=(step,), daemon=True) for step in steps
@@ -412,6 +427,8 @@ class SyncService:
         for thread in self._threads:
             thread.join()
         self._hook.stop()
+        for destination in self._destinations:
+            destination.close()
         self._index.close()
         self._ledger.close()
 
