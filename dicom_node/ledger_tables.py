@@ -57,7 +57,7 @@ deliveries = sa.Table(
     text_column("last_error"),
     sa.UniqueConstraint("destination", "sop_instance_uid", "digest"),
     sa.Index("deliveries_state", "destination", "state"),
-    sa.Index("deliveries_study", "study_instance_uid"),
+    sa.Index("deliveries_study", "study_instance_uid", "destination", "state"),
 )
 
 commitments = sa.Table(

@@ -25,6 +25,8 @@ from viewer.stacks import FramePlace
 from web import (
     annotations,
     api,
+    board,
+    confirmations,
     dicomweb,
     display_check,
     errors,
@@ -48,6 +50,7 @@ STATUS_OF_KIND: Final[dict[type[Exception], HTTPStatus]] = {
     errors.WebError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BadParameter: HTTPStatus.BAD_REQUEST,
     errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.OutOfDate: HTTPStatus.CONFLICT,
     errors.NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     errors.WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.ForeignHost: HTTPStatus.FORBIDDEN,
@@ -109,7 +112,17 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
     quick.install(app, context, settings.web.host)
-    for part in (pages, display_check, api, annotations, live, dicomweb, rendered):
+    board.install(app, context)
+    for part in (
+        pages,
+        display_check,
+        api,
+        confirmations,
+        annotations,
+        live,
+        dicomweb,
+        rendered,
+    ):
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
     app.register_error_handler(ViewerError, answer_known)
