@@ -23,6 +23,8 @@ LOCK_FILE: Final = "corrections.lock"
 DRAFT_LASTS: Final = timedelta(days=1)
 """A preview that nobody confirmed is forgotten after this."""
 
+_MOST_ACTIVE: Final = 100_000
+
 metadata = sa.MetaData()
 
 corrections = sa.Table(
@@ -117,6 +119,10 @@ class CorrectionReader:
         values = {"study": study_instance_uid, "state": CorrectionState.ACTIVE.value}
         row = self._database.first_row(_ACTIVE_OF, values)
         return None if row is None else _correction(dict(zip(_COLUMNS, row, strict=True)))
+
+    def all_active(self) -> list[Correction]:
+        """Return every correction in force."""
+        return self._select(corrections.c.state == CorrectionState.ACTIVE, _MOST_ACTIVE)
 
     def get(self, correction_id: str) -> Correction | None:
         """Return one correction, in whatever state."""

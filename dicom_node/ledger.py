@@ -1,6 +1,6 @@
 """What became of each instance at each destination, for everyone to read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -191,6 +191,20 @@ class LedgerReader:
         for row in self._rows(study_rollup().where(condition)):
             grouped.setdefault(row["destination"], []).append(row)
         return [_study_delivery(study_instance_uid, *item) for item in grouped.items()]
+
+    def counts_of(self, study_instance_uids: Sequence[str]) -> dict[str, dict[str, dict[str, int]]]:
+        """Return instances per state of several studies, by study and destination."""
+        key = (deliveries.c.study_instance_uid, deliveries.c.destination, deliveries.c.state)
+        statement = (
+            sa.select(*key, sa.func.count().label("n"))
+            .where(deliveries.c.study_instance_uid.in_(study_instance_uids))
+            .group_by(*key)
+        )
+        found: dict[str, dict[str, dict[str, int]]] = {}
+        for row in self._rows(statement):
+            places = found.setdefault(row["study_instance_uid"], {})
+            places.setdefault(row["destination"], no_counts())[row["state"]] = row["n"]
+        return found
 
     def deliveries(self, study_instance_uid: str) -> list[Delivery]:
         """Return each instance of a study at each destination."""
