@@ -15,6 +15,7 @@ from dicom_node.log import configure_logging
 from dicom_node.pacs import CommitmentAnswer, Pacs
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Receipt, Shipment
+from dicom_node.study_answer import StudyAnswer
 from dicom_node.study_search import FoundStudy, StudyKeys
 from dicom_node.trial_object import TrialObject
 from dicom_node.verdict import Layer, Verdict, stuck_at
@@ -97,6 +98,11 @@ class Courier:
         """See `Pacs.find_studies`."""
         found: list[FoundStudy] | None = self._call("find_studies", keys)
         return found
+
+    def find_study(self, study_instance_uid: str) -> list[StudyAnswer] | None:
+        """See `Pacs.find_study`."""
+        answers: list[StudyAnswer] | None = self._call("find_study", study_instance_uid)
+        return answers
 
     def request_commitment(
         self, transaction_uid: str, instances: Sequence[tuple[str, str]]

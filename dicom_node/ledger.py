@@ -113,6 +113,8 @@ class Attempt:
     """The outcome of one try to send: what a delivery becomes.
 
     `status` is (0000,0900), None without an answer; `stored_at` is None where nothing was stored.
+    `counts` tells whether it is one of the tries after which a person must look; `failed_at` is ''
+    where it went well; `transfer_syntax_uid` is the one it was sent in, '' if it was not.
     """
 
     delivery_id: int
@@ -121,6 +123,9 @@ class Attempt:
     status: int | None
     next_attempt_at: str
     stored_at: str | None = None
+    counts: bool = True
+    failed_at: str = ""
+    transfer_syntax_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

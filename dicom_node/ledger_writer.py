@@ -27,6 +27,12 @@ from dicom_node.setting_tables import PacsSettings
 _OPEN = (State.QUEUED, State.SENDING)
 _MOST_HELD = 1000
 
+
+def _kept(first: sa.ColumnElement[Any], second: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return the first text unless it is empty, else the second."""
+    return sa.func.coalesce(sa.func.nullif(first, ""), second)
+
+
 _ATTEMPTED = (
     sa.update(deliveries)
     .where(
@@ -35,11 +41,15 @@ _ATTEMPTED = (
     )
     .values(
         state=sa.bindparam("state"),
-        attempts=deliveries.c.attempts + 1,
+        attempts=deliveries.c.attempts + sa.bindparam("tries"),
         last_status=sa.bindparam("last_status"),
         last_error=sa.bindparam("last_error"),
         next_attempt_at=sa.bindparam("next_attempt_at"),
         stored_at=sa.func.coalesce(sa.bindparam("now_stored_at"), deliveries.c.stored_at),
+        first_failed_at=_kept(deliveries.c.first_failed_at, sa.bindparam("failed_at")),
+        sent_transfer_syntax_uid=_kept(
+            sa.bindparam("sent_in"), deliveries.c.sent_transfer_syntax_uid
+        ),
     )
 )
 """Enters one outcome; built once, because building it takes longer than the database does."""
@@ -71,6 +81,11 @@ class Ledger:
             raise DatabaseFailed(
                 f"{path.name} cannot be opened; see docs/errors.md, database-failed"
             ) from exc
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The database, for what writes other parts of the ledger in this process."""
+        return self._engine
 
     def close(self) -> None:
         """Close the file."""
@@ -224,8 +239,12 @@ class Ledger:
             )
         return result.rowcount
 
-    def due(self, destination: str, now: str, latest: str, limit: int) -> list[Delivery]:
+    def due(
+        self, destination: str, now: str, latest: str, limit: int, begun_study: str = ""
+    ) -> list[Delivery]:
         """Return what to send next: instances of one study, the last queued study first.
+
+        What failed before comes last, so that an instance a PACS breaks on holds up no other.
 
         Parameters
         ----------
@@ -234,6 +253,8 @@ class Ledger:
             ISO 8601 in UTC. No wait ends after `latest`: one that does was set before the clock
             was put back, and is over.
         limit : int
+        begun_study : str
+            The study that was sent from last: it is finished before another begins.
 
         Returns
         -------
@@ -244,14 +265,20 @@ class Ledger:
             deliveries.c.state == State.QUEUED,
             _is_over(now, latest),
         )
-        newest = (
-            sa.select(deliveries.c.study_instance_uid)
-            .where(is_due)
-            .order_by(deliveries.c.queued_at.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        return self._deliveries(sa.and_(is_due, deliveries.c.study_instance_uid == newest), limit)
+        has_not_failed = deliveries.c.first_failed_at == ""
+        is_of_begun = deliveries.c.study_instance_uid == begun_study
+        for first in (has_not_failed & is_of_begun, has_not_failed, sa.true()):
+            newest = (
+                sa.select(deliveries.c.study_instance_uid)
+                .where(is_due, first)
+                .order_by(deliveries.c.queued_at.desc())
+                .limit(1)
+                .scalar_subquery()
+            )
+            is_next = sa.and_(is_due, first, deliveries.c.study_instance_uid == newest)
+            if found := self._deliveries(is_next, limit):
+                return found
+        return []
 
     def unproven(self, destination: str, now: str, latest: str, limit: int) -> list[Delivery]:
         """Return what the PACS has taken and is to be asked to prove now; see `due`."""
@@ -284,6 +311,9 @@ class Ledger:
                 "last_error": attempt.error,
                 "next_attempt_at": attempt.next_attempt_at,
                 "now_stored_at": attempt.stored_at,
+                "tries": int(attempt.counts),
+                "failed_at": attempt.failed_at,
+                "sent_in": attempt.transfer_syntax_uid,
             }
             for attempt in attempts
         ]

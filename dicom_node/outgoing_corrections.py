@@ -7,10 +7,11 @@ from typing import Final
 from dicom_node.corrected_copy import FOLDER, CopyOrder
 from dicom_node.correction import Correction
 from dicom_node.correction_desk import CorrectionReader, deciding
-from dicom_node.identity import Identity, Kind, differences
+from dicom_node.identity import Identity
+from dicom_node.kept_identity import find_identity
 from dicom_node.ledger import Delivery, State
 from dicom_node.ledger_writer import Ledger
-from dicom_node.study_search import FoundStudy, StudyKeys
+from dicom_node.study_answer import StudyAnswer
 
 SPLITS: Final = (
     "the PACS holds this study under another patient: sent with this correction it would be split "
@@ -20,10 +21,7 @@ KEEPS_OLD: Final = (
     "the PACS holds part of this study under another identity and would keep it; "
     "a person must decide, see Reconcile"
 )
-_TOLD: Final = ("patient_name", "patient_id", "issuer_of_patient_id", "accession_number")
-"""What a PACS must agree on; the rest it may write as it likes."""
-
-AskForStudies = Callable[[StudyKeys], list[FoundStudy] | None]
+AskForStudy = Callable[[str], list[StudyAnswer] | None]
 
 
 class OutgoingCorrections:
@@ -62,7 +60,7 @@ class OutgoingCorrections:
         )
 
     def take(
-        self, batch: Sequence[Delivery], ask: AskForStudies, now: str
+        self, batch: Sequence[Delivery], ask: AskForStudy, now: str
     ) -> tuple[list[Delivery], CopyOrder | None]:
         """Mark instances of one study as being sent, and say what is corrected in them.
 
@@ -73,7 +71,7 @@ class OutgoingCorrections:
         batch : sequence of Delivery
             Of one study.
         ask : callable
-            Asks the PACS for studies; None when it cannot be asked.
+            Asks the PACS for a study; None when it cannot be asked.
         now : str
             ISO 8601 in UTC.
 
@@ -111,15 +109,13 @@ class OutgoingCorrections:
             last_error=why,
         )
 
-    def _objection(self, correction: Correction, ask: AskForStudies) -> str:
+    def _objection(self, correction: Correction, ask: AskForStudy) -> str:
         """Say what speaks against the first send under a correction, '' when nothing does."""
         if self._is_begun(correction):
             return ""
-        found = ask(StudyKeys(study_instance_uid=correction.study_instance_uid)) or []
-        corrected = [correction.of(one) for one in correction.identities]
-        for study in found:
-            if not any(_agree(one, study) for one in corrected):
-                return SPLITS if correction.moves_to_another_patient else KEEPS_OLD
+        answers = ask(correction.study_instance_uid)
+        if all(_differs(correction.of(one), answers) for one in correction.identities):
+            return SPLITS if correction.moves_to_another_patient else KEEPS_OLD
         return ""
 
     def _is_begun(self, correction: Correction) -> bool:
@@ -128,14 +124,8 @@ class OutgoingCorrections:
         return bool(self._ledger.corrected(self._destination, *sent, correction_id=correction_id))
 
 
-def _agree(ours: Identity, theirs: FoundStudy) -> bool:
-    """Tell whether a PACS holds a study as we would send it; an issuer it leaves out is none."""
-    told = [name for name in _TOLD if name in theirs.returned]
-    return not any(
-        item.kind is Kind.DIFFERENT
-        or (item.kind is Kind.MISSING and item.attribute != "issuer_of_patient_id")
-        for item in differences(ours, theirs.identity, told)
-    )
+def _differs(ours: Identity, answers: Sequence[StudyAnswer] | None) -> bool:
+    return find_identity(ours, answers, was_there_before=True).state == "differs"
 
 
 def _is(active: dict[str, Correction | None], item: Delivery) -> bool:

@@ -33,12 +33,13 @@ from dicom_node.services.commitment import read_reports
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.slow_start import SlowStart
+from dicom_node.study_answer import StudyAnswer, read_study_answer, study_identifier
 from dicom_node.study_search import (
     MOST_FOUND,
     FoundStudy,
     StudyKeys,
     found_study,
-    study_identifier,
+    search_identifier,
 )
 from dicom_node.transport import acknowledge_at_once
 from dicom_node.trial_object import TrialObject
@@ -110,13 +111,39 @@ class Pacs:
         ------
         PeerUnreachable, PeerRefused
         """
-        model = StudyRootQueryRetrieveInformationModelFind
         identifier = Dataset()
         identifier.QueryRetrieveLevel = "IMAGE"
         identifier.StudyInstanceUID = study_instance_uid
         identifier.SeriesInstanceUID = series_instance_uid
         identifier.SOPInstanceUID = ""
-        held: set[str] = set()
+        found = self._find(identifier)
+        return None if found is None else {str(item.get("SOPInstanceUID", "")) for item in found}
+
+    def find_study(self, study_instance_uid: str) -> list[StudyAnswer] | None:
+        """Ask by C-FIND under which identity it keeps a study, and how much of it.
+
+        Returns
+        -------
+        list of StudyAnswer, or None
+            Empty where it does not list it; None where it offers no query or the query failed.
+
+        Raises
+        ------
+        PeerUnreachable, PeerRefused
+        """
+        found = self._find(study_identifier(study_instance_uid))
+        if found is None:
+            return None
+        # some answer more than was asked for
+        return [
+            read_study_answer(item)
+            for item in found
+            if item.get("StudyInstanceUID", study_instance_uid) == study_instance_uid
+        ]
+
+    def _find(self, identifier: Dataset, limit: int = 0) -> list[Dataset] | None:
+        model = StudyRootQueryRetrieveInformationModelFind
+        found: list[Dataset] = []
         with self._association([build_context(model)]) as association:
             if not association.accepted_contexts:
                 return None
@@ -124,10 +151,13 @@ class Pacs:
                 self._on_progress()
                 code = status.get("Status")
                 if code in _PENDING and match is not None:
-                    held.add(str(match.get("SOPInstanceUID", "")))
+                    found.append(match)
                 elif code != 0:
                     return None
-        return held
+                if len(found) == limit:
+                    association.abort()
+                    break
+        return found
 
     def find_studies(self, keys: StudyKeys) -> list[FoundStudy] | None:
         """Ask by C-FIND for studies, at most `MOST_FOUND` of them.
@@ -141,21 +171,8 @@ class Pacs:
         ------
         PeerUnreachable, PeerRefused
         """
-        model = StudyRootQueryRetrieveInformationModelFind
-        found: list[FoundStudy] = []
-        with self._association([build_context(model)]) as association:
-            if not association.accepted_contexts:
-                return None
-            for status, match in association.send_c_find(study_identifier(keys), model):
-                self._on_progress()
-                if status.get("Status") in _PENDING and match is not None:
-                    found.append(found_study(match))
-                elif status.get("Status") != 0:
-                    return None
-                if len(found) == MOST_FOUND:
-                    association.abort()
-                    break
-        return found
+        found = self._find(search_identifier(keys), limit=MOST_FOUND)
+        return None if found is None else [found_study(match) for match in found]
 
     def send(self, shipments: Sequence[Shipment]) -> Iterator[Receipt]:
         """Send instances as they are stored, over as many associations as go well.

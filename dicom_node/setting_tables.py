@@ -153,6 +153,12 @@ class SyncSettings:
     """First wait after a failed delivery, seconds; doubled each time."""
     retry_max_s: float = 300.0
     """Longest wait between two tries, seconds."""
+    object_waits_s: tuple[float, ...] = (900.0, 3600.0, 14400.0, 67500.0)
+    """Waits between the tries of one instance that a PACS refuses while it takes others, seconds:
+    five tries in a day. After the last a person must look; it is never dropped."""
+    reverify_interval_s: float = 86400.0
+    """How often a PACS is asked whether it still has what it vouched for, seconds; 0 = never. What
+    it lost is sent again."""
     batch_size: int = 500
     """Instances of one study taken to be sent at a time, after asking what the PACS has of them."""
 

@@ -68,7 +68,11 @@ RIGHTS: Final = ("echo", "store", "find", "move", "get", "commitment")
 _SEVERAL: Final = ("pacs", "modalities")
 """Tables that hold a table for each of several."""
 _PROOFS: Final = ("auto", "commitment", "c-find")
-_KINDS: Final[dict[Any, str]] = {bool: "true or false", tuple[str, ...]: "a list of words"}
+_KINDS: Final[dict[Any, str]] = {
+    bool: "true or false",
+    tuple[str, ...]: "a list of words",
+    tuple[float, ...]: "a list of numbers",
+}
 _Values = dict[str, tuple[Any, str]]  # "table.key" -> (value, source)
 
 
@@ -207,6 +211,8 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
             return _boolean(value)
         if kind == tuple[str, ...]:
             return _words(value)
+        if kind == tuple[float, ...]:
+            return _numbers(value)
         if kind is Path:
             return Path(str(value)).expanduser()
         if isinstance(value, bool) or (isinstance(value, float) and kind is int):
@@ -222,6 +228,13 @@ def _words(value: Any) -> tuple[str, ...]:
     if not all(isinstance(word, str) for word in words):
         raise ValueError
     return tuple(words)
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    parts = value.replace(",", " ").split() if isinstance(value, str) else list(value)
+    if any(isinstance(part, bool) for part in parts):
+        raise ValueError
+    return tuple(float(part) for part in parts)
 
 
 def _boolean(value: Any) -> bool:
@@ -249,6 +262,10 @@ def _check(settings: Settings) -> None:
     for name in ("retry_min_s", "retry_max_s", "probe_interval_s"):
         if getattr(settings.sync, name) <= 0:
             raise BadSettings(f"sync.{name} must be more than 0 seconds")
+    if min(settings.sync.object_waits_s, default=1) <= 0:
+        raise BadSettings("sync.object_waits_s must be more than 0 seconds each")
+    if settings.sync.reverify_interval_s < 0:
+        raise BadSettings("sync.reverify_interval_s must be seconds; 0 is never")
     _check_mode(settings.mode, settings.pacs)
 
 

@@ -55,7 +55,7 @@ class FoundStudy:
     number_of_study_related_instances: str
 
 
-def study_identifier(keys: StudyKeys) -> Dataset:
+def search_identifier(keys: StudyKeys) -> Dataset:
     """Return the identifier of a query at study level (PS3.4 C.6.2.1).
 
     Parameters

@@ -5,20 +5,23 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Final
 
-from pydicom.uid import generate_uid
-
-from dicom_node.adoption import OBJECT_ATTEMPTS, Adopter, record_reports
+from dicom_node.adoption import Adopter
+from dicom_node.blame import Blame
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.corrected_copy import CopyOrder, sweep
+from dicom_node.correction_desk import CorrectionReader
 from dicom_node.courier import Courier
 from dicom_node.errors import NodeError, PeerRefused, PeerUnreachable
+from dicom_node.identity import Identity
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
-from dicom_node.ledger import Attempt, Delivery, State
+from dicom_node.ledger import Delivery, State
+from dicom_node.ledger_proofs import LedgerProofs
 from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_hook import ModeHook
 from dicom_node.mode_keeper import ModeKeeper
@@ -26,18 +29,19 @@ from dicom_node.mode_order import ModeOrders
 from dicom_node.outage_mode import Proof
 from dicom_node.outgoing_corrections import OutgoingCorrections
 from dicom_node.pacs import Pacs
+from dicom_node.prover import Prover, by_series
 from dicom_node.quiet_hours import QuietHours
-from dicom_node.retry import Pause, retry_delay_s
+from dicom_node.retry import Pause, longest_wait_s
 from dicom_node.setting_tables import PacsSettings, SyncSettings
 from dicom_node.settings import Settings
 from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.storage import make_data_folder
 from dicom_node.trial import Trial, new_trial
 from dicom_node.verdict import Condition, Layer, Verdict
+from dicom_node.verifier import IdentityOf, Verifier
 
 _log = logging.getLogger(__name__)
 
-PROOF_LIMIT: Final = 500
 STEP_S: Final = 1.0
 RECHECK_S: Final = 3.0
 """How soon a PACS is looked at again when what was found may change the mode, seconds."""
@@ -62,6 +66,8 @@ class Destination:
         For waiting, seconds: a wall clock that is set changes no wait.
     jitter : callable
         Returns a number in [0, 1).
+    identity_of : callable
+        Returns the identity a study is sent with, by its Study Instance UID.
     """
 
     def __init__(
@@ -75,6 +81,7 @@ class Destination:
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        identity_of: IdentityOf = lambda study_instance_uid: None,
     ) -> None:
         self._pacs = pacs
         self._sync: SyncSettings = settings.sync
@@ -83,6 +90,7 @@ class Destination:
         self._courier = courier
         self._modes = modes
         self._trial = trial
+        self._begun_study = ""
         self._proven_before: int | None = None
         self._count_at = monotonic()
         self._clock = clock
@@ -91,12 +99,16 @@ class Destination:
         self._corrections = OutgoingCorrections(
             settings.node.data, settings.node.name, ledger, pacs.name
         )
-        self._has_commitment = pacs.proof != "c-find"
+        self._blame = Blame(settings.sync, jitter)
+        self._proofs = LedgerProofs(ledger, pacs.name)
+        self._prover = Prover(pacs, settings.sync, ledger, courier, jitter, clock)
         self._quiet_hours = QuietHours(pacs.quiet_hours)
         self._is_reachable = False
         self._probe_at = monotonic()
         self._delivery = Pause(settings.sync, monotonic, jitter)
         self._proof = Pause(settings.sync, monotonic, jitter)
+        self._verifying = Pause(settings.sync, monotonic, jitter)
+        self._verifier = Verifier(pacs.name, settings.sync, ledger, courier, identity_of, clock)
 
     def step(self) -> bool:
         """Probe, send and prove, whatever is due; return whether more is to be done at once."""
@@ -105,9 +117,22 @@ class Destination:
             return False
         self._look_for_proof()
         has_sent = self._try(self._deliver, self._delivery, "delivery_paused")
-        self._try(self._prove, self._proof, "proof_paused")
+        self._try(self._prover.step, self._proof, "proof_paused")
         self._look_for_proof()
-        return has_sent
+        has_verified = self._try(self._verify, self._verifying, "verification_paused")
+        return has_sent or has_verified
+
+    def verify_again(self) -> None:
+        """Look again at everything it vouched for, as soon as there is time."""
+        self._proofs.verify_all_again()
+
+    def _verify(self) -> bool:
+        """Verify what is new; what is old only when nothing else is to be done, and slowly."""
+        if self._verifier.step():
+            return True
+        if not self._quiet_hours.include(self._clock()):
+            self._verifier.step_again()
+        return False
 
     def close(self) -> None:
         """Close what was opened for reading."""
@@ -136,7 +161,7 @@ class Destination:
 
     def _latest(self) -> str:
         """Return when the longest wait that begins now would end."""
-        return self._after(2 * self._sync.retry_max_s)
+        return self._after(longest_wait_s(self._sync))
 
     def _probe(self) -> None:
         if self._monotonic() < self._probe_at:
@@ -152,7 +177,7 @@ class Destination:
         if self._is_reachable and not was_reachable:
             self._delivery.end()
             self._proof.end()
-            self._has_commitment = self._pacs.proof != "c-find"
+            self._prover.hope()
         self._ledger.record_probe(
             self._pacs.name, is_reachable=self._is_reachable, detail=detail, now=self._now()
         )
@@ -194,10 +219,11 @@ class Destination:
             return False
         self._corrections.release()
         batch = self._ledger.due(
-            self._pacs.name, self._now(), self._latest(), self._sync.batch_size
+            self._pacs.name, self._now(), self._latest(), self._sync.batch_size, self._begun_study
         )
+        self._begun_study = batch[0].study_instance_uid if batch else ""
         missing, copy_order = self._corrections.take(
-            self._without_held(batch), self._courier.find_studies, self._now()
+            self._without_held(batch), self._courier.find_study, self._now()
         )
         if not missing:
             return bool(batch)
@@ -211,7 +237,7 @@ class Destination:
     def _without_held(self, batch: Sequence[Delivery]) -> list[Delivery]:
         """Leave out what the PACS holds already."""
         missing: list[Delivery] = []
-        for (study_uid, series_uid), of_series in _by_series(batch):
+        for (study_uid, series_uid), of_series in by_series(batch):
             held = self._courier.held_instances(study_uid, series_uid) or set()
             there = [item.delivery_id for item in of_series if item.sop_instance_uid in held]
             self._ledger.update(
@@ -270,106 +296,11 @@ class Destination:
         for receipt in receipts:
             item = waiting.pop(receipt.delivery_id)
             if receipt.outcome is not Outcome.NOT_SENT:
-                attempts.append(self._attempt(receipt, item))
-        self._ledger.record_attempts(attempts)
-
-    def _attempt(self, receipt: Receipt, item: Delivery) -> Attempt:
-        if receipt.outcome is Outcome.STORED:
-            return Attempt(
-                receipt.delivery_id, State.STORED, "", receipt.status, "", stored_at=self._now()
-            )
-        if receipt.outcome is Outcome.NOT_COVERED:
-            return Attempt(receipt.delivery_id, State.HELD, receipt.comment, None, "")
-        is_final = item.attempts + 1 >= OBJECT_ATTEMPTS and not receipt.is_out_of_resources
-        wait_s = retry_delay_s(item.attempts, self._sync, self._jitter())
-        return Attempt(
-            receipt.delivery_id,
-            State.ATTENTION if is_final else State.QUEUED,
-            _refusal(receipt),
-            receipt.status,
-            self._after(wait_s),
-        )
-
-    def _prove(self) -> bool:
-        overdue = self._after(-self._pacs.commitment_wait_s)
-        for transaction_uid in self._ledger.unanswered_commitments(self._pacs.name, overdue):
-            self._ledger.withdraw_commitment(transaction_uid, "the commitment was not answered")
-            self._has_commitment = self._pacs.proof == "commitment"
-        batch = self._ledger.unproven(self._pacs.name, self._now(), self._latest(), PROOF_LIMIT)
-        if batch and self._has_commitment:
-            self._has_commitment = self._request_commitment(batch)
-        if batch and not self._has_commitment and self._pacs.proof != "commitment":
-            self._prove_by_query(batch)
-        return bool(batch)
-
-    def _request_commitment(self, batch: Sequence[Delivery]) -> bool:
-        """Ask for commitment; return whether the PACS offers it."""
-        transaction_uid = str(generate_uid(prefix=None))
-        # written down first: the answer may come before the request returns
-        self._ledger.record_commitment_request(transaction_uid, self._pacs.name, batch, self._now())
-        try:
-            answer = self._courier.request_commitment(
-                transaction_uid, [(item.sop_class_uid, item.sop_instance_uid) for item in batch]
-            )
-        except NodeError as error:
-            self._ledger.withdraw_commitment(transaction_uid, str(error))
-            if self._pacs.proof == "commitment":
-                raise
-            return False
-        if not answer.is_supported:
-            self._ledger.withdraw_commitment(transaction_uid, "it offers no storage commitment")
-            if self._pacs.proof == "commitment":
-                raise PeerRefused("it offers no storage commitment")
-        record_reports(self._ledger, answer.reports, self._sync, self._clock())
-        return answer.is_supported
-
-    def _prove_by_query(self, batch: Sequence[Delivery]) -> None:
-        for (study_uid, series_uid), of_series in _by_series(batch):
-            held = self._courier.held_instances(study_uid, series_uid)
-            if held is None:
-                # it offers no query either: stored is all that can be said for now
-                self._ledger.update(
-                    [item.delivery_id for item in of_series],
-                    expected=State.STORED,
-                    next_attempt_at=self._after(self._sync.retry_max_s),
-                    last_error="the PACS can neither commit nor be asked what it holds",
+                has_stored_since = self._proofs.has_stored_since
+                attempts.append(
+                    self._blame.after_sending(receipt, item, self._clock(), has_stored_since)
                 )
-                continue
-            there = [item.delivery_id for item in of_series if item.sop_instance_uid in held]
-            self._ledger.update(
-                there,
-                expected=State.STORED,
-                state=State.PROVEN,
-                proven_at=self._now(),
-                proof="c-find",
-                last_error="",
-            )
-            for item in of_series:
-                if item.sop_instance_uid not in held:
-                    self._ask_again(item)
-
-    def _ask_again(self, item: Delivery) -> None:
-        """Wait for an instance the PACS took but does not list; ask, then send it again."""
-        is_final = item.attempts >= OBJECT_ATTEMPTS
-        wait_s = retry_delay_s(item.attempts, self._sync, self._jitter())
-        self._ledger.update(
-            [item.delivery_id],
-            expected=State.STORED,
-            state=State.ATTENTION if is_final else State.QUEUED,
-            attempts=item.attempts + 1,
-            next_attempt_at=self._after(wait_s),
-            last_error="the PACS took it but does not list it",
-        )
-
-
-def _by_series(
-    batch: Sequence[Delivery],
-) -> list[tuple[tuple[str, str], list[Delivery]]]:
-    series: dict[tuple[str, str], list[Delivery]] = {}
-    for item in batch:
-        key = (item.study_instance_uid, item.series_instance_uid)
-        series.setdefault(key, []).append(item)
-    return list(series.items())
+        self._ledger.record_attempts(attempts)
 
 
 class SyncService:
@@ -386,6 +317,7 @@ class SyncService:
         sweep(data)
         self._ledger = Ledger(data / LEDGER_FILE)
         self._index = IndexReader(data / INDEX_FILE)
+        self._corrections = CorrectionReader(data)
         self._ledger.record_destinations(settings.pacs)
         self._ledger.requeue_unknown()
         adopter = Adopter(settings, self._ledger, self._index, clock)
@@ -402,6 +334,7 @@ class SyncService:
                 modes,
                 new_trial(pacs, settings, courier, orders, self._index, clock),
                 clock,
+                identity_of=self._identity_of,
             )
             for pacs, courier in zip(settings.pacs, self._couriers, strict=True)
         ]
@@ -412,6 +345,14 @@ class SyncService:
         self._threads = [
             threading.Thread(target=self._loop, args=(step,), daemon=True) for step in steps
         ]
+
+    def _identity_of(self, study_instance_uid: str) -> Identity | None:
+        study = self._index.study(study_instance_uid)
+        if study is None:
+            return None
+        identity = Identity.of(asdict(study))
+        correction = self._corrections.active(study_instance_uid)
+        return identity if correction is None else correction.of(identity)
 
     def start(self) -> None:
         """Start delivering."""
@@ -429,6 +370,7 @@ class SyncService:
         self._hook.stop()
         for destination in self._destinations:
             destination.close()
+        self._corrections.close()
         self._index.close()
         self._ledger.close()
 
@@ -440,13 +382,3 @@ class SyncService:
                 _log.exception("sync_step_failed")
                 has_more = False
             self._stopping.wait(0 if has_more else STEP_S)
-
-
-def _refusal(receipt: Receipt) -> str:
-    if receipt.outcome is Outcome.NO_CONTEXT:
-        return "the PACS does not accept this SOP class in this transfer syntax"
-    if receipt.outcome is Outcome.UNREADABLE:
-        return "our file is damaged or cannot be read"
-    if receipt.outcome is Outcome.UNKNOWN:
-        return "the PACS did not answer, asking what it has"
-    return f"the PACS refused it: {receipt.status or 0:04X}"

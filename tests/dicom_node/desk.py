@@ -1,9 +1,15 @@
 """The sending half of a node in this process, with a time of its own."""
 
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
+import sqlalchemy as sa
+
 from dicom_node.adoption import Adopter
+from dicom_node.identity import Identity
 from dicom_node.ledger import LedgerReader
+from dicom_node.ledger_tables import identity_difference
 from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_hook import ModeChange
 from dicom_node.mode_keeper import ModeKeeper
@@ -49,8 +55,36 @@ class Desk:
         self.orders = ModeOrders(self.room.data, clocks[0])
         trial = new_trial(pacs, self.settings, self.pacs, self.orders, self.room.reader, *clocks)
         self.destination = Destination(
-            pacs, self.settings, self.ledger, self.pacs, self.modes, trial, *clocks, lambda: 0.5
+            pacs,
+            self.settings,
+            self.ledger,
+            self.pacs,
+            self.modes,
+            trial,
+            *clocks,
+            lambda: 0.5,
+            self.identity_of,
         )
+
+    def identity_of(self, study_instance_uid: str) -> Identity | None:
+        study = self.room.reader.study(study_instance_uid)
+        return None if study is None else Identity.of(asdict(study))
+
+    def differences(self) -> dict[str, list[str]]:
+        """Return how the PACS keeps studies otherwise than we: the state and the attributes."""
+        with self.ledger.engine.connect() as connection:
+            rows = connection.execute(sa.select(identity_difference)).mappings().all()
+        return {
+            row["state"]: [item["attribute"] for item in json.loads(row["differences"])]
+            for row in rows
+        }
+
+    def events(self, *kinds: str) -> list[str]:
+        return [event.detail for event in self.reader.events() if event.kind in kinds]
+
+    def identity_states(self) -> set[str]:
+        (study,) = self.reader.studies()
+        return {item.identity_state for item in self.reader.deliveries(study.study_instance_uid)}
 
     def step(self, seconds: float = 0.0) -> None:
         self.now += timedelta(seconds=seconds)
