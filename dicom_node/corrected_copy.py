@@ -7,7 +7,6 @@ block by block. The same file and the same correction always make the same bytes
 
 import hashlib
 import io
-import mmap
 import os
 import zlib
 from collections.abc import Iterator
@@ -24,10 +23,11 @@ from pydicom.uid import (
 
 from dicom_node.correction import Correction
 from dicom_node.errors import BadDataset
-from dicom_node.header import INFLATE_CAP_BYTES, read_header
+from dicom_node.header import INFLATE_CAP_BYTES
 from dicom_node.identity import Identity, differences
 from dicom_node.identity_edits import Encoding, Span, edits
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES, FileHead, build_head, digest_offset, read_head
+from dicom_node.stored_identity import identity_of
 
 FOLDER: Final = "outgoing"
 BLOCK_BYTES: Final = 1 << 19
@@ -97,7 +97,7 @@ def _make(path: Path, digest: str, target: Path, order: CopyOrder) -> str:
         head = read_head(source.read(MAXIMUM_HEAD_BYTES))
         source.seek(head.dataset_offset)
         _check(source, head, digest)
-        before = _identity(source, head)
+        before = identity_of(source, head)
         if not order.correction.covers(before):
             raise NotCovered("the image names a patient the correction was not made for")
         try:
@@ -105,7 +105,7 @@ def _make(path: Path, digest: str, target: Path, order: CopyOrder) -> str:
         except (BadDataset, ValueError, TypeError, KeyError, LookupError, AttributeError) as exc:
             raise NotCovered("the image cannot be rewritten with the correction") from exc
     with target.open("rb") as copy:
-        found = _identity(copy, read_head(copy.read(MAXIMUM_HEAD_BYTES)))
+        found = identity_of(copy, read_head(copy.read(MAXIMUM_HEAD_BYTES)))
     if differences(found, order.correction.of(before)):
         raise NotCovered("the corrected copy does not read as it should")
     return copy_digest
@@ -121,14 +121,6 @@ def _check(source: BinaryIO, head: FileHead, digest: str) -> None:
     source.seek(head.dataset_offset)
     if counted.hexdigest() != digest:
         raise BadDataset("the file is not what was stored")
-
-
-def _identity(file: BinaryIO, head: FileHead) -> Identity:
-    """Read the identity with the very reader that every arrival passes."""
-    # not closed by hand: an error keeps views of it alive, the last one frees it
-    content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    dataset = memoryview(content)[head.dataset_offset :]
-    return Identity.of(read_header(dataset, head.transfer_syntax_uid).values)
 
 
 def _write(

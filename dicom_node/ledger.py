@@ -150,6 +150,20 @@ class RecordedMode:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeptIdentity:
+    """How one PACS keeps one study, where that is not as we sent it.
+
+    `state` is a `kept_identity.Kept`; `differences` is JSON, a list of `identity.Difference`.
+    """
+
+    destination: str
+    study_instance_uid: str
+    found_at: str
+    state: str
+    differences: str
+
+
 class LedgerReader:
     """The reading side, for any thread of any process. A missing file is an empty ledger.
 
@@ -219,6 +233,15 @@ class LedgerReader:
             .order_by(deliveries.c.destination, deliveries.c.delivery_id)
         )
         return [Delivery(**row) for row in self._rows(statement)]
+
+    def identity_differences(self, study_instance_uid: str = "") -> list[KeptIdentity]:
+        """Return the studies a PACS keeps otherwise than we sent them, or what is said of one."""
+        statement = sa.select(identity_difference).order_by(identity_difference.c.found_at.desc())
+        if study_instance_uid:
+            statement = statement.where(
+                identity_difference.c.study_instance_uid == study_instance_uid
+            )
+        return [KeptIdentity(**row) for row in self._rows(statement)]
 
     def last_instance_id(self) -> int:
         """Return up to where the index was read."""

@@ -161,6 +161,9 @@ class SyncSettings:
     it lost is sent again."""
     batch_size: int = 500
     """Instances of one study taken to be sent at a time, after asking what the PACS has of them."""
+    temporary_ids: tuple[str, ...] = ("TMP*", "TEMP*", "UNK*", "EMERG*")
+    """Patient IDs that are only for the time of an outage, with `*` and `?`; these studies are
+    listed as still to be reconciled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from web import (
     live,
     pages,
     quick,
+    reconcile,
     rendered,
     security,
 )
@@ -125,6 +126,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
         live,
         dicomweb,
         rendered,
+        reconcile,
     ):
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
