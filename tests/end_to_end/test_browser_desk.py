@@ -83,7 +83,7 @@ def test_a_correction_goes_all_the_way_to_the_pacs(
     # the PACS is back: it has the corrected identity, and the record of what was changed
     orthanc.start()
     page.goto(f"{board}sync")
-    expect(page.get_by_text("returned and proven").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("All 3 images returned and proven").first).to_be_visible(timeout=60_000)
     (study,) = orthanc.get("/studies?expand")
     assert study["MainDicomTags"]["AccessionNumber"] == "ACC9"
     assert study["PatientMainDicomTags"]["PatientID"] == "PH-2"
