@@ -5,7 +5,7 @@ identity, and joining two people by it would show one under the other's name.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -108,6 +108,26 @@ class SeriesRecord:
     laterality: str
     number_of_series_related_instances: int
     last_received_at: str
+    station_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCount:
+    """Images of one series that came from one sender and say the same of side and acquisition.
+
+    `calling_ae_title` is who sent them; `first_number` and `last_number` are the lowest and the
+    highest Instance Number (0020,0013), None where there is none.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    calling_ae_title: str
+    image_laterality: str
+    acquisition_number: int | None
+    images_in_acquisition: int | None
+    number_of_images: int
+    first_number: int | None
+    last_number: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +173,7 @@ class InstanceRecord:
     version: int
     is_conflict: bool
     damaged_at: str
+    image_laterality: str = ""
 
 
 class IndexReader:
@@ -202,6 +223,55 @@ class IndexReader:
             .order_by(series.c.series_number.nulls_last(), series.c.series_instance_uid)
         )
         return [SeriesRecord(**row) for row in self._rows(statement)]
+
+    def series_of(self, study_instance_uids: Sequence[str]) -> list[SeriesRecord]:
+        """Return the series of several studies, in no order."""
+        statement = sa.select(series).where(series.c.study_instance_uid.in_(study_instance_uids))
+        return [SeriesRecord(**row) for row in self._rows(statement)]
+
+    def image_counts(self, study_instance_uids: Sequence[str]) -> list[ImageCount]:
+        """Return how many images several studies hold, by what tells whether any are missing."""
+        said = (
+            instances.c.study_instance_uid,
+            instances.c.series_instance_uid,
+            instances.c.calling_ae_title,
+            instances.c.image_laterality,
+            instances.c.acquisition_number,
+            instances.c.images_in_acquisition,
+        )
+        statement = (
+            sa.select(
+                *said,
+                sa.func.count().label("number_of_images"),
+                sa.func.min(instances.c.instance_number).label("first_number"),
+                sa.func.max(instances.c.instance_number).label("last_number"),
+            )
+            .where(
+                instances.c.study_instance_uid.in_(study_instance_uids), instances.c.version == 1
+            )
+            .group_by(*said)
+        )
+        return [ImageCount(**row) for row in self._rows(statement)]
+
+    def namesakes(self, found: Sequence[StudyRecord]) -> list[tuple[str, str, str]]:
+        """Return everyone held who was born on the day, or has the name, of one of these patients.
+
+        Returns
+        -------
+        list of tuple of str
+            Patient's Name, birth date and Patient ID.
+        """
+        who = (studies.c.patient_name, studies.c.patient_birth_date, studies.c.patient_id)
+        names = {fold_text(study.patient_name) for study in found}
+        days = {study.patient_birth_date for study in found} - {""}
+        is_alike = sa.or_(
+            studies.c.patient_birth_date.in_(days), studies.c.patient_name_folded.in_(names)
+        )
+        statement = sa.select(*who).where(is_alike).distinct()
+        return [
+            (row["patient_name"], row["patient_birth_date"], row["patient_id"])
+            for row in self._rows(statement)
+        ]
 
     def instances(
         self, study_instance_uid: str, series_instance_uid: str | None = None

@@ -26,6 +26,7 @@ from dicom_node.ledger_tables import (
 from dicom_node.setting_tables import PacsSettings
 
 _OPEN = (State.QUEUED, State.SENDING)
+_MOST_HELD = 1000
 
 
 def _kept(first: sa.ColumnElement[Any], second: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -201,6 +202,20 @@ class Ledger:
                 )
                 .values(state=State.HELD, last_error=reason)
             )
+
+    def corrected(
+        self, destination: str, *states: State, correction_id: str = ""
+    ) -> list[Delivery]:
+        """Return deliveries in one of some states that have a correction, or a certain one."""
+        is_meant = deliveries.c.correction_id == correction_id
+        return self._deliveries(
+            sa.and_(
+                deliveries.c.destination == destination,
+                deliveries.c.state.in_(states),
+                is_meant if correction_id else deliveries.c.correction_id != "",
+            ),
+            limit=1 if correction_id else _MOST_HELD,
+        )
 
     def take(self, delivery_ids: Sequence[int], now: str) -> set[int]:
         """Mark queued deliveries as being sent; return those that still were queued."""

@@ -165,6 +165,9 @@ class SyncSettings:
     it lost is sent again."""
     batch_size: int = 500
     """Instances of one study taken to be sent at a time, after asking what the PACS has of them."""
+    temporary_ids: tuple[str, ...] = ("TMP*", "TEMP*", "UNK*", "EMERG*")
+    """Patient IDs that are only for the time of an outage, with `*` and `?`; these studies are
+    listed as still to be reconciled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +234,18 @@ class WebSettings:
     """How long one frame may take to be decoded before its process is killed, seconds."""
     decode_memory_bytes: int = 1024**3
     """Memory that decoding one frame may take, bytes; half of it is the largest frame."""
+    theatre_list: str = ""
+    """CSV file of the day's operations, read anew whenever it changes; empty means there is none.
+    Its first line names the columns: patient_id, time, theatre, procedure, side."""
+    theatre: str = ""
+    """Name of the theatre this node stands in, as in the list: then every page is in wall mode and
+    the board shows that theatre's list. Empty means a page is in wall mode where `/?wall=1` was
+    opened."""
+    idle_s: float = 180.0
+    """Seconds without a touch after which a page with images goes back to the board and clears it;
+    0 = never."""
+    idle_theatre_s: float = 900.0
+    """The same in wall mode, seconds."""
     cache_bytes: int = 4 * 1024**3
     """What decoded frames in `cache/` in the data folder may take, bytes; 0 = none are kept there.
     Nothing is written when less than twice `storage.reserve_bytes` is free."""

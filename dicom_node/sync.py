@@ -16,6 +16,8 @@ from dicom_node.adoption import Adopter
 from dicom_node.blame import Blame
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.converter import FOLDER, Converter
+from dicom_node.corrected_copy import CopyOrder, sweep
+from dicom_node.correction_desk import CorrectionReader
 from dicom_node.courier import Courier
 from dicom_node.errors import NodeError, PeerRefused, PeerUnreachable
 from dicom_node.identity import Identity
@@ -30,6 +32,7 @@ from dicom_node.mode_keeper import ModeKeeper
 from dicom_node.mode_order import ModeOrders
 from dicom_node.order_keeper import OrderKeeper
 from dicom_node.outage_mode import Proof
+from dicom_node.outgoing_corrections import OutgoingCorrections
 from dicom_node.pacs import Pacs
 from dicom_node.prover import Prover, by_series
 from dicom_node.quiet_hours import QuietHours
@@ -108,6 +111,9 @@ class Destination:
         self._clock = clock
         self._monotonic = monotonic
         self._jitter = jitter
+        self._corrections = OutgoingCorrections(
+            settings.node.data, settings.node.name, ledger, pacs.name
+        )
         self._blame = Blame(settings.sync, jitter)
         self._proofs = LedgerProofs(ledger, pacs.name)
         self._prover = Prover(pacs, settings.sync, ledger, courier, jitter, clock)
@@ -144,6 +150,10 @@ class Destination:
         if not self._quiet_hours.include(self._clock()):
             self._verifier.step_again()
         return False
+
+    def close(self) -> None:
+        """Close what was opened for reading."""
+        self._corrections.close()
 
     def _try(self, work: Callable[[], bool], pause: Pause, event: str) -> bool:
         """Do one kind of work unless it waits after a failure; one never holds up the other."""
@@ -225,17 +235,18 @@ class Destination:
     def _deliver(self) -> bool:
         if self._quiet_hours.include(self._clock()):
             return False
+        self._corrections.release()
         batch = self._ledger.due(
             self._pacs.name, self._now(), self._latest(), self._sync.batch_size, self._begun_study
         )
         self._begun_study = batch[0].study_instance_uid if batch else ""
-        missing = self._without_held(batch)
-        taken = self._ledger.take([item.delivery_id for item in missing], self._now())
-        missing = [item for item in missing if item.delivery_id in taken]
+        missing, copy_order = self._corrections.take(
+            self._without_held(batch), self._courier.find_study, self._now()
+        )
         if not missing:
             return bool(batch)
         try:
-            self._send(missing)
+            self._send(missing, copy_order)
         finally:
             # whatever has no receipt is asked for before it is sent again
             self._ledger.requeue_unknown(self._pacs.name)
@@ -258,12 +269,13 @@ class Destination:
             missing += [item for item in of_series if item.sop_instance_uid not in held]
         return missing
 
-    def _send(self, batch: Sequence[Delivery]) -> None:
+    def _send(self, batch: Sequence[Delivery], copy_order: CopyOrder | None) -> None:
         waiting = {item.delivery_id: item for item in batch}
         outcomes: set[Outcome] = set()
         is_full = False
+        shipments = [self._shipment(item, copy_order) for item in batch]
         try:
-            for group in self._forms.send([self._shipment(item) for item in batch]):
+            for group in self._forms.send(shipments):
                 self._record(group, waiting)
                 is_full |= any(receipt.is_out_of_resources for receipt in group)
                 outcomes |= {receipt.outcome for receipt in group}
@@ -291,7 +303,7 @@ class Destination:
         words = f"{count} instances went as {UID(form).name}: it does not take {UID(own).name}"
         self._ledger.record_event("sent_decompressed", self._pacs.name, words, self._now())
 
-    def _shipment(self, item: Delivery) -> Shipment:
+    def _shipment(self, item: Delivery, copy_order: CopyOrder | None) -> Shipment:
         return Shipment(
             item.delivery_id,
             self._data / item.path,
@@ -299,6 +311,7 @@ class Destination:
             item.sop_instance_uid,
             item.transfer_syntax_uid,
             item.digest,
+            copy_order,
         )
 
     def _record(self, receipts: Sequence[Receipt], waiting: dict[int, Delivery]) -> None:
@@ -330,8 +343,10 @@ class SyncService:
         self, settings: Settings, clock: Clock = utc_now, decompress: Sequence[str] = ()
     ) -> None:
         data = make_data_folder(settings.node.data)
+        sweep(data)
         self._ledger = Ledger(data / LEDGER_FILE)
         self._index = IndexReader(data / INDEX_FILE)
+        self._corrections = CorrectionReader(data)
         self._ledger.record_destinations(settings.pacs)
         self._ledger.requeue_unknown()
         adopter = Adopter(settings, self._ledger, self._index, clock)
@@ -344,7 +359,7 @@ class SyncService:
         self._converters = [
             Converter(decompress, data / FOLDER) if decompress else None for pacs in settings.pacs
         ]
-        destinations = [
+        self._destinations = [
             Destination(
                 pacs,
                 settings,
@@ -363,7 +378,7 @@ class SyncService:
         ]
         steps = [adopter.step, modes.step, keeper.step]
         if settings.sync.enabled:
-            steps += [destination.step for destination in destinations]
+            steps += [destination.step for destination in self._destinations]
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._loop, args=(step,), daemon=True) for step in steps
@@ -371,7 +386,11 @@ class SyncService:
 
     def _identity_of(self, study_instance_uid: str) -> Identity | None:
         study = self._index.study(study_instance_uid)
-        return None if study is None else Identity.of(asdict(study))
+        if study is None:
+            return None
+        identity = Identity.of(asdict(study))
+        correction = self._corrections.active(study_instance_uid)
+        return identity if correction is None else correction.of(identity)
 
     def start(self) -> None:
         """Start delivering."""
@@ -389,6 +408,9 @@ class SyncService:
         for thread in self._threads:
             thread.join()
         self._hook.stop()
+        for destination in self._destinations:
+            destination.close()
+        self._corrections.close()
         self._index.close()
         self._ledger.close()
 

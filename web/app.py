@@ -11,9 +11,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from dicom_node.clock import Clock, utc_now
-from dicom_node.errors import NodeError
+from dicom_node.correction_desk import CorrectionReader
+from dicom_node.errors import BadCorrection, CorrectionRefused, NodeError
 from dicom_node.index import FILE as INDEX_FILE
-from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import LedgerReader
 from dicom_node.settings import Settings
@@ -25,16 +25,20 @@ from viewer.stacks import FramePlace
 from web import (
     annotations,
     api,
+    board,
+    confirmations,
     dicomweb,
     display_check,
     errors,
     live,
     pages,
     quick,
+    reconcile,
     rendered,
     security,
 )
 from web.context import EXTENSION, WebContext
+from web.corrected import CorrectedIndex
 from web.decoded_frames import new_decoded_frames
 from web.errors import WebError
 from web.limits import LARGEST_BODY_BYTES
@@ -48,6 +52,7 @@ STATUS_OF_KIND: Final[dict[type[Exception], HTTPStatus]] = {
     errors.WebError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BadParameter: HTTPStatus.BAD_REQUEST,
     errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.OutOfDate: HTTPStatus.CONFLICT,
     errors.NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     errors.WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.ForeignHost: HTTPStatus.FORBIDDEN,
@@ -65,6 +70,8 @@ STATUS_OF_KIND: Final[dict[type[Exception], HTTPStatus]] = {
     viewer_errors.NoSuchFrame: HTTPStatus.NOT_FOUND,
     viewer_errors.BadRequest: HTTPStatus.BAD_REQUEST,
     NodeError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    BadCorrection: HTTPStatus.BAD_REQUEST,
+    CorrectionRefused: HTTPStatus.CONFLICT,
 }
 """HTTP status per kind of error; the nearest base class counts."""
 
@@ -109,7 +116,18 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
     quick.install(app, context, settings.web.host)
-    for part in (pages, display_check, api, annotations, live, dicomweb, rendered):
+    board.install(app, context)
+    for part in (
+        pages,
+        display_check,
+        api,
+        confirmations,
+        annotations,
+        live,
+        dicomweb,
+        rendered,
+        reconcile,
+    ):
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
     app.register_error_handler(ViewerError, answer_known)
@@ -134,11 +152,13 @@ def new_context(settings: Settings, clock: Clock) -> WebContext:
     WebContext
     """
     data = settings.node.data
-    index = IndexReader(data / INDEX_FILE)
+    corrections = CorrectionReader(data)
+    index = CorrectedIndex(data / INDEX_FILE, corrections)
     return WebContext(
         settings=settings,
         clock=clock,
         index=index,
+        corrections=corrections,
         ledger=LedgerReader(data / LEDGER_FILE),
         bodies=ByteBoundedCache(BODY_CACHE_BYTES, body_bytes),
         frames=new_decoded_frames(

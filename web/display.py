@@ -3,9 +3,11 @@
 from datetime import date
 from typing import Any, Final
 
+from dicom_node.correction import Correction
 from viewer.decode import Instance
 from viewer.frame_info import frame_info
 from web import words
+from web.corrected import apply_correction
 
 PRESETS: Final[tuple[dict[str, Any], ...]] = tuple(
     {"name": name, "width": width, "center": center, "key": key}
@@ -28,7 +30,9 @@ PRESETS: Final[tuple[dict[str, Any], ...]] = tuple(
 """CT windows in HU with their keys; offered only where modality values are HU."""
 
 
-def frame_answer(instance: Instance, frame_number: int, today: date) -> dict[str, Any]:
+def frame_answer(
+    instance: Instance, frame_number: int, today: date, correction: Correction | None = None
+) -> dict[str, Any]:
     """Return a frame's info with `display`: the words around its picture.
 
     Parameters
@@ -39,18 +43,20 @@ def frame_answer(instance: Instance, frame_number: int, today: date) -> dict[str
         1-based.
     today : date
         The day ages are counted on.
+    correction : Correction, optional
+        The one in force for its study.
 
     Returns
     -------
     dict
-        As `viewer.frame_info.frame_info`, with `display` added.
+        As `viewer.frame_info.frame_info`, with `display` and `correction` added.
 
     Raises
     ------
     viewer.errors.NoSuchFrame
         The instance has no such frame.
     """
-    info = frame_info(instance, frame_number)
+    info = apply_correction(frame_info(instance, frame_number), correction)
     return info | {"display": frame_words(info, today)}
 
 
@@ -83,6 +89,7 @@ def frame_words(info: dict[str, Any], today: date) -> dict[str, str]:
         "series": series_words(info["series"]),
         "place": place_words(info),
         "fidelity": fidelity_words(info["lossy"]),
+        "corrected": (info.get("correction") or {}).get("was", ""),
     }
 
 

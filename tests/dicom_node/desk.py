@@ -103,6 +103,7 @@ class Desk:
         return {name: n for name, n in state.counts.items() if n}
 
     def close(self) -> None:
+        self.destination.close()
         self.reader.close()
         self.ledger.close()
 

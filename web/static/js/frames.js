@@ -101,9 +101,9 @@ export class FrameStore {
   }
 }
 
-/** @param {Slice} slice @returns {string} other bytes under the same UID are another key */
+/** @param {Slice} slice @returns {string} other bytes under the same UID, or another identity, are another key */
 function versionKey(slice) {
-  return `${slice.key}@${slice.digest}`;
+  return `${slice.key}@${slice.digest}@${slice.correction_id || ""}`;
 }
 
 /**
@@ -113,9 +113,10 @@ function versionKey(slice) {
  */
 async function load(slice, signal) {
   const version = `?v=${slice.digest.slice(0, 16)}`;
+  const identity = slice.correction_id ? `&correction=${slice.correction_id}` : "";
   const bytes = ask(`${slice.url}/pixels${version}`, { signal });
   bytes.catch(() => {}); // of a frame that cannot be shown, the info says why
-  const info = await (await ask(`${slice.url}/info${version}`, { signal })).json();
+  const info = await (await ask(`${slice.url}/info${version}${identity}`, { signal })).json();
   if (!isOf(info, slice)) throw new WrongFrame();
   const nothing = { slice, info, pixels: null, range: 0, bytes: 4096 };
   if (info.kind === "none") return { ...nothing, reason: info.reason };

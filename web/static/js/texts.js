@@ -34,6 +34,9 @@ export function showIdentity(info) {
   put("corner-series", display.series);
   put("corner-place", display.place);
   put("badge", display.fidelity);
+  const corrected = document.getElementById("corner-corrected");
+  if (corrected) corrected.hidden = !display.corrected;
+  put("corner-corrected", display.corrected);
   const badge = document.getElementById("badge");
   if (badge) badge.dataset.lossy = String(Boolean(info.lossy.is_lossy));
   showEdges(info.orientation_letters);
@@ -46,7 +49,7 @@ function showEdges(letters) {
 
 /** Forget whose picture it was: nothing is drawn any more. */
 export function clearPicture() {
-  for (const id of ["corner-name", "corner-id", "corner-born", "corner-study", "corner-accession", "corner-when", "corner-series", "corner-place", "badge", "text-window", "text-zoom"]) put(id, "");
+  for (const id of ["corner-name", "corner-id", "corner-born", "corner-study", "corner-accession", "corner-corrected", "corner-when", "corner-series", "corner-place", "badge", "text-window", "text-zoom"]) put(id, "");
   showEdges(null);
 }
 

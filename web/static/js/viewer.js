@@ -95,8 +95,10 @@ class Viewer {
   /** New images join by their position; the slice that is viewed stays. @param {number} at */
   grow(at) {
     this.chosen = at;
-    this.slices = slicesOf(this.studyUid, this.series[at]);
+    this.slices = slicesOf(this.studyUid, this.series[at], this.study.correction_id);
     this.index = sameSlice(this.slices, this.wanted?.key || "", this.index);
+    const now = this.slices[this.index];
+    if (now && this.wanted && now.correction_id !== this.wanted.correction_id) this.want(now); // whose it is has changed
     this.showStack();
   }
 
@@ -105,7 +107,7 @@ class Viewer {
     const series = this.series[at];
     if (!series || at === this.chosen) return;
     this.chosen = at;
-    this.slices = slicesOf(this.studyUid, series);
+    this.slices = slicesOf(this.studyUid, series, this.study?.correction_id);
     this.strip.mark(at);
     this.viewport.look(null);
     this.blank("loading");
