@@ -18,6 +18,9 @@ BUSY_TIMEOUT_S = 10.0
 Rows = Callable[..., list[dict[str, Any]]]
 """Takes a query, and the values of its parameters; returns rows."""
 
+_Text = tuple[str, tuple[str, ...], dict[str, Any]]
+"""A statement as text, the names of its values in their order, and those that never change."""
+
 
 def writer_engine(path: Path) -> sa.Engine:
     """Open the one writer of a database file.
@@ -86,7 +89,7 @@ class ReadOnlyDatabase:
         self.path = path
         self._last_table = last_table
         self._opened: sa.Engine | None = None
-        self._texts: dict[sa.Select[Any], tuple[str, tuple[str, ...]]] = {}
+        self._texts: dict[sa.Select[Any], _Text] = {}
         self._identity: tuple[int, int] | None = None
 
     def close(self) -> None:
@@ -140,19 +143,38 @@ class ReadOnlyDatabase:
             raise self._failed() from exc
 
     def first_row(
-        self, statement: sa.Select[Any], parameters: Mapping[str, str]
+        self, statement: sa.Select[Any], parameters: Mapping[str, str | int]
     ) -> tuple[Any, ...] | None:
-        """Return the first row of a query that is asked for every picture, None without any.
+        """Return the first of `plain_rows`, None without any.
 
-        The query is turned into text once, and its values are those of the file: a boolean is 0
-        or 1. That takes a tenth of what `rows` does.
+        Parameters
+        ----------
+        statement, parameters
+            As `plain_rows`.
+
+        Raises
+        ------
+        DatabaseFailed
+            The file is damaged, or the disk failed.
+        """
+        return next(iter(self.plain_rows(statement, parameters, most=1)), None)
+
+    def plain_rows(
+        self, statement: sa.Select[Any], parameters: Mapping[str, str | int], most: int = -1
+    ) -> Sequence[tuple[Any, ...]]:
+        """Return the rows of a query that is asked often, or gives many.
+
+        The query is turned into text once, and values are those of the file: a boolean is 0 or 1.
+        For one row that takes a tenth of what `rows` does.
 
         Parameters
         ----------
         statement : sqlalchemy.Select
-            The same object each time; its values are all bound parameters.
-        parameters : mapping
+            The same object each time; what differs is a bound parameter.
+        parameters : dict
             Value of each.
+        most : int
+            How many rows are wanted; -1 for all.
 
         Raises
         ------
@@ -162,21 +184,21 @@ class ReadOnlyDatabase:
         try:
             engine = self._engine()
             if engine is None:
-                return None
-            text, names = self._text(engine, statement)
+                return []
+            text, names, constants = self._text(engine, statement)
+            values = {**constants, **parameters}
             with closing(engine.raw_connection()) as connection:
                 cursor = connection.cursor()
-                cursor.execute(text, [parameters[name] for name in names])
-                row: tuple[Any, ...] | None = cursor.fetchone()
-                return row
+                cursor.execute(text, [values[name] for name in names])
+                return cursor.fetchall() if most < 0 else cursor.fetchmany(most)
         except (sqlite3.Error, sa.exc.DBAPIError) as exc:
             raise self._failed() from exc
 
-    def _text(self, engine: sa.Engine, statement: sa.Select[Any]) -> tuple[str, tuple[str, ...]]:
+    def _text(self, engine: sa.Engine, statement: sa.Select[Any]) -> _Text:
         if statement not in self._texts:
             compiled = statement.compile(dialect=engine.dialect)
             names = getattr(compiled, "positiontup", None) or ()
-            self._texts[statement] = str(compiled), tuple(names)
+            self._texts[statement] = str(compiled), tuple(names), dict(compiled.params)
         return self._texts[statement]
 
     def _failed(self) -> DatabaseFailed:

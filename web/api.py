@@ -1,10 +1,10 @@
 """The JSON API under /api/v1, made for our own pages and open to scripts."""
 
 from dataclasses import asdict, replace
-from functools import partial
 from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
+from flask.json import dumps
 from flask.typing import ResponseReturnValue
 from isal import isal_zlib
 
@@ -17,7 +17,7 @@ from web.display import frame_answer
 from web.errors import BadParameter, NotFound
 from web.json_bodies import json_object
 from web.multipart import in_pieces
-from web.series import placed_frames, series_answers
+from web.opened_study import opened_series
 from web.studies import destination_chip
 from web.sync import sync_answer
 from web.theatre_list import same_id
@@ -187,18 +187,17 @@ def destination_list(context: WebContext) -> list[dict[str, Any]]:
 def study(study: str) -> ResponseReturnValue:
     """Answer with one study, its series and their instances in display order."""
     context = current()
+    revision = live.revision(context)  # first: what comes in between is then told as a change
     record = context.index.study(study)
     if record is None:
         raise NotFound("This node does not hold that study.")
     [answer] = current_board().answers([record])
     correction = context.corrections.active(study)
     answer["correction_id"] = correction.correction_id if correction else ""
-    answer["series"] = series_answers(
-        context.index.series(study),
-        context.index.instances(study),
-        partial(placed_frames, context),
-    )
-    return jsonify(study=answer, revision=live.revision(context), now=context.now_text())
+    series = opened_series(context, study).decode("ascii")
+    listed = f'{dumps(answer)[:-1]}, "series": {series}}}'
+    rest = dumps({"revision": revision, "now": context.now_text()})
+    return Response(f'{{"study": {listed}, {rest[1:]}', mimetype="application/json")
 
 
 @blueprint.get(f"{_INSTANCE}/frames/<int:frame_number>/info")

@@ -184,12 +184,12 @@ def header_bytes(instance: Instance) -> int:
     return 16384 + 4 * length
 
 
-def body_bytes(body: bytes | tuple[bytes, str] | list[FramePlace]) -> int:
+def body_bytes(body: bytes | tuple[bytes, object] | list[FramePlace]) -> int:
     """Return what a kept answer takes.
 
     Parameters
     ----------
-    body : bytes, or bytes and a content encoding, or the places of an instance's frames
+    body : bytes, or bytes and little else, or the places of an instance's frames
         The answer.
 
     Returns

@@ -1,5 +1,6 @@
 """The pages: studies board, viewer, return to the PACS. Light HTML that works without scripts."""
 
+import json
 from typing import Any, Final
 
 from flask import Blueprint, Response, make_response, render_template, request
@@ -13,8 +14,8 @@ from web.context import WebContext, current
 from web.display import PRESETS
 from web.errors import NotFound
 from web.mode import mode_answer
+from web.opened_study import opened_series
 from web.security import LOCAL_HOSTS
-from web.series import series_answers
 from web.sync import STATES, blank_rows, sync_answer
 from web.wall import remember, wall_of
 from web.words import counted
@@ -82,7 +83,7 @@ def viewer(study: str) -> ResponseReturnValue:
         "viewer.html",
         page="viewer",
         study=answer,
-        series=series_answers(context.index.series(study), context.index.instances(study)),
+        series=json.loads(opened_series(context, study)),
         presets=PRESETS,
         **shared(context),
     )
