@@ -115,7 +115,8 @@ def test_the_story_as_people_see_it(make_node, free_ports, page, tmp_path, wait)
         page.mouse.move(800, 500)
         page.mouse.wheel(0, 100)
         page.wait_for_function(
-            "before => document.querySelector('[data-field=frame]').dataset.frame !== before", arg=before
+            "before => document.querySelector('[data-field=frame]').dataset.frame !== before",
+            arg=before,
         )
 
     # drag the window: wider to the right, and the picture follows the numbers on screen

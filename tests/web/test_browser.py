@@ -77,7 +77,9 @@ def open_study(page: Page, dataset: FileDataset) -> None:
 
 
 def wait_for_frame(page: Page, dataset: FileDataset) -> None:
-    page.wait_for_selector(f'[data-field=frame][data-frame="{dataset.SOPInstanceUID}#1"][data-state=final]')
+    page.wait_for_selector(
+        f'[data-field=frame][data-frame="{dataset.SOPInstanceUID}#1"][data-state=final]'
+    )
 
 
 def drawn(
@@ -120,9 +122,9 @@ def test_a_surgeon_finds_the_patient_and_sees_the_right_grey_levels(
     assert page.inner_text("#patient-name") == f"MEREDITH, Owen {token}"
     assert page.inner_text("#patient-id") == stack[0].PatientID
     assert page.inner_text("[data-field=text-slice]") == "Image 4 of 7"
-    assert [page.inner_text(f"[data-field=edge-{edge}]") for edge in ("left", "top", "right", "bottom")] == [
-        *"RALP"
-    ]
+    assert [
+        page.inner_text(f"[data-field=edge-{edge}]") for edge in ("left", "top", "right", "bottom")
+    ] == [*"RALP"]
     page.click("text=1:1")
     assert_drawn(page, stack[3], 40, 400)
 
@@ -315,7 +317,9 @@ def test_one_bad_image_leaves_the_others_usable(
     keeper.keep(good, bad, after)
     open_study(page, good)
     page.keyboard.press("ArrowDown")
-    expect(page.locator("[data-field=refusal-title]")).to_have_text("This image cannot be shown here")
+    expect(page.locator("[data-field=refusal-title]")).to_have_text(
+        "This image cannot be shown here"
+    )
     assert len(page.inner_text("[data-field=refusal-words]")) > 20
     assert page.inner_text("#patient-name") == "PHANTOM, Test", "whose it is stays known"
     page.keyboard.press("ArrowDown")
