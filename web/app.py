@@ -25,11 +25,14 @@ from viewer.stacks import FramePlace
 from web import (
     annotations,
     api,
+    assets,
     dicomweb,
     display_check,
     errors,
     live,
+    packing,
     pages,
+    preview,
     quick,
     rendered,
     security,
@@ -100,7 +103,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     -------
     Flask
     """
-    app = Flask("web")
+    app = Flask("web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default JSON provider
@@ -108,8 +111,10 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.extensions[EXTENSION] = context
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
+    packing.install(app)
+    assets.install(app)
     quick.install(app, context, settings.web.host)
-    for part in (pages, display_check, api, annotations, live, dicomweb, rendered):
+    for part in (pages, display_check, api, annotations, live, dicomweb, rendered, preview):
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
     app.register_error_handler(ViewerError, answer_known)
