@@ -13,8 +13,8 @@ from web.context import WebContext, current
 from web.display import PRESETS
 from web.errors import NotFound
 from web.mode import mode_answer
-from web.security import LOCAL_HOSTS
 from web.opening import opening_preview
+from web.security import LOCAL_HOSTS
 from web.series import placed_frames, series_answers
 from web.sync import STATES, blank_rows, sync_answer
 from web.words import counted

@@ -102,6 +102,7 @@ export class Tile {
     this.loader.leave();
     this.slices = slicesOf(study.uid, series);
     this.viewport.look(plainView());
+    this.showStack();
     this.goTo(openingIndex(series, this.slices.length));
   }
 
