@@ -10,7 +10,6 @@ from dicom_node.index import StudyQuery, StudyRecord
 from dicom_node.trouble import troubles
 from web import api
 from web.context import WebContext, current
-from web.display import PRESETS
 from web.errors import NotFound
 from web.mode import mode_answer
 from web.opening import opening_preview
@@ -81,7 +80,7 @@ def viewer(study: str) -> ResponseReturnValue:
         study=answer,
         series=series,
         opening=opening_preview(study, series),
-        presets=PRESETS,
+        presets=context.presets,
         **shared(context),
     )
 
