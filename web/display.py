@@ -114,7 +114,7 @@ def side_conflict(series: dict[str, Any]) -> str:
     named = {
         side
         for side, pattern in _NAMED_SIDE.items()
-        if pattern.search(f"{series['series_description']} {series['body_part_examined']}")
+        if pattern.search(series["series_description"])
     }
     if header not in ("L", "R") or named in (set(), {header}):
         return ""

@@ -45,6 +45,7 @@ def test_banner_and_corners_are_made_of_one_info() -> None:
         "series": "Series 3 · CT · Axial · Left",
         "place": "Slice 1.21 mm at -42.2 mm",
         "fidelity": "Values as received",
+        "side_conflict": "",
     }
 
 
@@ -87,11 +88,7 @@ def test_each_digit_chooses_one_preset() -> None:
 def test_a_side_that_the_description_contradicts_is_told(
     laterality: str, description: str, is_doubtful: bool
 ) -> None:
-    series = {
-        "laterality": laterality,
-        "series_description": description,
-        "body_part_examined": "",
-    }
+    series = {"laterality": laterality, "series_description": description}
     assert bool(side_conflict(series)) == is_doubtful
 
 

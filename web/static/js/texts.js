@@ -38,6 +38,7 @@ const OF_PICTURE = [
   "text-side",
   "text-window",
   "text-zoom",
+  "text-turned",
 ];
 
 /** The texts of one tile; `data-field` says which is where. */
@@ -77,6 +78,8 @@ export class TileTexts {
   edges(info, view) {
     const letters = turnedLetters(info.orientation_letters, view);
     for (const edge of ["left", "top", "right", "bottom"]) this.put(`edge-${edge}`, letters[edge]);
+    const words = [view.turns ? `turned ${90 * view.turns}°` : "", view.isFlipped ? "mirrored" : ""].filter(Boolean).join(", ");
+    this.put("text-turned", words && words[0].toUpperCase() + words.slice(1));
   }
 
   /** Forget whose picture it was: nothing is drawn any more. */
