@@ -32,6 +32,7 @@ export class Tile {
   constructor(root, { stores, documents }) {
     this.root = root;
     this.documents = documents;
+    this.stores = stores;
     this.loader = new SliceLoader(stores, { onFrame: (frame) => this.take(frame), onFailure: (error) => this.refuse(error) });
     this.nodeWindow = new NodeWindow((frame, voi, picture) => this.takeWindowed(frame, voi, picture));
     this.texts = new TileTexts(root);
@@ -144,9 +145,10 @@ export class Tile {
   /** @param {Slice} slice */
   want(slice) {
     if (this.frame?.slice.key !== slice.key) this.canvas.dataset.state = "loading";
-    const next = ahead(this.index, this.slices.length, this.direction).map((at) => this.slices[at]);
+    const { frames, previews } = this.stores.ahead();
+    const next = (/** @type {number} */ many) => ahead(this.index, this.slices.length, this.direction, many).map((at) => this.slices[at]);
     this.nodeWindow.forget();
-    this.loader.want(slice, { previews: next, frames: next });
+    this.loader.want(slice, { previews: next(previews), frames: next(frames) });
   }
 
   /** Draw a frame, once it can be drawn under the window that was chosen. @param {Frame} frame */

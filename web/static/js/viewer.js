@@ -249,12 +249,13 @@ export class Viewer {
 
 /** @returns {import("./slice_loader.js").Stores} */
 function newStores() {
-  const speed = new LineSpeed(/** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType("resource")));
+  const speed = new LineSpeed(/** @type {any} */ (navigator).connection);
   return {
     frames: new FrameStore(speed),
-    previews: new PreviewStore(),
+    previews: new PreviewStore(speed),
     previewFrame,
     isSoonHere: (info) => speed.isSoonHere(info),
+    ahead: () => speed.ahead(),
     later: (act, ms) => setTimeout(act, ms),
   };
 }
