@@ -25,13 +25,16 @@ from viewer.stacks import FramePlace
 from web import (
     annotations,
     api,
+    assets,
     board,
     confirmations,
     dicomweb,
     display_check,
     errors,
     live,
+    packing,
     pages,
+    preview,
     quick,
     reconcile,
     rendered,
@@ -42,6 +45,7 @@ from web.corrected import CorrectedIndex
 from web.decoded_frames import new_decoded_frames
 from web.errors import WebError
 from web.limits import LARGEST_BODY_BYTES
+from web.presets import read_presets
 
 HEADER_CACHE_BYTES: Final = 64 * 1024 * 1024
 BODY_CACHE_BYTES: Final = 256 * 1024 * 1024
@@ -107,7 +111,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     -------
     Flask
     """
-    app = Flask("web")
+    app = Flask("web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default JSON provider
@@ -115,6 +119,8 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.extensions[EXTENSION] = context
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
+    packing.install(app)
+    assets.install(app)
     quick.install(app, context, settings.web.host)
     board.install(app, context)
     for part in (
@@ -126,6 +132,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
         live,
         dicomweb,
         rendered,
+        preview,
         reconcile,
     ):
         app.register_blueprint(part.blueprint)
@@ -164,6 +171,7 @@ def new_context(settings: Settings, clock: Clock) -> WebContext:
         frames=new_decoded_frames(
             settings, index, ByteBoundedCache(HEADER_CACHE_BYTES, header_bytes)
         ),
+        presets=read_presets(settings.web.presets_file),
     )
 
 

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from dicom_node.index import InstanceRecord
 from web.context import WebContext
 from web.series import placed_frames, series_answers
 
@@ -16,8 +18,16 @@ OpeningFrame = tuple[str, str, int]
 """Series and SOP Instance UID, and 1-based frame number."""
 
 
-def opened_series(context: WebContext, study_instance_uid: str) -> bytes:
-    """Return the series of a study as JSON, and have the frame decoded that is seen first.
+@dataclass(frozen=True, slots=True)
+class OpenedStudy:
+    """The list of a study's series, as JSON in ASCII; which frame of what is seen first."""
+
+    series: bytes
+    opening: tuple[InstanceRecord, int] | None
+
+
+def opened_study(context: WebContext, study_instance_uid: str) -> OpenedStudy:
+    """Return the series of a study, and have the frame decoded that is seen first.
 
     Parameters
     ----------
@@ -27,34 +37,38 @@ def opened_series(context: WebContext, study_instance_uid: str) -> bytes:
 
     Returns
     -------
-    bytes
-        A list as `web.series.series_answers` makes it, ASCII.
+    OpenedStudy
+        Its list is as `web.series.series_answers` makes it.
     """
     # read before the series are: what is indexed in between then belongs to the next revision
     revision = context.index.revision()
-    made, opening = context.kept(
+    made = context.kept(
         ("series", study_instance_uid, revision), partial(_made, context, study_instance_uid)
     )
-    if opening is not None:
-        _expect(context, study_instance_uid, opening)
+    if made.opening is not None:
+        context.frames.expect(*made.opening)
     return made
 
 
-def _made(context: WebContext, study_instance_uid: str) -> tuple[bytes, OpeningFrame | None]:
+def _made(context: WebContext, study_instance_uid: str) -> OpenedStudy:
     index = context.index
     found = series_answers(
         index.series(study_instance_uid),
         index.instances(study_instance_uid),
         partial(placed_frames, context),
     )
-    return json.dumps(found, separators=(",", ":")).encode("ascii"), opening_frame(found)
+    listed = json.dumps(found, separators=(",", ":")).encode("ascii")
+    return OpenedStudy(listed, _opening(context, study_instance_uid, opening_frame(found)))
 
 
-def _expect(context: WebContext, study_instance_uid: str, opening: OpeningFrame) -> None:
-    series, instance, frame_number = opening
+def _opening(
+    context: WebContext, study_instance_uid: str, frame: OpeningFrame | None
+) -> tuple[InstanceRecord, int] | None:
+    if frame is None:
+        return None
+    series, instance, frame_number = frame
     record = context.index.instance(study_instance_uid, series, instance)
-    if record is not None:
-        context.frames.expect(record, frame_number)
+    return None if record is None else (record, frame_number)
 
 
 def opening_frame(series: Sequence[dict[str, Any]]) -> OpeningFrame | None:

@@ -8,7 +8,7 @@ from dicom_node.errors import NodeError
 from dicom_node.index import StudyQuery
 from viewer.errors import ViewerError
 from web.context import WebContext
-from web.opened_study import opened_series
+from web.opened_study import opened_study
 
 LOOK_EVERY_S: Final = 2.0
 """How often the index is asked for what arrived; and for so long nothing more may have."""
@@ -65,7 +65,7 @@ class WarmUp:
         newest = self._newest_instance_id()
         try:
             for study in self._context.index.search_studies(StudyQuery(limit=1)):
-                opened_series(self._context, study.study_instance_uid)
+                opened_study(self._context, study.study_instance_uid)
         except (NodeError, ViewerError) as error:
             _log.info("warm_up_ended", extra={"error_code": error.code})
         return newest
@@ -73,6 +73,6 @@ class WarmUp:
     def _read_last_received(self, instance_id: int) -> None:
         try:
             for instance in self._context.index.instances_after(instance_id - 1, limit=1):
-                opened_series(self._context, instance.study_instance_uid)
+                opened_study(self._context, instance.study_instance_uid)
         except (NodeError, ViewerError) as error:
             _log.info("warm_up_ended", extra={"error_code": error.code})

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from pydicom.dataset import FileDataset
 
-from web.opened_study import opened_series, opening_frame
+from web.opened_study import opened_study, opening_frame
 
 
 def series(modality: str, counts: list[int], rows: int | None = 64) -> dict[str, Any]:
@@ -46,10 +46,10 @@ def test_the_list_is_made_once_until_something_arrives(
     keeper.keep(first)
     context = app.extensions["lifeboat"]
     study = first.StudyInstanceUID
-    before = opened_series(context, study)
-    assert opened_series(context, study) is before
+    before = opened_study(context, study)
+    assert opened_study(context, study) is before
     keeper.keep(make_instance(2, StudyInstanceUID=study))
-    assert opened_series(context, study) != before
+    assert opened_study(context, study) != before
 
 
 def test_damage_found_later_is_told(
@@ -58,7 +58,7 @@ def test_damage_found_later_is_told(
     instance = make_instance(1)
     keeper.keep(instance)
     context = app.extensions["lifeboat"]
-    assert b"damaged on disk" not in opened_series(context, instance.StudyInstanceUID)
+    assert b"damaged on disk" not in opened_study(context, instance.StudyInstanceUID).series
     [path] = context.index.paths()
     keeper.index.mark_damaged(path, "2026-11-22T12:00:00Z")
-    assert b"damaged on disk" in opened_series(context, instance.StudyInstanceUID)
+    assert b"damaged on disk" in opened_study(context, instance.StudyInstanceUID).series
