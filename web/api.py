@@ -70,7 +70,7 @@ def json_body() -> dict[str, Any]:
         It is not a JSON object.
     """
     if request.mimetype != "application/json" or request.headers.get("Content-Encoding"):
-        raise WrongContentType("Send the search as plain application/json.")
+        raise WrongContentType("Send plain application/json.")
     body = request.get_json(silent=True)
     if not isinstance(body, dict):
         raise BadParameter("The body must be a JSON object.")

@@ -29,6 +29,7 @@ from web import (
     display_check,
     errors,
     live,
+    marks,
     pages,
     quick,
     rendered,
@@ -38,6 +39,7 @@ from web.context import EXTENSION, WebContext
 from web.decoded_frames import new_decoded_frames
 from web.errors import WebError
 from web.limits import LARGEST_BODY_BYTES
+from web.mark_store import MarkStore
 
 HEADER_CACHE_BYTES: Final = 64 * 1024 * 1024
 BODY_CACHE_BYTES: Final = 256 * 1024 * 1024
@@ -50,6 +52,8 @@ STATUS_OF_KIND: Final[dict[type[Exception], HTTPStatus]] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     errors.WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.ChangedMeanwhile: HTTPStatus.CONFLICT,
+    errors.MeasuringOff: HTTPStatus.FORBIDDEN,
     errors.ForeignHost: HTTPStatus.FORBIDDEN,
     errors.ForeignOrigin: HTTPStatus.FORBIDDEN,
     errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
@@ -109,7 +113,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
     quick.install(app, context, settings.web.host)
-    for part in (pages, display_check, api, annotations, live, dicomweb, rendered):
+    for part in (pages, display_check, api, annotations, marks, live, dicomweb, rendered):
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
     app.register_error_handler(ViewerError, answer_known)
@@ -140,6 +144,7 @@ def new_context(settings: Settings, clock: Clock) -> WebContext:
         clock=clock,
         index=index,
         ledger=LedgerReader(data / LEDGER_FILE),
+        marks=MarkStore(data),
         bodies=ByteBoundedCache(BODY_CACHE_BYTES, body_bytes),
         frames=new_decoded_frames(
             settings, index, ByteBoundedCache(HEADER_CACHE_BYTES, header_bytes)
