@@ -74,6 +74,7 @@ def viewer(study: str) -> ResponseReturnValue:
         study=answer,
         series=series_answers(context.index.series(study), context.index.instances(study)),
         presets=PRESETS,
+        measurements=context.settings.web.measurements,
         **shared(context),
     )
 

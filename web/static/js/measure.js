@@ -91,7 +91,11 @@ export function regionAt(regions, point) {
   return best;
 }
 
-/** Bounds are whole pixels, both ends included. @param {any} region @param {Point} point */
+/**
+ * Bounds are whole pixels, both ends included.
+ * @param {any} region
+ * @param {Point} point
+ */
 function holds(region, { x, y }) {
   return x >= region.min_x && x <= region.max_x + 1 && y >= region.min_y && y <= region.max_y + 1;
 }
