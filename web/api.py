@@ -1,6 +1,7 @@
 """The JSON API under /api/v1, made for our own pages and open to scripts."""
 
 from dataclasses import asdict, replace
+from datetime import date
 from functools import partial
 from typing import Any, Final
 
@@ -173,11 +174,36 @@ def info(study: str, series: str, instance: str, frame_number: int) -> ResponseR
     """Answer with everything a browser needs to show one frame, and whose it is."""
     context = current()
     record = context.record(study, series, instance)
-    facts = frame_answer(context.open(record), frame_number, context.clock().date())
+    facts = frame_facts(context, record, frame_number, context.clock().date())
+    return answers.of_instance(jsonify(facts), record)
+
+
+def frame_facts(
+    context: WebContext, record: InstanceRecord, frame_number: int, today: date
+) -> dict[str, Any]:
+    """Return everything a browser needs to show one frame, and whose it is.
+
+    Parameters
+    ----------
+    context : WebContext
+        Opens the instance.
+    record : InstanceRecord
+        The instance.
+    frame_number : int
+        1-based.
+    today : date
+        The day ages are counted on.
+
+    Returns
+    -------
+    dict
+        As `web.display.frame_answer`.
+    """
+    facts = frame_answer(context.open(record), frame_number, today)
     # an instance without a study or a series of its own is filed under UIDs made for it
     facts["study_instance_uid"] = record.study_instance_uid
     facts["series_instance_uid"] = record.series_instance_uid
-    return answers.of_instance(jsonify(facts), record)
+    return facts
 
 
 @blueprint.get(f"{_INSTANCE}/frames/<int:frame_number>/pixels")

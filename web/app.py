@@ -25,12 +25,15 @@ from viewer.stacks import FramePlace
 from web import (
     annotations,
     api,
+    assets,
     dicomweb,
     display_check,
     errors,
     live,
     marks,
+    packing,
     pages,
+    preview,
     quick,
     rendered,
     security,
@@ -104,7 +107,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     -------
     Flask
     """
-    app = Flask("web")
+    app = Flask("web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default JSON provider
@@ -112,8 +115,11 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.extensions[EXTENSION] = context
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
+    packing.install(app)
+    assets.install(app)
     quick.install(app, context, settings.web.host)
-    for part in (pages, display_check, api, annotations, marks, live, dicomweb, rendered):
+    parts = (pages, display_check, api, annotations, marks, live, dicomweb, rendered, preview)
+    for part in parts:
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
     app.register_error_handler(ViewerError, answer_known)

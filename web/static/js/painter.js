@@ -7,10 +7,8 @@ import { paintColour, paintGrey } from "./windowing.js";
 /** @typedef {import("./windowing.js").Voi} Voi */
 /**
  * @typedef {object} Painted
- * @property {CanvasImageSource & {width: number, height: number}} source
- * @property {number} x of its first pixel in the frame
- * @property {number} y
- * @property {number} step frame pixels on one of its own
+ * @property {HTMLCanvasElement | ImageBitmap} source
+ * @property {{x: number, y: number, width: number, height: number}} part of the frame that it shows, in pixels
  */
 
 export class Painter {
@@ -34,7 +32,7 @@ export class Painter {
     if (this.painted && key.every((part, at) => part === this.key[at])) return this.painted;
     this.key = key;
     this.paint(frame.pixels, frame.info, voi, isInverted);
-    this.painted = { source: this.canvas, x: 0, y: 0, step: 1 };
+    this.painted = { source: this.canvas, part: wholeOf(frame.info) };
     return this.painted;
   }
 
@@ -52,4 +50,9 @@ export class Painter {
     const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", { willReadFrequently: true }));
     context.putImageData(this.image, 0, 0);
   }
+}
+
+/** @param {any} info @returns {Painted["part"]} */
+export function wholeOf(info) {
+  return { x: 0, y: 0, width: info.columns, height: info.rows };
 }

@@ -3,7 +3,7 @@
  * are made from the info of the very frame that is drawn, in one go, and enter the page as text only.
  */
 
-import { write } from "./page.js";
+import { setChip, write } from "./page.js";
 import { turnedLetters } from "./placement.js";
 import { short } from "./text.js";
 
@@ -35,7 +35,6 @@ const OF_PICTURE = [
   "corner-when",
   "corner-series",
   "corner-place",
-  "badge",
   "text-window",
   "text-zoom",
 ];
@@ -57,9 +56,9 @@ export class TileTexts {
     write(this.field(name), text);
   }
 
-  /** Say whose picture it is. @param {any} info of the frame that is drawn */
-  identity(info) {
-    const { display } = info;
+  /** Say whose picture it is, and how true it is. @param {import("./frames.js").Frame} frame that is drawn */
+  identity(frame) {
+    const { display } = frame.info;
     this.put("corner-name", display.name);
     this.put("corner-id", `${display.patient_id_label} ${display.patient_id}`);
     this.put("corner-born", `Born ${display.born}`);
@@ -68,9 +67,8 @@ export class TileTexts {
     this.put("corner-when", display.study_when);
     this.put("corner-series", display.series);
     this.put("corner-place", display.place);
-    this.put("badge", display.fidelity);
-    const badge = this.field("badge");
-    if (badge) badge.dataset.lossy = String(Boolean(info.lossy.is_lossy));
+    const { state, words } = fidelity(frame);
+    setChip(this.field("badge"), state, words);
   }
 
   /** @param {any} info @param {import("./placement.js").View} view */
@@ -81,13 +79,20 @@ export class TileTexts {
 
   /** Forget whose picture it was: nothing is drawn any more. */
   clear() {
+    setChip(this.field("badge"), "", "");
     for (const name of OF_PICTURE) this.put(name, "");
     for (const edge of ["left", "top", "right", "bottom"]) this.put(`edge-${edge}`, "");
   }
 
-  /** @param {number} index 0-based @param {number} length @param {boolean} isFrames */
+  /** @param {number} index 0-based, of the image that is drawn, -1 while none is @param {number} length @param {boolean} isFrames */
   position(index, length, isFrames) {
-    this.put("text-slice", length ? `${isFrames ? "Frame" : "Image"} ${index + 1} of ${length}` : "No images");
+    const what = isFrames ? "Frame" : "Image";
+    this.put("text-slice", !length ? "No images" : index < 0 ? "" : `${what} ${index + 1} of ${length}`);
+  }
+
+  /** @param {string} words what is on its way; "" when nothing is */
+  waiting(words) {
+    this.put("text-waiting", words);
   }
 
   /**
@@ -120,4 +125,15 @@ export class TileTexts {
     this.put("refusal-title", title);
     this.put("refusal-words", words);
   }
+}
+
+/**
+ * Say how true to the source a picture is.
+ * @param {import("./frames.js").Frame} frame
+ * @returns {{state: "preview" | "final" | "lossy" | "refused", words: string}}
+ */
+export function fidelity({ info, pixels, reason }) {
+  if (reason) return { state: "refused", words: "No picture" };
+  if (!pixels) return { state: "preview", words: info.lossy.is_lossy ? `Preview · ${info.display.fidelity}` : "Preview, compressed" };
+  return { state: info.lossy.is_lossy ? "lossy" : "final", words: info.display.fidelity };
 }

@@ -2,10 +2,12 @@
 
 import { Actions } from "./actions.js";
 import { FrameStore } from "./frames.js";
+import { LineSpeed } from "./line_speed.js";
 import { Listeners } from "./listeners.js";
 import { Changes, NodeClock, setChip, setReceived, write } from "./page.js";
 import { bindPointers, bindWheel } from "./pointers.js";
 import { PresetList } from "./preset_list.js";
+import { previewFrame, PreviewStore } from "./previews.js";
 import { registerStandard } from "./standard_actions.js";
 import { Strip } from "./strip.js";
 import { Study } from "./study.js";
@@ -20,7 +22,7 @@ export class Viewer {
   constructor(studyUid) {
     /** The study the page was opened for. */
     this.study = new Study(studyUid);
-    this.store = new FrameStore();
+    this.stores = newStores();
     this.clock = new NodeClock(document.body.dataset.now || "");
     this.actions = new Actions();
     /** @type {Map<string, Tool>} */
@@ -97,7 +99,7 @@ export class Viewer {
     const template = /** @type {HTMLTemplateElement} */ (document.getElementById("tile"));
     const root = /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
     this.stage.append(root);
-    const tile = new Tile(root, { store: this.store, documents: this.documents });
+    const tile = new Tile(root, { stores: this.stores, documents: this.documents });
     this.tiles.push(tile);
     const chosen = { toolNamed: (/** @type {string} */ name) => this.toolNamed(name), toolName: () => this.leftTool, activate: (/** @type {Tile} */ one) => this.activate(one) };
     bindPointers(tile, chosen);
@@ -185,4 +187,16 @@ export class Viewer {
     this.active.show(study, next);
     this.showAround();
   }
+}
+
+/** @returns {import("./slice_loader.js").Stores} */
+function newStores() {
+  const speed = new LineSpeed(/** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType("resource")));
+  return {
+    frames: new FrameStore(speed),
+    previews: new PreviewStore(),
+    previewFrame,
+    isSoonHere: (info) => speed.isSoonHere(info),
+    later: (act, ms) => setTimeout(act, ms),
+  };
 }
