@@ -106,7 +106,8 @@ export class MarkPanel {
     item.dataset.chosen = String(row.isChosen);
     for (const button of item.querySelectorAll("button")) button.dataset.value = row.id;
     for (const name of /** @type {("title" | "words" | "where")[]} */ (["title", "words", "where"])) write(item.querySelector(`[data-field="${name}"]`), row[name]);
-    item.querySelector("use")?.setAttribute("href", `/static/icons.svg#mark-${row.kind}`);
+    const use = /** @type {Element} */ (item.querySelector("use"));
+    use.setAttribute("href", (use.getAttribute("href") || "").replace(/#.*/, `#mark-${row.kind}`));
     const picture = /** @type {HTMLImageElement} */ (item.querySelector("img"));
     picture.hidden = !row.picture;
     if (row.picture) picture.src = row.picture;

@@ -123,7 +123,7 @@ export function labelPlace(around, label, room, taken) {
   const [centre, middle] = [around.left + (around.width - label.width) / 2, around.top + (around.height - label.height) / 2];
   const places = [[right, middle], [left, middle], [centre, below], [centre, above], [right, above], [right, below], [left, above], [left, below]];
   const boxes = places.map(([x, y]) => ({ left: x, top: y, ...label })).filter((box) => isWithin(box, room));
-  const covered = (/** @type {Box} */ box) => taken.filter((other) => isOver(box, other)).length;
+  const covered = (/** @type {Box} */ box) => taken.reduce((sum, other) => sum + overlap(box, other), 0);
   const best = boxes.reduce((found, box) => (!found || covered(box) < covered(found) ? box : found), /** @type {Box | null} */ (null));
   return best || held({ left: right, top: middle, ...label }, room);
 }
@@ -133,9 +133,11 @@ function isWithin({ left, top, width, height }, room) {
   return left >= 0 && top >= 0 && left + width <= room.width && top + height <= room.height;
 }
 
-/** @param {Box} one @param {Box} other @returns {boolean} */
-function isOver(one, other) {
-  return one.left < other.left + other.width && other.left < one.left + one.width && one.top < other.top + other.height && other.top < one.top + one.height;
+/** @param {Box} one @param {Box} other @returns {number} CSS pixels that both cover */
+function overlap(one, other) {
+  const wide = Math.min(one.left + one.width, other.left + other.width) - Math.max(one.left, other.left);
+  const high = Math.min(one.top + one.height, other.top + other.height) - Math.max(one.top, other.top);
+  return Math.max(0, wide) * Math.max(0, high);
 }
 
 /**
