@@ -214,3 +214,6 @@ class WebSettings:
     measurements: bool = True
     """Offer measuring in the viewer: lengths, angles, values of areas. Key images and notes stay
     either way."""
+    presets_file: str = ""
+    """TOML file with the windows offered for CT, each a table `[[preset]]` with `name`, `width`,
+    `center` (HU) and, if a digit chooses it, `key`; "" = the built-in ones."""

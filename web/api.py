@@ -169,6 +169,45 @@ def study(study: str) -> ResponseReturnValue:
     return jsonify(study=answer, revision=live.revision(context), now=context.now_text())
 
 
+@blueprint.get("/studies/<uid:study>/others")
+def others(study: str) -> ResponseReturnValue:
+    """Answer with the other studies of the same patient: one ID of one issuer."""
+    context = current()
+    record = context.index.study(study)
+    if record is None:
+        raise NotFound("This node does not hold that study.")
+    return jsonify(studies=study_list(context, other_studies(context, record)))
+
+
+def other_studies(context: WebContext, study: StudyRecord) -> list[StudyRecord]:
+    """Return the other studies of a study's patient, newest first.
+
+    Parameters
+    ----------
+    context : WebContext
+        Settings and readers.
+    study : StudyRecord
+        The study.
+
+    Returns
+    -------
+    list of StudyRecord
+        None without a patient ID: nobody is found by having none.
+    """
+    if not study.patient_id.strip():
+        return []
+    # "?" stands for any character of an ID that might be read as a wildcard; equal ones are kept
+    pattern = study.patient_id.replace("*", "?")
+    query = StudyQuery(patient_id=pattern, limit=LARGEST_PAGE)
+    return [
+        one
+        for one in context.index.search_studies(query)
+        if one.study_instance_uid != study.study_instance_uid
+        and (one.patient_id, one.issuer_of_patient_id)
+        == (study.patient_id, study.issuer_of_patient_id)
+    ]
+
+
 @blueprint.get(f"{_INSTANCE}/frames/<int:frame_number>/info")
 def info(study: str, series: str, instance: str, frame_number: int) -> ResponseReturnValue:
     """Answer with everything a browser needs to show one frame, and whose it is."""

@@ -43,6 +43,7 @@ from web.decoded_frames import new_decoded_frames
 from web.errors import WebError
 from web.limits import LARGEST_BODY_BYTES
 from web.mark_store import MarkStore
+from web.presets import read_presets
 
 HEADER_CACHE_BYTES: Final = 64 * 1024 * 1024
 BODY_CACHE_BYTES: Final = 256 * 1024 * 1024
@@ -155,6 +156,7 @@ def new_context(settings: Settings, clock: Clock) -> WebContext:
         frames=new_decoded_frames(
             settings, index, ByteBoundedCache(HEADER_CACHE_BYTES, header_bytes)
         ),
+        presets=read_presets(settings.web.presets_file),
     )
 
 

@@ -29,7 +29,7 @@ class WebContext:
     """Settings, readers of what other processes write, the clock and the caches of one process.
 
     `marks` is what people set on images; `bodies` keeps ready answers, up to a number of bytes;
-    `frames` opens instances and decodes.
+    `frames` opens instances and decodes; `presets` are the windows offered for CT.
     """
 
     settings: Settings
@@ -39,6 +39,7 @@ class WebContext:
     marks: MarkStore
     bodies: ByteBoundedCache[Hashable, Any]
     frames: DecodedFrames
+    presets: tuple[dict[str, Any], ...]
 
     @property
     def index_file(self) -> Path:

@@ -10,11 +10,10 @@ from dicom_node.index import StudyQuery, StudyRecord
 from dicom_node.trouble import troubles
 from web import api
 from web.context import WebContext, current
-from web.display import PRESETS
 from web.errors import NotFound
 from web.mode import mode_answer
-from web.security import LOCAL_HOSTS
 from web.opening import opening_preview
+from web.security import LOCAL_HOSTS
 from web.series import placed_frames, series_answers
 from web.sync import STATES, blank_rows, sync_answer
 from web.words import counted
@@ -81,7 +80,7 @@ def viewer(study: str) -> ResponseReturnValue:
         study=answer,
         series=series,
         opening=opening_preview(study, series),
-        presets=PRESETS,
+        presets=context.presets,
         measurements=context.settings.web.measurements,
         **shared(context),
     )

@@ -52,6 +52,7 @@ export class Marks {
     this.addTools();
     this.addActions();
     viewer.onActive(() => this.show());
+    viewer.onDrawn(() => this.followTiles());
     setInterval(() => document.hidden || this.refresh(), REFRESH_MS);
     this.refresh();
   }
@@ -72,10 +73,17 @@ export class Marks {
   }
 
   refresh() {
-    for (const tile of this.viewer.tiles) this.layerOf(tile);
+    this.followTiles();
     this.listOf(this.viewer.study.uid);
     for (const list of this.lists.values()) list.refresh();
     this.keyImages.refresh();
+  }
+
+  /** Give new tiles a layer, and forget those that are gone. */
+  followTiles() {
+    const { tiles } = this.viewer;
+    for (const tile of this.layers.keys()) if (!tiles.includes(tile)) this.layers.delete(tile);
+    for (const tile of tiles) if (!this.layers.has(tile)) this.showTile(tile);
   }
 
   /** @param {Tile} tile @returns {MarkLayer} */
@@ -258,7 +266,8 @@ export class Marks {
     for (const [name, key] of Object.entries(TOOL_KEYS)) {
       if (this.isMeasuring) this.viewer.registerKey(key, `Measure: ${KINDS[name].name.toLowerCase()}`, () => this.useByKey(name));
     }
-    this.viewer.registerKey("Enter", "Cross on; set or take a point (arrows move it, Shift: by 10)", () => {});
+    // only for the map of keys: Enter and arrows are taken while something is measured or chosen
+    this.viewer.registerKey("Enter + arrows", "While measuring: cross on, set or take a point; move it, with Shift by 10", () => {});
     this.viewer.onTool(() => this.toolChanged());
   }
 
@@ -284,7 +293,7 @@ export class Marks {
     viewer.registerAction("marks", () => this.panel.toggle());
     viewer.registerAction("close-notice", () => this.notice.hide());
     for (const key of ["Delete", "Backspace"]) viewer.registerKey(key, "Delete the chosen mark", () => this.remove());
-    viewer.registerKey("M", "List of marks and key images", () => this.panel.toggle());
+    viewer.registerKey("E", "List of marks and key images", () => this.panel.toggle());
     const { reset } = Object.fromEntries(viewer.actions.actions);
     const both = (/** @type {DOMStringMap} */ data) => {
       reset(data);

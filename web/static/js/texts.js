@@ -5,7 +5,7 @@
 
 import { setChip, write } from "./page.js";
 import { turnedLetters } from "./placement.js";
-import { short } from "./text.js";
+import { decimals } from "./windowing.js";
 
 /**
  * Say on top of the page whose pictures are in the active tile.
@@ -35,8 +35,10 @@ const OF_PICTURE = [
   "corner-when",
   "corner-series",
   "corner-place",
+  "text-side",
   "text-window",
   "text-zoom",
+  "text-turned",
 ];
 
 /** The texts of one tile; `data-field` says which is where. */
@@ -67,6 +69,7 @@ export class TileTexts {
     this.put("corner-when", display.study_when);
     this.put("corner-series", display.series);
     this.put("corner-place", display.place);
+    this.put("text-side", display.side_conflict);
     const { state, words } = fidelity(frame);
     setChip(this.field("badge"), state, words);
   }
@@ -75,6 +78,8 @@ export class TileTexts {
   edges(info, view) {
     const letters = turnedLetters(info.orientation_letters, view);
     for (const edge of ["left", "top", "right", "bottom"]) this.put(`edge-${edge}`, letters[edge]);
+    const words = [view.turns ? `turned ${90 * view.turns}°` : "", view.isFlipped ? "mirrored" : ""].filter(Boolean).join(", ");
+    this.put("text-turned", words && words[0].toUpperCase() + words.slice(1));
   }
 
   /** Forget whose picture it was: nothing is drawn any more. */
@@ -104,7 +109,7 @@ export class TileTexts {
     const words = [];
     if (!voi) words.push("Colour");
     else if (voi.kind === "voi_lut") words.push(info.voi_luts[voi.index].explanation || "Table of the file");
-    else words.push(`W ${short(voi.width)}  L ${short(voi.center)}`);
+    else words.push(windowWords(voi));
     if (isInverted) words.push("inverted");
     this.put("text-window", words.join(" · "));
   }
@@ -136,4 +141,10 @@ export function fidelity({ info, pixels, reason }) {
   if (reason) return { state: "refused", words: "No picture" };
   if (!pixels) return { state: "preview", words: info.lossy.is_lossy ? `Preview · ${info.display.fidelity}` : "Preview, compressed" };
   return { state: info.lossy.is_lossy ? "lossy" : "final", words: info.display.fidelity };
+}
+
+/** @param {import("./windowing.js").WindowVoi} voi @returns {string} as in "W 400  L 40" */
+export function windowWords({ width, center }) {
+  const told = (/** @type {number} */ value) => String(Number(value.toFixed(Math.max(2, decimals(width)))));
+  return `W ${told(width)}  L ${told(center)}`;
 }

@@ -8,7 +8,7 @@ import { NodeWindow } from "./previews.js";
 import { SliceLoader } from "./slice_loader.js";
 import { ahead, hasFrames, openingIndex, sameSlice, slicesOf } from "./stack.js";
 import { TileTexts } from "./texts.js";
-import { draggedWindow, initialVoi, windowToDrag } from "./windowing.js";
+import { clampedWindow, draggedWindow, initialVoi, windowToDrag } from "./windowing.js";
 import { Viewport } from "./viewport.js";
 
 /** @typedef {import("./stack.js").Slice} Slice */
@@ -102,6 +102,7 @@ export class Tile {
     this.loader.leave();
     this.slices = slicesOf(study.uid, series);
     this.viewport.look(plainView());
+    this.showStack();
     this.goTo(openingIndex(series, this.slices.length));
   }
 
@@ -312,7 +313,8 @@ export class Tile {
 
   /** @param {number} right @param {number} up CSS pixels since the drag began */
   dragWindow(right, up) {
-    if (this.frame && this.dragFrom) this.chooseWindow(draggedWindow(this.dragFrom, right, up, this.frame.range));
+    if (!this.frame || !this.dragFrom) return;
+    this.chooseWindow(clampedWindow(this.frame.info, draggedWindow(this.dragFrom, right, up, this.frame.range)));
   }
 
   endDrag() {

@@ -8,7 +8,8 @@
  */
 
 import { Painter, wholeOf } from "./painter.js";
-import { inImage, onCanvas, placed, plainView } from "./placement.js";
+import { inImage, onCanvas, placed, plainView, visiblePart } from "./placement.js";
+import { stepFor } from "./reduce.js";
 
 /** @typedef {import("./frames.js").Frame} Frame */
 /** @typedef {import("./placement.js").Point} Point */
@@ -74,6 +75,7 @@ export class Viewport {
   clear(state) {
     this.frame = null;
     this.picture = null;
+    this.painter.forget();
     this.canvas.dataset.state = state;
     this.canvas.dataset.frame = "";
     this.black();
@@ -99,7 +101,7 @@ export class Viewport {
     this.black();
     if (!this.frame) return;
     const place = this.place();
-    if (this.frame.pixels) this.drawPainted(this.painter.whole(this.frame, this.voi, this.isInverted), place);
+    if (this.frame.pixels) this.drawPainted(this.painted(this.frame, place), place);
     else this.drawPicture(this.frame, place);
     Object.assign(this.canvas.dataset, {
       frame: this.frame.slice.key,
@@ -109,6 +111,13 @@ export class Viewport {
       zoom: String(place.scale),
     });
     this.onDrawn();
+  }
+
+  /** @param {Frame} frame @param {import("./placement.js").Placement} place @returns {import("./painter.js").Painted} */
+  painted(frame, place) {
+    if (!this.isMoving) return this.painter.exact(frame, this.voi, this.isInverted);
+    const seen = { part: visiblePart(place.matrix, frame.info, this.canvas), step: stepFor(place.scale) };
+    return this.painter.quick(frame, this.voi, this.isInverted, seen);
   }
 
   /** @param {import("./painter.js").Painted} painted @param {import("./placement.js").Placement} place */
