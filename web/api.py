@@ -208,7 +208,7 @@ def others(study: str) -> ResponseReturnValue:
     record = context.index.study(study)
     if record is None:
         raise NotFound("This node does not hold that study.")
-    return jsonify(studies=study_list(context, other_studies(context, record)))
+    return jsonify(studies=current_board().answers(other_studies(context, record)))
 
 
 def other_studies(context: WebContext, study: StudyRecord) -> list[StudyRecord]:

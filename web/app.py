@@ -32,6 +32,7 @@ from web import (
     display_check,
     errors,
     live,
+    marks,
     packing,
     pages,
     preview,
@@ -45,6 +46,8 @@ from web.corrected import CorrectedIndex
 from web.decoded_frames import new_decoded_frames
 from web.errors import WebError
 from web.limits import LARGEST_BODY_BYTES
+from web.mark_store import MarkStore
+from web.opened_study import OpenedStudy
 from web.presets import read_presets
 
 HEADER_CACHE_BYTES: Final = 64 * 1024 * 1024
@@ -59,6 +62,8 @@ STATUS_OF_KIND: Final[dict[type[Exception], HTTPStatus]] = {
     errors.OutOfDate: HTTPStatus.CONFLICT,
     errors.NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     errors.WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.ChangedMeanwhile: HTTPStatus.CONFLICT,
+    errors.MeasuringOff: HTTPStatus.FORBIDDEN,
     errors.ForeignHost: HTTPStatus.FORBIDDEN,
     errors.ForeignOrigin: HTTPStatus.FORBIDDEN,
     errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
@@ -130,6 +135,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
         confirmations,
         annotations,
         live,
+        marks,
         dicomweb,
         rendered,
         preview,
@@ -167,6 +173,7 @@ def new_context(settings: Settings, clock: Clock) -> WebContext:
         index=index,
         corrections=corrections,
         ledger=LedgerReader(data / LEDGER_FILE),
+        marks=MarkStore(data),
         bodies=ByteBoundedCache(BODY_CACHE_BYTES, body_bytes),
         frames=new_decoded_frames(
             settings, index, ByteBoundedCache(HEADER_CACHE_BYTES, header_bytes)
@@ -192,18 +199,22 @@ def header_bytes(instance: Instance) -> int:
     return 16384 + 4 * length
 
 
-def body_bytes(body: bytes | tuple[bytes, object] | list[FramePlace]) -> int:
+def body_bytes(
+    body: bytes | OpenedStudy | tuple[bytes, object] | list[FramePlace],
+) -> int:
     """Return what a kept answer takes.
 
     Parameters
     ----------
-    body : bytes, or bytes and little else, or the places of an instance's frames
+    body : bytes, or bytes and little else, or the list of a study, or the places of frames
         The answer.
 
     Returns
     -------
     int
     """
+    if isinstance(body, OpenedStudy):
+        return len(body.series)
     if isinstance(body, list):
         return FRAME_PLACE_BYTES * len(body)
     return len(body) if isinstance(body, bytes) else len(body[0])

@@ -87,6 +87,7 @@ def viewer(study: str) -> ResponseReturnValue:
         series=json.loads(opened.series),
         opening=_opening_address(context, opened),
         presets=context.presets,
+        measurements=context.settings.web.measurements,
         **shared(context),
     )
 
@@ -97,7 +98,7 @@ def _opening_address(context: WebContext, opened: OpenedStudy) -> str:
         return ""
     record, frame_number = opened.opening
     correction = context.corrections.active(record.study_instance_uid)
-    return preview_address(record, frame_number, id_of(correction))
+    return preview_address(record, frame_number, api.id_of(correction))
 
 
 @blueprint.get("/sync")

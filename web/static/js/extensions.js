@@ -1,4 +1,6 @@
 /** What other modules add to the viewer. Each is called once with it, before anything is shown. */
 
+import { installMarks } from "./marks.js";
+
 /** @type {((viewer: import("./viewer.js").Viewer) => void)[]} */
-export const extensions = [];
+export const extensions = [installMarks];

@@ -43,6 +43,7 @@ export class Viewer {
     /** @type {import("./tile.js").DocumentKind[]} */
     this.documents = [];
     this.activeListeners = new Listeners();
+    this.toolListeners = new Listeners();
     this.drawnListeners = new Listeners();
     /** @type {Tile[]} in reading order */
     this.tiles = [];
@@ -113,6 +114,11 @@ export class Viewer {
   /** Call a function when another tile becomes the active one. @param {() => void} act @returns {() => void} ends it */
   onActive(act) {
     return this.activeListeners.add(act);
+  }
+
+  /** Call a function when the left button gets a tool. @param {() => void} act @returns {() => void} ends it */
+  onTool(act) {
+    return this.toolListeners.add(act);
   }
 
   /** Call a function whenever any tile was drawn, or emptied. @param {() => void} act @returns {() => void} ends it */
@@ -235,6 +241,7 @@ export class Viewer {
     for (const button of document.querySelectorAll('button[data-action="tool"]')) {
       button.setAttribute("aria-pressed", String(button.getAttribute("data-value") === name));
     }
+    this.toolListeners.call();
   }
 
   /** @param {number} steps */
