@@ -27,6 +27,7 @@ from web import (
     api,
     dicomweb,
     display_check,
+    documents,
     errors,
     live,
     pages,
@@ -61,6 +62,7 @@ STATUS_OF_KIND: Final[dict[type[Exception], HTTPStatus]] = {
     viewer_errors.UnsupportedTransferSyntax: HTTPStatus.NOT_ACCEPTABLE,
     viewer_errors.UnsupportedPixels: HTTPStatus.NOT_ACCEPTABLE,
     viewer_errors.UnsafePixels: HTTPStatus.NOT_ACCEPTABLE,
+    viewer_errors.UnsupportedDocument: HTTPStatus.NOT_ACCEPTABLE,
     viewer_errors.DecoderBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     viewer_errors.NoSuchFrame: HTTPStatus.NOT_FOUND,
     viewer_errors.BadRequest: HTTPStatus.BAD_REQUEST,
@@ -109,7 +111,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
     quick.install(app, context, settings.web.host)
-    for part in (pages, display_check, api, annotations, live, dicomweb, rendered):
+    for part in (pages, display_check, documents, api, annotations, live, dicomweb, rendered):
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
     app.register_error_handler(ViewerError, answer_known)
