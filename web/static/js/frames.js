@@ -27,23 +27,37 @@ export class FrameStore {
     this.bytes = 0;
     /** @type {Map<string, {promise: Promise<Frame>, controller: AbortController}>} */
     this.coming = new Map();
+    /** @type {Map<object, Slice[]>} what each tile wants, most wanted first */
+    this.wanted = new Map();
     /** @type {Slice[]} */
     this.queue = [];
   }
 
   /**
-   * Return a frame; what else was on its way is given up unless it is among the next ones.
+   * Return a frame; what else was on its way is given up unless a tile wants it soon.
+   * @param {object} owner the tile that asks
    * @param {Slice} slice
    * @param {Slice[]} next what will probably be wanted after it, most wanted first
    * @returns {Promise<Frame>}
    */
-  get(slice, next) {
-    const keep = new Set([slice, ...next].map(versionKey));
-    for (const [key, { controller }] of this.coming) if (!keep.has(key)) controller.abort();
+  get(owner, slice, next) {
+    this.wanted.set(owner, [slice, ...next]);
+    this.giveUp();
     this.queue = next;
     const frame = this.frame(slice);
     frame.then(() => this.pump(), () => {});
     return frame;
+  }
+
+  /** Forget what a tile wanted. @param {object} owner */
+  leave(owner) {
+    this.wanted.delete(owner);
+    this.giveUp();
+  }
+
+  giveUp() {
+    const keep = new Set([...this.wanted.values()].flatMap((slices) => slices.map(versionKey)));
+    for (const [key, { controller }] of this.coming) if (!keep.has(key)) controller.abort();
   }
 
   /** @param {Slice} slice @returns {boolean} whether it can be drawn at once */

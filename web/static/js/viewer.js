@@ -1,339 +1,181 @@
-/** The viewer of one study: what is wanted, what is shown, and that the two are never confused. */
+/** The viewer: its tiles, the study they show, what people can do, and what is around the tiles. */
 
-import { FrameStore, WrongFrame } from "./frames.js";
-import { ask, Changes, NodeClock, Refused, setChip, setReceived, timeout, write } from "./page.js";
-import { offers } from "./presets.js";
-import { ahead, hasFrames, openingIndex, sameSlice, slicesOf } from "./stack.js";
+import { Actions } from "./actions.js";
+import { FrameStore } from "./frames.js";
+import { Listeners } from "./listeners.js";
+import { Changes, NodeClock, setChip, setReceived, write } from "./page.js";
+import { bindPointers, bindWheel } from "./pointers.js";
+import { PresetList } from "./preset_list.js";
+import { registerStandard } from "./standard_actions.js";
 import { Strip } from "./strip.js";
-import { clearPicture, showIdentity, showMessage, showPosition, showWindow, showZoom } from "./texts.js";
-import { bindButtons, bindKeys, bindPointers, bindWheel } from "./tools.js";
-import { draggedWindow, initialVoi, windowToDrag } from "./windowing.js";
-import { Viewport } from "./viewport.js";
+import { Study } from "./study.js";
+import { showBanner } from "./texts.js";
+import { Tile } from "./tile.js";
+import { basicTools } from "./tools.js";
 
-/** @typedef {import("./stack.js").Slice} Slice */
-/** @typedef {import("./stack.js").Series} Series */
-/** @typedef {import("./frames.js").Frame} Frame */
-/** @typedef {import("./windowing.js").Voi} Voi */
+/** @typedef {import("./tools.js").Tool} Tool */
 
-const STEP_PX = 24;
-
-class Viewer {
+export class Viewer {
   /** @param {string} studyUid */
   constructor(studyUid) {
-    this.studyUid = studyUid;
-    this.canvas = /** @type {HTMLCanvasElement} */ (document.getElementById("frame"));
-    this.slider = /** @type {HTMLInputElement} */ (document.getElementById("slider"));
-    this.select = /** @type {HTMLSelectElement} */ (document.getElementById("preset"));
-    this.viewport = new Viewport(this.canvas);
-    this.viewport.onDrawn = () => showZoom(this.viewport.place().scale);
+    /** The study the page was opened for. */
+    this.study = new Study(studyUid);
     this.store = new FrameStore();
-    this.strip = new Strip(/** @type {HTMLElement} */ (document.getElementById("strip")), studyUid, (at) => this.chooseSeries(at));
     this.clock = new NodeClock(document.body.dataset.now || "");
-    this.ctPresets = JSON.parse(document.body.dataset.presets || "[]");
-    /** @type {Series[]} */
-    this.series = [];
-    /** @type {Slice[]} */
-    this.slices = [];
-    this.chosen = -1;
-    this.index = 0;
-    this.direction = 1;
-    /** @type {Slice | null} the only slice an answer may be drawn for */
-    this.wanted = null;
-    /** @type {Frame | null} */
-    this.shown = null;
-    /** @type {Map<string, Voi>} windows someone chose, per series */
-    this.touched = new Map();
-    this.isInverted = false;
-    this.toolName = "window";
-    /** @type {import("./windowing.js").WindowVoi | null} */
-    this.dragFrom = null;
-    /** @type {any} */
-    this.study = null;
-    /** @type {import("./presets.js").Offer[]} */
-    this.offers = [];
-    this.changes = new Changes({ onChange: () => this.refresh(), onBack: () => this.retry() });
+    this.actions = new Actions();
+    /** @type {Map<string, Tool>} */
+    this.tools = new Map();
+    this.leftTool = "window";
+    /** @type {import("./tile.js").DocumentKind[]} */
+    this.documents = [];
+    this.activeListeners = new Listeners();
+    /** @type {Tile[]} in reading order */
+    this.tiles = [];
+    this.stage = /** @type {HTMLElement} */ (document.getElementById("tiles"));
+    this.strip = new Strip(/** @type {HTMLElement} */ (document.getElementById("strip")), studyUid, (at) => this.chooseSeries(at));
+    this.presets = new PresetList(this);
+    this.changes = new Changes({ onChange: () => this.refresh(), onBack: () => this.tiles.forEach((tile) => tile.retry()) });
+    for (const tool of basicTools()) this.registerTool(tool);
+    registerStandard(this);
+    this.active = this.addTile();
+    this.activate(this.active);
   }
 
   async start() {
-    bindPointers(this.canvas, this);
-    bindWheel(this.canvas, this);
-    bindKeys(document, this);
-    bindButtons(document, this);
-    this.select.addEventListener("change", () => this.chooseOffer(this.select.value));
-    this.slider.addEventListener("input", () => this.goTo(Number(this.slider.value)));
-    document.getElementById("close-keys")?.addEventListener("click", () => this.keysDialog().close());
+    this.actions.bindButtons(document);
+    this.actions.bindKeys(document);
     setInterval(() => this.tick(), 1000);
     try {
       await this.refresh();
     } catch (error) {
-      this.refuse(error);
+      this.active.refuse(error);
     }
     this.changes.start();
   }
 
-  /* What the study holds; it may grow at any time. */
+  /* What other modules add. */
+
+  /** Give buttons with that `data-action` their work. @param {string} name @param {import("./actions.js").Action} act gets the button's data */
+  registerAction(name, act) {
+    this.actions.register(name, act);
+  }
+
+  /** Give a key its work; it appears on the map of keys. @param {string} key @param {string} words @param {() => void} act */
+  registerKey(key, words, act) {
+    this.actions.registerKey(key, words, act);
+  }
+
+  /** Offer a tool for the left button, chosen by `chooseTool` or a button. @param {Tool} tool */
+  registerTool(tool) {
+    this.tools.set(tool.name, tool);
+  }
+
+  /**
+   * Show instances without a picture.
+   * @param {import("./tile.js").DocumentKind["canShow"]} canShow
+   * @param {import("./tile.js").DocumentKind["show"]} show
+   */
+  registerDocument(canShow, show) {
+    this.documents.push({ canShow, show });
+  }
+
+  /** Call a function when another tile becomes the active one. @param {() => void} act @returns {() => void} ends it */
+  onActive(act) {
+    return this.activeListeners.add(act);
+  }
+
+  /* Tiles. */
+
+  /** @returns {Tile} */
+  addTile() {
+    const template = /** @type {HTMLTemplateElement} */ (document.getElementById("tile"));
+    const root = /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
+    this.stage.append(root);
+    const tile = new Tile(root, { store: this.store, documents: this.documents });
+    this.tiles.push(tile);
+    const chosen = { toolNamed: (/** @type {string} */ name) => this.toolNamed(name), toolName: () => this.leftTool, activate: (/** @type {Tile} */ one) => this.activate(one) };
+    bindPointers(tile, chosen);
+    bindWheel(tile, chosen);
+    root.addEventListener("focusin", () => this.activate(tile));
+    tile.onFrame(() => tile.isActive && this.showAround());
+    tile.canvas.style.cursor = this.toolNamed(this.leftTool).cursor || "default";
+    return tile;
+  }
+
+  /** @param {Tile} tile */
+  activate(tile) {
+    if (this.active === tile && tile.isActive) return;
+    this.active = tile;
+    for (const one of this.tiles) {
+      one.isActive = one === tile;
+      one.root.dataset.active = String(one.isActive);
+    }
+    this.showAround();
+    this.activeListeners.call();
+  }
+
+  /** Bring banner, presets and strip to what the active tile shows. */
+  showAround() {
+    const { frame, study, seriesUid } = this.active;
+    if (frame) showBanner(frame.info);
+    this.presets.show(this.active);
+    if (study === this.study) this.strip.mark(study.placeOf(seriesUid));
+    document.querySelector('button[data-action="invert"]')?.setAttribute("aria-pressed", String(this.active.isInverted));
+  }
+
+  /* What the study holds. */
 
   async refresh() {
-    const answer = await ask(`/api/v1/studies/${this.studyUid}`, { signal: timeout(8000) });
-    const found = await answer.json();
-    this.clock.set(found.now);
-    this.study = found.study;
-    this.series = found.study.series;
-    const uid = this.wanted?.series_instance_uid;
-    const at = this.series.findIndex((series) => series.series_instance_uid === uid);
-    if (at < 0) this.chooseSeries(Math.max(0, this.firstToShow()));
-    else this.grow(at);
-    this.strip.show(this.series, this.chosen);
+    this.clock.set(await this.study.refresh());
+    const { series } = this.study;
+    for (const tile of this.tiles) if (tile.study === this.study) tile.grow();
+    if (!this.active.study) this.chooseSeries(this.study.firstToShow());
+    this.strip.show(series, this.study.placeOf(this.active.seriesUid));
     this.tick();
   }
 
-  /** @returns {number} */
-  firstToShow() {
-    return this.series.findIndex((series) => series.instances.some((instance) => instance.rows));
-  }
-
-  /** New images join by their position; the slice that is viewed stays. @param {number} at */
-  grow(at) {
-    this.chosen = at;
-    this.slices = slicesOf(this.studyUid, this.series[at]);
-    this.index = sameSlice(this.slices, this.wanted?.key || "", this.index);
-    this.showStack();
-  }
-
-  /** @param {number} at */
+  /** Show a series in the active tile. @param {number} at its place in display order */
   chooseSeries(at) {
-    const series = this.series[at];
-    if (!series || at === this.chosen) return;
-    this.chosen = at;
-    this.slices = slicesOf(this.studyUid, series);
-    this.strip.mark(at);
-    this.viewport.look(null);
-    this.blank("loading");
-    this.goTo(openingIndex(series, this.slices.length));
-  }
-
-  /* Which slice is wanted, and what happens to the answers. */
-
-  /** @param {number} index */
-  goTo(index) {
-    const last = this.slices.length - 1;
-    const next = Math.max(0, Math.min(last, index));
-    if (last < 0 || this.slices[next] === this.wanted) return;
-    this.direction = next < this.index ? -1 : 1;
-    this.index = next;
-    this.want(this.slices[next]);
-    this.showStack();
-  }
-
-  /** @param {Slice} slice */
-  want(slice) {
-    this.wanted = slice;
-    if (!this.store.has(slice)) this.canvas.dataset.state = "loading";
-    const next = ahead(this.index, this.slices.length, this.direction).map((at) => this.slices[at]);
-    const isWanted = () => this.wanted?.key === slice.key;
-    this.store
-      .get(slice, next)
-      .then((frame) => isWanted() && this.show(frame))
-      .catch((error) => isWanted() && error.name !== "AbortError" && this.refuse(error));
-  }
-
-  /** Draw a frame and everything that is said about it, from the one object. @param {Frame} frame */
-  show(frame) {
-    this.shown = frame;
-    showIdentity(frame.info);
-    if (frame.reason) {
-      this.viewport.clear("refused");
-      this.viewport.canvas.dataset.frame = frame.slice.key;
-      showMessage("This image cannot be shown here", frame.reason.message);
-      return;
-    }
-    showMessage("");
-    this.redraw();
-    this.listOffers(frame);
-  }
-
-  redraw() {
-    const frame = this.shown;
-    if (!frame || frame.reason) return;
-    const voi = this.voi(frame);
-    this.viewport.show(frame, voi, this.isInverted);
-    showWindow(frame.info, voi, this.isInverted);
-  }
-
-  /** @param {Frame} frame @returns {Voi | null} the window chosen for the series, else the frame's own */
-  voi(frame) {
-    if (frame.info.kind !== "grey") return null;
-    const chosen = this.touched.get(frame.slice.series_instance_uid);
-    if (!chosen || (chosen.kind === "voi_lut" && !frame.info.voi_luts[chosen.index])) return initialVoi(frame.info);
-    return chosen;
-  }
-
-  /** @param {any} error */
-  refuse(error) {
-    this.blank("refused");
-    if (error instanceof Refused) showMessage("This image cannot be shown here", error.message);
-    else if (error instanceof WrongFrame || error instanceof RangeError) showMessage("This image was not drawn", "The node's answer belongs to another image. Choose the image again; if this stays, tell IT.");
-    else showMessage("The node does not answer", "Images that are loaded stay usable. This one is asked for again when the node is back.");
-  }
-
-  /** @param {"loading" | "refused"} state */
-  blank(state) {
-    this.shown = null;
-    this.viewport.clear(state);
-    clearPicture();
-    showMessage("");
-  }
-
-  retry() {
-    if (this.wanted && !this.shown) this.want(this.wanted);
-  }
-
-  /* What is around the picture. */
-
-  showStack() {
-    showPosition(this.index, this.slices.length, hasFrames(this.series[this.chosen]));
-    this.slider.max = String(Math.max(0, this.slices.length - 1));
-    this.slider.value = String(this.index);
-    this.slider.disabled = this.slices.length < 2;
-    const warning = document.getElementById("text-warning");
-    write(warning, this.series[this.chosen]?.warnings.join(" · ") || "");
-  }
-
-  /** @param {Frame} frame */
-  listOffers(frame) {
-    this.offers = frame.info.kind === "grey" ? offers(frame.info, frame.pixels, this.ctPresets) : [];
-    this.select.disabled = this.offers.length === 0;
-    const ids = this.offers.map((offer) => offer.id + offer.label).join();
-    if (this.select.dataset.offers !== ids) {
-      this.select.dataset.offers = ids;
-      const options = this.offers.map((offer) => new Option(offer.label, offer.id));
-      this.select.replaceChildren(...(options.length ? options : [new Option("Colour", "default")]));
-    }
-    this.select.value = this.touched.has(frame.slice.series_instance_uid) ? this.select.dataset.chosen || "" : "default";
+    this.active.show(this.study, at);
+    this.showAround();
   }
 
   tick() {
-    if (!this.study) return;
-    setReceived(document.querySelector('[data-field="received"]'), this.study.last_received_at, this.clock);
-    setChip(document.querySelector('[data-field="delivery"]'), this.study.delivery.state, this.study.delivery.words);
+    const { facts } = this.study;
+    if (!facts) return;
+    setReceived(document.querySelector('[data-field="received"]'), facts.last_received_at, this.clock);
+    setChip(document.querySelector('[data-field="delivery"]'), facts.delivery.state, facts.delivery.words);
     const conflict = document.querySelector('[data-field="conflict"]');
-    if (conflict instanceof HTMLElement) conflict.hidden = !this.study.display.conflict;
-    setChip(conflict, "attention", this.study.display.conflict);
-    write(document.getElementById("study-count"), this.study.display.held);
+    if (conflict instanceof HTMLElement) conflict.hidden = !facts.display.conflict;
+    setChip(conflict, "attention", facts.display.conflict);
+    write(document.getElementById("study-count"), facts.display.held);
   }
 
   /* What people do. */
 
-  tool() {
-    return this.toolName;
+  /** @param {string} name @returns {Tool} */
+  toolNamed(name) {
+    return /** @type {Tool} */ (this.tools.get(name) || this.tools.get("window"));
   }
 
-  /** @param {string} name */
+  /** Give the left button a tool. @param {string} name */
   chooseTool(name) {
-    this.toolName = name;
-    this.canvas.dataset.tool = name;
+    this.leftTool = name;
+    for (const tile of this.tiles) {
+      tile.canvas.dataset.tool = name;
+      tile.canvas.style.cursor = this.toolNamed(name).cursor || "default";
+    }
     for (const button of document.querySelectorAll('button[data-action="tool"]')) {
       button.setAttribute("aria-pressed", String(button.getAttribute("data-value") === name));
     }
   }
 
   /** @param {number} steps */
-  scroll(steps) {
-    this.goTo(this.index + steps);
-  }
-
-  /** @param {number} steps */
   seriesBy(steps) {
-    this.chooseSeries(Math.max(0, Math.min(this.series.length - 1, this.chosen + steps)));
-  }
-
-  beginDrag() {
-    this.viewport.isMoving = true;
-    const frame = this.shown;
-    this.dragFrom = frame && frame.info.kind === "grey" ? windowToDrag(frame.info, /** @type {Voi} */ (this.voi(frame))) : null;
-  }
-
-  endDrag() {
-    this.viewport.isMoving = false;
-    this.dragFrom = null;
-    this.viewport.draw();
-  }
-
-  /** @param {number} right @param {number} up */
-  window(right, up) {
-    const frame = this.shown;
-    if (!frame || !this.dragFrom) return;
-    this.touch(draggedWindow(this.dragFrom, right, up, frame.range), "");
-  }
-
-  /** @param {number} right @param {number} up */
-  windowStep(right, up) {
-    this.beginDrag();
-    this.window(right * STEP_PX, up * STEP_PX);
-    this.endDrag();
-  }
-
-  /** @param {Voi} voi @param {string} offer */
-  touch(voi, offer) {
-    if (!this.shown) return;
-    this.touched.set(this.shown.slice.series_instance_uid, voi);
-    this.select.dataset.chosen = offer;
-    this.select.value = offer;
-    this.redraw();
-  }
-
-  /** @param {string} id */
-  chooseOffer(id) {
-    const offer = this.offers.find((one) => one.id === id);
-    if (offer) this.touch(offer.voi(), id);
-  }
-
-  /** @param {number} digit 0 is the file's own window */
-  preset(digit) {
-    const wanted = this.ctPresets.find((/** @type {any} */ preset) => preset.key === String(digit));
-    this.chooseOffer(digit === 0 ? "default" : wanted?.name);
-  }
-
-  /** @param {number} factor */
-  zoom(factor) {
-    this.viewport.zoomBy(factor);
-  }
-
-  /** @param {number} right @param {number} down */
-  pan(right, down) {
-    this.viewport.panBy(right, down);
-  }
-
-  invert() {
-    this.isInverted = !this.isInverted;
-    document.querySelector('button[data-action="invert"]')?.setAttribute("aria-pressed", String(this.isInverted));
-    this.redraw();
-  }
-
-  fit() {
-    this.viewport.look(null);
-  }
-
-  oneToOne() {
-    this.viewport.look(1);
-  }
-
-  /** Everything as it was at first, except the slice. */
-  reset() {
-    this.touched.delete(this.wanted?.series_instance_uid || "");
-    if (this.isInverted) this.invert();
-    this.viewport.look(null);
-    this.redraw();
-    if (this.shown) this.listOffers(this.shown);
-  }
-
-  help() {
-    this.keysDialog().showModal();
-  }
-
-  keysDialog() {
-    return /** @type {HTMLDialogElement} */ (document.getElementById("keys"));
+    const { study, seriesUid } = this.active;
+    if (!study) return;
+    const next = Math.max(0, Math.min(study.series.length - 1, study.placeOf(seriesUid) + steps));
+    this.active.show(study, next);
+    this.showAround();
   }
 }
-
-new Viewer(document.body.dataset.studyInstanceUid || "").start();
