@@ -193,9 +193,10 @@ def _document_stream(instance: Instance) -> ByteStream:
 
 def _place(header: Dataset) -> Fragment | None:
     """Return where the document's bytes lie: long elements are not read with the header."""
-    if _DOCUMENT not in header:
+    # as it was read: asking for the element itself would want a long one, which was skipped
+    element: Any = next((found for tag, found in header.items() if tag == _DOCUMENT), None)
+    if element is None:
         return None
-    element: Any = header.get_item(_DOCUMENT)
     raw = getattr(element, "value_tell", None)
     offset = element.file_tell if raw is None else raw
     length = getattr(element, "length", None) or len(element.value or b"")

@@ -34,6 +34,7 @@ from web import (
     quick,
     rendered,
     security,
+    tags,
 )
 from web.context import EXTENSION, WebContext
 from web.decoded_frames import new_decoded_frames
@@ -111,7 +112,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
     quick.install(app, context, settings.web.host)
-    for part in (pages, display_check, documents, api, annotations, live, dicomweb, rendered):
+    for part in (pages, display_check, documents, tags, api, annotations, live, dicomweb, rendered):
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
     app.register_error_handler(ViewerError, answer_known)
