@@ -29,6 +29,7 @@ from web import (
     display_check,
     documents,
     errors,
+    export,
     live,
     pages,
     quick,
@@ -112,7 +113,18 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
     quick.install(app, context, settings.web.host)
-    for part in (pages, display_check, documents, tags, api, annotations, live, dicomweb, rendered):
+    for part in (
+        pages,
+        display_check,
+        documents,
+        tags,
+        export,
+        api,
+        annotations,
+        live,
+        dicomweb,
+        rendered,
+    ):
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
     app.register_error_handler(ViewerError, answer_known)
