@@ -24,6 +24,8 @@ _SMALLEST_MM: Final = 20
 _SQUARE_MM: Final = 5
 _BIN_MM: Final = 0.1
 """Samples closer together are drawn as their smallest and largest value: no peak is lost."""
+_LARGEST_VALUE: Final = 1e12
+"""No recorder measures more, in any unit."""
 _STEPS: Final = (1.0, 2.0, 5.0)
 _Values = NDArray[np.float64]
 
@@ -100,7 +102,7 @@ def _strip(group: MultiplexGroup, channel: int, start_s: float, top_mm: float) -
     low, high = _extremes(values)
     per_mm = _units_per_mm(about.unit, high - low)
     pulse_mm = 1 / per_mm if about.unit == "mV" else None
-    above, below = _squares(low / per_mm, max(high / per_mm, pulse_mm or -math.inf))
+    above, below = _squares(low / per_mm, high / per_mm, pulse_mm or 0.0)
     is_zero_inside = below <= 0 <= above
     x = (times - start_s) * MM_PER_SECOND
     y = top_mm + above - values / per_mm
@@ -118,7 +120,7 @@ def _strip(group: MultiplexGroup, channel: int, start_s: float, top_mm: float) -
 
 
 def _page(group: MultiplexGroup, channel: int, start_s: float) -> tuple[_Values, _Values]:
-    """Return the times and values of a channel that lie on a page; infinite ones become NaN."""
+    """Return the times and values of a channel that lie on a page; absurd ones become NaN."""
     frequency, skew_s = group.sampling_frequency, group.channels[channel].time_skew_s
     first, last = (
         math.ceil(min(max((at_s - skew_s) * frequency, 0), group.number_of_samples))
@@ -126,7 +128,7 @@ def _page(group: MultiplexGroup, channel: int, start_s: float) -> tuple[_Values,
     )
     with np.errstate(over="ignore", invalid="ignore"):
         values = group.values(channel, first, last)
-    values[~np.isfinite(values)] = np.nan
+    values[~(np.abs(values) < _LARGEST_VALUE)] = np.nan
     return np.arange(first, last) / frequency + skew_s, values
 
 
@@ -140,17 +142,20 @@ def _units_per_mm(unit: str, span: float) -> float:
     needed = span / _TALLEST_MM
     if unit == "mV" and needed <= _USUAL_MV_PER_MM:
         return _USUAL_MV_PER_MM
-    if not 1e-290 < needed < 1e290:
-        return 1.0 if needed <= 1e-290 else 1e291
+    if needed < 1e-290:
+        return 1.0
     power = 10.0 ** math.floor(math.log10(needed))
     # the tolerance keeps a rounding error from taking the next coarser gain
     return next(step * power for step in (*_STEPS, 10.0) if step * power >= needed * 0.999999)
 
 
-def _squares(low_mm: float, high_mm: float) -> tuple[float, float]:
-    """Return the ends of a strip above and below zero, on lines of the 5 mm grid."""
+def _squares(low_mm: float, high_mm: float, pulse_mm: float) -> tuple[float, float]:
+    """Return the ends of a strip above and below zero, on lines of the 5 mm grid.
+
+    Zero and the pulse on it are inside where they fit.
+    """
     if max(high_mm, 0.0) - min(low_mm, 0.0) <= _TALLEST_MM:
-        low_mm, high_mm = min(low_mm, 0.0), max(high_mm, 0.0)
+        low_mm, high_mm = min(low_mm, 0.0), max(high_mm, pulse_mm)
     above = math.ceil(high_mm / _SQUARE_MM) * _SQUARE_MM
     below = math.floor(low_mm / _SQUARE_MM) * _SQUARE_MM
     while above - below < _SMALLEST_MM:
@@ -170,7 +175,7 @@ def _note(is_calibrated: bool, values: _Values, *, is_zero_inside: bool) -> str:
     if not is_calibrated:
         notes.append("no sensitivity given: values as stored")
     if not np.isfinite(values).all():
-        notes.append("gaps: nothing recorded")
+        notes.append("gaps: no value recorded")
     if not is_zero_inside:
         notes.append("zero lies outside the strip")
     return "; ".join(notes)

@@ -80,13 +80,21 @@ async function fill(root, coming) {
   }
 }
 
-/** Let an element hold one other and nothing else. @param {HTMLElement} root @param {HTMLElement} part */
+/**
+ * Let an element hold one other and nothing else.
+ * @param {HTMLElement} root
+ * @param {HTMLElement} part
+ */
 export function fillWith(root, part) {
   root.textContent = "";
   root.append(part);
 }
 
-/** Another part of the same object stays in the tile. @param {Event} event @param {(address: string) => void} load */
+/**
+ * Another part of the same object stays in the tile.
+ * @param {Event} event
+ * @param {(address: string) => void} load
+ */
 function followPart(event, load) {
   const link = /** @type {Element} */ (event.target).closest("a[data-part]");
   if (!link) return;

@@ -11,7 +11,10 @@ const MARGIN_PX = 10;
 const SVG = "http://www.w3.org/2000/svg";
 const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "opacity", "font-size", "font-family", "font-weight", "text-anchor", "paint-order", "visibility", "display"];
 
-/** Lines that say whose picture it is. @type {((info: any) => string)[]} */
+/**
+ * Lines that say whose picture it is.
+ * @type {((info: any) => string)[]}
+ */
 export const IDENTITY_LINES = [
   ({ display }) => `${display.name} · Born ${display.born} · ${display.sex} · ${display.patient_id_label} ${display.patient_id}`,
   ({ display }) => `${display.study_description} · ${display.study_when} · Accession ${display.accession}`,
