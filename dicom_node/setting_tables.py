@@ -211,3 +211,6 @@ class WebSettings:
     cache_bytes: int = 4 * 1024**3
     """What decoded frames in `cache/` in the data folder may take, bytes; 0 = none are kept there.
     Nothing is written when less than twice `storage.reserve_bytes` is free."""
+    presets_file: str = ""
+    """TOML file with the windows offered for CT, each a table `[[preset]]` with `name`, `width`,
+    `center` (HU) and, if a digit chooses it, `key`; "" = the built-in ones."""

@@ -1,6 +1,7 @@
 """The JSON API under /api/v1, made for our own pages and open to scripts."""
 
 from dataclasses import asdict, replace
+from datetime import date
 from functools import partial
 from typing import Any, Final
 
@@ -168,16 +169,80 @@ def study(study: str) -> ResponseReturnValue:
     return jsonify(study=answer, revision=live.revision(context), now=context.now_text())
 
 
+@blueprint.get("/studies/<uid:study>/others")
+def others(study: str) -> ResponseReturnValue:
+    """Answer with the other studies of the same patient: one ID of one issuer."""
+    context = current()
+    record = context.index.study(study)
+    if record is None:
+        raise NotFound("This node does not hold that study.")
+    return jsonify(studies=study_list(context, other_studies(context, record)))
+
+
+def other_studies(context: WebContext, study: StudyRecord) -> list[StudyRecord]:
+    """Return the other studies of a study's patient, newest first.
+
+    Parameters
+    ----------
+    context : WebContext
+        Settings and readers.
+    study : StudyRecord
+        The study.
+
+    Returns
+    -------
+    list of StudyRecord
+        None without a patient ID: nobody is found by having none.
+    """
+    if not study.patient_id.strip():
+        return []
+    # "?" stands for any character of an ID that might be read as a wildcard; equal ones are kept
+    pattern = study.patient_id.replace("*", "?")
+    query = StudyQuery(patient_id=pattern, limit=LARGEST_PAGE)
+    return [
+        one
+        for one in context.index.search_studies(query)
+        if one.study_instance_uid != study.study_instance_uid
+        and (one.patient_id, one.issuer_of_patient_id)
+        == (study.patient_id, study.issuer_of_patient_id)
+    ]
+
+
 @blueprint.get(f"{_INSTANCE}/frames/<int:frame_number>/info")
 def info(study: str, series: str, instance: str, frame_number: int) -> ResponseReturnValue:
     """Answer with everything a browser needs to show one frame, and whose it is."""
     context = current()
     record = context.record(study, series, instance)
-    facts = frame_answer(context.open(record), frame_number, context.clock().date())
+    facts = frame_facts(context, record, frame_number, context.clock().date())
+    return answers.of_instance(jsonify(facts), record)
+
+
+def frame_facts(
+    context: WebContext, record: InstanceRecord, frame_number: int, today: date
+) -> dict[str, Any]:
+    """Return everything a browser needs to show one frame, and whose it is.
+
+    Parameters
+    ----------
+    context : WebContext
+        Opens the instance.
+    record : InstanceRecord
+        The instance.
+    frame_number : int
+        1-based.
+    today : date
+        The day ages are counted on.
+
+    Returns
+    -------
+    dict
+        As `web.display.frame_answer`.
+    """
+    facts = frame_answer(context.open(record), frame_number, today)
     # an instance without a study or a series of its own is filed under UIDs made for it
     facts["study_instance_uid"] = record.study_instance_uid
     facts["series_instance_uid"] = record.series_instance_uid
-    return answers.of_instance(jsonify(facts), record)
+    return facts
 
 
 @blueprint.get(f"{_INSTANCE}/frames/<int:frame_number>/pixels")

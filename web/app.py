@@ -25,14 +25,20 @@ from viewer.stacks import FramePlace
 from web import (
     annotations,
     api,
+    assets,
     dicomweb,
     display_check,
     documents,
     errors,
     export,
     live,
+    packing,
     pages,
+<<<<<<< HEAD
     print_page,
+=======
+    preview,
+>>>>>>> wt-core
     quick,
     rendered,
     security,
@@ -42,6 +48,7 @@ from web.context import EXTENSION, WebContext
 from web.decoded_frames import new_decoded_frames
 from web.errors import WebError
 from web.limits import LARGEST_BODY_BYTES
+from web.presets import read_presets
 
 HEADER_CACHE_BYTES: Final = 64 * 1024 * 1024
 BODY_CACHE_BYTES: Final = 256 * 1024 * 1024
@@ -105,7 +112,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     -------
     Flask
     """
-    app = Flask("web")
+    app = Flask("web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default JSON provider
@@ -113,7 +120,10 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.extensions[EXTENSION] = context
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
+    packing.install(app)
+    assets.install(app)
     quick.install(app, context, settings.web.host)
+<<<<<<< HEAD
     for part in (
         pages,
         display_check,
@@ -127,6 +137,9 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
         dicomweb,
         rendered,
     ):
+=======
+    for part in (pages, display_check, api, annotations, live, dicomweb, rendered, preview):
+>>>>>>> wt-core
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
     app.register_error_handler(ViewerError, answer_known)
@@ -161,6 +174,7 @@ def new_context(settings: Settings, clock: Clock) -> WebContext:
         frames=new_decoded_frames(
             settings, index, ByteBoundedCache(HEADER_CACHE_BYTES, header_bytes)
         ),
+        presets=read_presets(settings.web.presets_file),
     )
 
 

@@ -27,7 +27,8 @@ _Value = TypeVar("_Value")
 class WebContext:
     """Settings, readers of what other processes write, the clock and the caches of one process.
 
-    `bodies` keeps ready answers, up to a number of bytes; `frames` opens instances and decodes.
+    `bodies` keeps ready answers, up to a number of bytes; `frames` opens instances and decodes;
+    `presets` are the windows offered for CT.
     """
 
     settings: Settings
@@ -36,6 +37,7 @@ class WebContext:
     ledger: LedgerReader
     bodies: ByteBoundedCache[Hashable, Any]
     frames: DecodedFrames
+    presets: tuple[dict[str, Any], ...]
 
     @property
     def index_file(self) -> Path:

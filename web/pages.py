@@ -1,5 +1,6 @@
 """The pages: studies board, viewer, return to the PACS. Light HTML that works without scripts."""
 
+from functools import partial
 from typing import Any, Final
 
 from flask import Blueprint, render_template
@@ -9,11 +10,11 @@ from dicom_node.index import StudyQuery, StudyRecord
 from dicom_node.trouble import troubles
 from web import api
 from web.context import WebContext, current
-from web.display import PRESETS
 from web.errors import NotFound
 from web.mode import mode_answer
+from web.opening import opening_preview
 from web.security import LOCAL_HOSTS
-from web.series import series_answers
+from web.series import placed_frames, series_answers
 from web.sync import STATES, blank_rows, sync_answer
 from web.words import counted
 
@@ -68,12 +69,18 @@ def viewer(study: str) -> ResponseReturnValue:
     if record is None:
         raise NotFound("This node does not hold that study. The PACS may.")
     [answer] = api.study_list(context, [record])
+    series = series_answers(
+        context.index.series(study),
+        context.index.instances(study),
+        partial(placed_frames, context),
+    )
     return render_template(
         "viewer.html",
         page="viewer",
         study=answer,
-        series=series_answers(context.index.series(study), context.index.instances(study)),
-        presets=PRESETS,
+        series=series,
+        opening=opening_preview(study, series),
+        presets=context.presets,
         **shared(context),
     )
 

@@ -206,7 +206,7 @@ def test_every_drag_has_a_button_and_a_key(stack: list[FileDataset], page: Page)
 def test_a_late_answer_is_never_drawn(stack: list[FileDataset], page: Page) -> None:
     held: list[Route] = []
     late, wanted = stack[1], stack[2]
-    address = f"**/{late.SOPInstanceUID}/frames/1/pixels*"
+    address = f"**/{late.SOPInstanceUID}/frames/1/p*"
     page.route(address, lambda route: held.append(route))
     open_study(page, stack[0])
     page.click("text=1:1")

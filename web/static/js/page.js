@@ -49,9 +49,14 @@ export function setChip(chip, state, words) {
   if (chip.dataset.state !== state) {
     chip.dataset.state = state;
     const use = chip.querySelector("use");
-    if (use) use.setAttribute("href", `/static/icons.svg#${state}`);
+    if (use) use.setAttribute("href", iconUrl(state));
   }
   write(chip.querySelector("[data-words]"), words);
+}
+
+/** @param {string} name @returns {string} address of an icon, of the same version as this script */
+export function iconUrl(name) {
+  return `${new URL("../icons.svg", import.meta.url).pathname}#${name}`;
 }
 
 /**

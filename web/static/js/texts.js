@@ -3,9 +3,9 @@
  * are made from the info of the very frame that is drawn, in one go, and enter the page as text only.
  */
 
-import { write } from "./page.js";
+import { setChip, write } from "./page.js";
 import { turnedLetters } from "./placement.js";
-import { short } from "./text.js";
+import { decimals } from "./windowing.js";
 
 /**
  * Say on top of the page whose pictures are in the active tile.
@@ -35,9 +35,10 @@ const OF_PICTURE = [
   "corner-when",
   "corner-series",
   "corner-place",
-  "badge",
+  "text-side",
   "text-window",
   "text-zoom",
+  "text-turned",
 ];
 
 /** The texts of one tile; `data-field` says which is where. */
@@ -57,9 +58,9 @@ export class TileTexts {
     write(this.field(name), text);
   }
 
-  /** Say whose picture it is. @param {any} info of the frame that is drawn */
-  identity(info) {
-    const { display } = info;
+  /** Say whose picture it is, and how true it is. @param {import("./frames.js").Frame} frame that is drawn */
+  identity(frame) {
+    const { display } = frame.info;
     this.put("corner-name", display.name);
     this.put("corner-id", `${display.patient_id_label} ${display.patient_id}`);
     this.put("corner-born", `Born ${display.born}`);
@@ -68,26 +69,35 @@ export class TileTexts {
     this.put("corner-when", display.study_when);
     this.put("corner-series", display.series);
     this.put("corner-place", display.place);
-    this.put("badge", display.fidelity);
-    const badge = this.field("badge");
-    if (badge) badge.dataset.lossy = String(Boolean(info.lossy.is_lossy));
+    this.put("text-side", display.side_conflict);
+    const { state, words } = fidelity(frame);
+    setChip(this.field("badge"), state, words);
   }
 
   /** @param {any} info @param {import("./placement.js").View} view */
   edges(info, view) {
     const letters = turnedLetters(info.orientation_letters, view);
     for (const edge of ["left", "top", "right", "bottom"]) this.put(`edge-${edge}`, letters[edge]);
+    const words = [view.turns ? `turned ${90 * view.turns}°` : "", view.isFlipped ? "mirrored" : ""].filter(Boolean).join(", ");
+    this.put("text-turned", words && words[0].toUpperCase() + words.slice(1));
   }
 
   /** Forget whose picture it was: nothing is drawn any more. */
   clear() {
+    setChip(this.field("badge"), "", "");
     for (const name of OF_PICTURE) this.put(name, "");
     for (const edge of ["left", "top", "right", "bottom"]) this.put(`edge-${edge}`, "");
   }
 
-  /** @param {number} index 0-based @param {number} length @param {boolean} isFrames */
+  /** @param {number} index 0-based, of the image that is drawn, -1 while none is @param {number} length @param {boolean} isFrames */
   position(index, length, isFrames) {
-    this.put("text-slice", length ? `${isFrames ? "Frame" : "Image"} ${index + 1} of ${length}` : "No images");
+    const what = isFrames ? "Frame" : "Image";
+    this.put("text-slice", !length ? "No images" : index < 0 ? "" : `${what} ${index + 1} of ${length}`);
+  }
+
+  /** @param {string} words what is on its way; "" when nothing is */
+  waiting(words) {
+    this.put("text-waiting", words);
   }
 
   /**
@@ -99,7 +109,7 @@ export class TileTexts {
     const words = [];
     if (!voi) words.push("Colour");
     else if (voi.kind === "voi_lut") words.push(info.voi_luts[voi.index].explanation || "Table of the file");
-    else words.push(`W ${short(voi.width)}  L ${short(voi.center)}`);
+    else words.push(windowWords(voi));
     if (isInverted) words.push("inverted");
     this.put("text-window", words.join(" · "));
   }
@@ -120,4 +130,21 @@ export class TileTexts {
     this.put("refusal-title", title);
     this.put("refusal-words", words);
   }
+}
+
+/**
+ * Say how true to the source a picture is.
+ * @param {import("./frames.js").Frame} frame
+ * @returns {{state: "preview" | "final" | "lossy" | "refused", words: string}}
+ */
+export function fidelity({ info, pixels, reason }) {
+  if (reason) return { state: "refused", words: "No picture" };
+  if (!pixels) return { state: "preview", words: info.lossy.is_lossy ? `Preview · ${info.display.fidelity}` : "Preview, compressed" };
+  return { state: info.lossy.is_lossy ? "lossy" : "final", words: info.display.fidelity };
+}
+
+/** @param {import("./windowing.js").WindowVoi} voi @returns {string} as in "W 400  L 40" */
+export function windowWords({ width, center }) {
+  const told = (/** @type {number} */ value) => String(Number(value.toFixed(Math.max(2, decimals(width)))));
+  return `W ${told(width)}  L ${told(center)}`;
 }

@@ -3,16 +3,17 @@
 import { WrongFrame } from "./frames.js";
 import { Listeners } from "./listeners.js";
 import { Refused, write } from "./page.js";
+import { plainView } from "./placement.js";
+import { NodeWindow } from "./previews.js";
+import { SliceLoader } from "./slice_loader.js";
 import { ahead, hasFrames, openingIndex, sameSlice, slicesOf } from "./stack.js";
 import { TileTexts } from "./texts.js";
-import { draggedWindow, initialVoi, windowToDrag } from "./windowing.js";
+import { clampedWindow, draggedWindow, initialVoi, windowToDrag } from "./windowing.js";
 import { Viewport } from "./viewport.js";
-import { plainView } from "./placement.js";
 
 /** @typedef {import("./stack.js").Slice} Slice */
 /** @typedef {import("./stack.js").Series} Series */
 /** @typedef {import("./frames.js").Frame} Frame */
-/** @typedef {import("./frames.js").FrameStore} FrameStore */
 /** @typedef {import("./windowing.js").Voi} Voi */
 /** @typedef {import("./placement.js").Point} Point */
 /** @typedef {import("./study.js").Study} Study */
@@ -26,12 +27,14 @@ import { plainView } from "./placement.js";
 export class Tile {
   /**
    * @param {HTMLElement} root made from the page's template `tile`
-   * @param {{store: FrameStore, documents: DocumentKind[]}} shared what all tiles use together
+   * @param {{stores: import("./slice_loader.js").Stores, documents: DocumentKind[]}} shared what all tiles use together
    */
-  constructor(root, { store, documents }) {
+  constructor(root, { stores, documents }) {
     this.root = root;
-    this.store = store;
     this.documents = documents;
+    this.stores = stores;
+    this.loader = new SliceLoader(stores, { onFrame: (frame) => this.take(frame), onFailure: (error) => this.refuse(error) });
+    this.nodeWindow = new NodeWindow((frame, voi, picture) => this.takeWindowed(frame, voi, picture));
     this.texts = new TileTexts(root);
     this.canvas = /** @type {HTMLCanvasElement} */ (this.texts.field("frame"));
     /** Vectors over the picture; it has the canvas' size in CSS pixels. */
@@ -48,8 +51,6 @@ export class Tile {
     this.slices = [];
     this.index = 0;
     this.direction = 1;
-    /** @type {Slice | null} the only slice an answer may be drawn for */
-    this.slice = null;
     /** @type {Frame | null} what is drawn; `pixels` is null while only a preview is */
     this.frame = null;
     this.isActive = false;
@@ -80,6 +81,11 @@ export class Tile {
     return this.frameListeners.add(act);
   }
 
+  /** @returns {Slice | null} the one that is wanted */
+  get slice() {
+    return this.loader.wanted;
+  }
+
   /** @returns {Series | null} its JSON */
   get series() {
     return this.study?.series[this.study.placeOf(this.seriesUid)] || null;
@@ -94,9 +100,10 @@ export class Tile {
     this.blank("loading");
     this.study = study;
     this.seriesUid = series.series_instance_uid;
-    this.slice = null;
+    this.loader.leave();
     this.slices = slicesOf(study.uid, series);
     this.viewport.look(plainView());
+    this.showStack();
     this.goTo(openingIndex(series, this.slices.length));
   }
 
@@ -115,8 +122,7 @@ export class Tile {
     this.study = null;
     this.seriesUid = "";
     this.slices = [];
-    this.slice = null;
-    this.store.leave(this);
+    this.loader.leave();
     this.blank("empty");
     this.showStack();
     this.sliceListeners.call();
@@ -138,27 +144,49 @@ export class Tile {
 
   /** @param {Slice} slice */
   want(slice) {
-    this.slice = slice;
-    if (!this.store.has(slice)) this.canvas.dataset.state = "loading";
-    const next = ahead(this.index, this.slices.length, this.direction).map((at) => this.slices[at]);
-    const isWanted = () => this.slice?.key === slice.key && this.slice.digest === slice.digest;
-    this.store
-      .get(this, slice, next)
-      .then((frame) => isWanted() && this.take(frame))
-      .catch((error) => isWanted() && error.name !== "AbortError" && this.refuse(error));
+    if (this.frame?.slice.key !== slice.key) this.canvas.dataset.state = "loading";
+    const { frames, previews } = this.stores.ahead();
+    const next = (/** @type {number} */ many) => ahead(this.index, this.slices.length, this.direction, many).map((at) => this.slices[at]);
+    this.nodeWindow.forget();
+    this.loader.want(slice, { previews: next(previews), frames: next(frames) });
   }
 
-  /** Draw a frame and everything that is said about it, from the one object. @param {Frame} frame */
+  /** Draw a frame, once it can be drawn under the window that was chosen. @param {Frame} frame */
   take(frame) {
-    this.leaveDocument();
-    this.leaveDocument = () => {};
-    this.documentRoot.hidden = true;
+    const voi = this.voi(frame);
+    if (this.canDraw(frame, voi)) this.adopt(frame, frame.preview);
+    else this.askNode(frame, voi);
+  }
+
+  /** Draw what the node windowed, if that is still what is wanted. @param {Frame} frame @param {Voi} voi @param {ImageBitmap} picture */
+  takeWindowed(frame, voi, picture) {
+    if (this.loader.given !== frame || this.frame?.pixels) return;
+    if (this.frame !== frame) this.adopt(frame, picture);
+    else this.viewport.show(frame, voi, this.isInverted, picture);
+  }
+
+  /**
+   * Draw a frame and everything that is said about it, from the one object.
+   * @param {Frame} frame
+   * @param {ImageBitmap | null} picture under the chosen window, while there are no values
+   */
+  adopt(frame, picture) {
+    this.closeDocument();
+    this.nodeWindow.forget();
     this.frame = frame;
-    this.texts.identity(frame.info);
+    this.texts.identity(frame);
     this.texts.message("");
+    this.showPosition();
     if (frame.reason) this.showReason(frame);
-    else this.redraw();
+    else this.draw(frame, picture);
     this.frameListeners.call();
+  }
+
+  /** @param {Frame} frame @param {ImageBitmap | null} picture */
+  draw(frame, picture) {
+    const voi = this.voi(frame);
+    this.viewport.show(frame, voi, this.isInverted, picture);
+    this.texts.window(frame.info, voi, this.isInverted);
   }
 
   /** Show an instance without a picture, or say why there is none. @param {Frame} frame */
@@ -181,8 +209,25 @@ export class Tile {
     const frame = this.frame;
     if (!frame || frame.reason) return;
     const voi = this.voi(frame);
-    this.viewport.show(frame, voi, this.isInverted);
+    if (this.canDraw(frame, voi)) return this.draw(frame, frame.preview);
+    this.askNode(frame, voi);
     this.texts.window(frame.info, voi, this.isInverted);
+  }
+
+  /** @param {Frame} frame @param {Voi | null} voi @returns {boolean} whether it can be drawn under this window now; a preview has the frame's own */
+  canDraw(frame, voi) {
+    return Boolean(frame.pixels || frame.reason || !voi) || JSON.stringify(voi) === JSON.stringify(initialVoi(frame.info));
+  }
+
+  /** @param {Frame} frame @param {Voi | null} voi */
+  askNode(frame, voi) {
+    this.nodeWindow.ask(frame, /** @type {Voi} */ (voi), Math.max(this.canvas.width, this.canvas.height));
+  }
+
+  closeDocument() {
+    this.leaveDocument();
+    this.leaveDocument = () => {};
+    this.documentRoot.hidden = true;
   }
 
   drawn() {
@@ -202,9 +247,7 @@ export class Tile {
 
   /** @param {"loading" | "refused" | "empty"} state */
   blank(state) {
-    this.leaveDocument();
-    this.leaveDocument = () => {};
-    this.documentRoot.hidden = true;
+    this.closeDocument();
     this.frame = null;
     this.viewport.clear(state);
     this.texts.clear();
@@ -214,15 +257,24 @@ export class Tile {
 
   /** Ask again for what is not there. */
   retry() {
-    if (this.slice && !this.frame) this.want(this.slice);
+    this.loader.retry();
   }
 
+  /** Show how long the stack is, where in it the wanted slice is, and what seems to be missing. */
   showStack() {
-    this.texts.position(this.index, this.slices.length, hasFrames(this.series || undefined));
     this.slider.max = String(Math.max(0, this.slices.length - 1));
     this.slider.value = String(this.index);
     this.slider.disabled = this.slices.length < 2;
+    this.showPosition();
     write(this.texts.field("text-warning"), (this.series?.warnings || []).join(" · "));
+  }
+
+  /** Say which image is drawn, and which one is on its way. */
+  showPosition() {
+    const isFrames = hasFrames(this.series || undefined);
+    const drawn = this.frame?.slice.key === this.slice?.key ? this.index : sameSlice(this.slices, this.frame?.slice.key || "", -1);
+    this.texts.position(drawn, this.slices.length, isFrames);
+    this.texts.waiting(drawn === this.index || !this.slices.length ? "" : `Loading ${isFrames ? "frame" : "image"} ${this.index + 1}`);
   }
 
   /* Where things are. */
@@ -256,13 +308,15 @@ export class Tile {
 
   beginDrag() {
     this.viewport.isMoving = true;
+    this.loader.needValues();
     const frame = this.frame;
     this.dragFrom = frame && frame.info.kind === "grey" ? windowToDrag(frame.info, /** @type {Voi} */ (this.voi(frame))) : null;
   }
 
   /** @param {number} right @param {number} up CSS pixels since the drag began */
   dragWindow(right, up) {
-    if (this.frame && this.dragFrom) this.chooseWindow(draggedWindow(this.dragFrom, right, up, this.frame.range));
+    if (!this.frame || !this.dragFrom) return;
+    this.chooseWindow(clampedWindow(this.frame.info, draggedWindow(this.dragFrom, right, up, this.frame.range)));
   }
 
   endDrag() {

@@ -1,26 +1,40 @@
 /** The viewer: its tiles, the study they show, what people can do, and what is around the tiles. */
 
 import { Actions } from "./actions.js";
+import { installAnnotations } from "./annotation_level.js";
+import { installCine } from "./cine.js";
+import { installCompare } from "./compare.js";
 import { FrameStore } from "./frames.js";
+import { installJumpBox } from "./jump_box.js";
+import { installLayout } from "./layout.js";
+import { LineSpeed } from "./line_speed.js";
+import { installLinks } from "./links.js";
 import { Listeners } from "./listeners.js";
 import { Changes, NodeClock, setChip, setReceived, write } from "./page.js";
+import { watchPatients } from "./patients.js";
 import { bindPointers, bindWheel } from "./pointers.js";
 import { PresetList } from "./preset_list.js";
+import { previewFrame, PreviewStore } from "./previews.js";
 import { registerStandard } from "./standard_actions.js";
 import { Strip } from "./strip.js";
 import { Study } from "./study.js";
 import { showBanner } from "./texts.js";
 import { Tile } from "./tile.js";
 import { basicTools } from "./tools.js";
+import { installTurning } from "./turning.js";
 
 /** @typedef {import("./tools.js").Tool} Tool */
+
+const NOTE_MS = 5000;
 
 export class Viewer {
   /** @param {string} studyUid */
   constructor(studyUid) {
     /** The study the page was opened for. */
     this.study = new Study(studyUid);
-    this.store = new FrameStore();
+    /** All that are open: this one and those it is compared with. @type {Map<string, Study>} */
+    this.studies = new Map([[studyUid, this.study]]);
+    this.stores = newStores();
     this.clock = new NodeClock(document.body.dataset.now || "");
     this.actions = new Actions();
     /** @type {Map<string, Tool>} */
@@ -29,14 +43,25 @@ export class Viewer {
     /** @type {import("./tile.js").DocumentKind[]} */
     this.documents = [];
     this.activeListeners = new Listeners();
+    this.drawnListeners = new Listeners();
     /** @type {Tile[]} in reading order */
     this.tiles = [];
+    /** @type {(() => void)[]} */
+    this.startActs = [];
+    this.noteTimer = /** @type {any} */ (0);
     this.stage = /** @type {HTMLElement} */ (document.getElementById("tiles"));
-    this.strip = new Strip(/** @type {HTMLElement} */ (document.getElementById("strip")), studyUid, (at) => this.chooseSeries(at));
+    this.strip = new Strip(/** @type {HTMLElement} */ (document.getElementById("strip")), (at) => this.chooseSeries(at));
     this.presets = new PresetList(this);
     this.changes = new Changes({ onChange: () => this.refresh(), onBack: () => this.tiles.forEach((tile) => tile.retry()) });
     for (const tool of basicTools()) this.registerTool(tool);
+    /** @type {import("./links.js").Links | null} */
+    this.links = null;
+    /** @type {import("./layout.js").Layout | null} */
+    this.layout = null;
+    /** @type {import("./cine.js").Cine | null} */
+    this.cine = null;
     registerStandard(this);
+    for (const install of [installLinks, installLayout, installCine, installTurning, installCompare, installAnnotations, installJumpBox, watchPatients]) install(this);
     this.active = this.addTile();
     this.activate(this.active);
   }
@@ -51,6 +76,12 @@ export class Viewer {
       this.active.refuse(error);
     }
     this.changes.start();
+    for (const act of this.startActs) act();
+  }
+
+  /** Call a function once, when the study is open. @param {() => void} act */
+  onStart(act) {
+    this.startActs.push(act);
   }
 
   /* What other modules add. */
@@ -84,6 +115,22 @@ export class Viewer {
     return this.activeListeners.add(act);
   }
 
+  /** Call a function whenever any tile was drawn, or emptied. @param {() => void} act @returns {() => void} ends it */
+  onDrawn(act) {
+    return this.drawnListeners.add(act);
+  }
+
+  /** Tell people something in passing. @param {string} words */
+  say(words) {
+    const note = /** @type {HTMLElement} */ (document.getElementById("note"));
+    write(note, words);
+    note.hidden = false;
+    clearTimeout(this.noteTimer);
+    /** @type {(() => void)[]} */
+    this.startActs = [];
+    this.noteTimer = setTimeout(() => (note.hidden = true), NOTE_MS);
+  }
+
   /* Tiles. */
 
   /** @returns {Tile} */
@@ -91,15 +138,26 @@ export class Viewer {
     const template = /** @type {HTMLTemplateElement} */ (document.getElementById("tile"));
     const root = /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
     this.stage.append(root);
-    const tile = new Tile(root, { store: this.store, documents: this.documents });
+    const tile = new Tile(root, { stores: this.stores, documents: this.documents });
     this.tiles.push(tile);
     const chosen = { toolNamed: (/** @type {string} */ name) => this.toolNamed(name), toolName: () => this.leftTool, activate: (/** @type {Tile} */ one) => this.activate(one) };
     bindPointers(tile, chosen);
     bindWheel(tile, chosen);
     root.addEventListener("focusin", () => this.activate(tile));
     tile.onFrame(() => tile.isActive && this.showAround());
+    tile.onFrame(() => this.drawnListeners.call());
+    tile.onDrawn(() => this.drawnListeners.call());
+    tile.onSlice(() => tile.isActive && this.links?.follow(tile));
     tile.canvas.style.cursor = this.toolNamed(this.leftTool).cursor || "default";
     return tile;
+  }
+
+  /** @param {Tile} tile one that is not active */
+  removeTile(tile) {
+    tile.empty();
+    tile.root.remove();
+    this.tiles = this.tiles.filter((one) => one !== tile);
+    this.drawnListeners.call();
   }
 
   /** @param {Tile} tile */
@@ -116,32 +174,41 @@ export class Viewer {
 
   /** Bring banner, presets and strip to what the active tile shows. */
   showAround() {
-    const { frame, study, seriesUid } = this.active;
+    const { frame, seriesUid } = this.active;
+    const study = this.active.study || this.study;
     if (frame) showBanner(frame.info);
     this.presets.show(this.active);
-    if (study === this.study) this.strip.mark(study.placeOf(seriesUid));
+    this.strip.show(study, study.placeOf(seriesUid));
     document.querySelector('button[data-action="invert"]')?.setAttribute("aria-pressed", String(this.active.isInverted));
+    this.tick();
   }
 
-  /* What the study holds. */
+  /* What the studies hold. */
 
   async refresh() {
-    this.clock.set(await this.study.refresh());
-    const { series } = this.study;
-    for (const tile of this.tiles) if (tile.study === this.study) tile.grow();
-    if (!this.active.study) this.chooseSeries(this.study.firstToShow());
-    this.strip.show(series, this.study.placeOf(this.active.seriesUid));
-    this.tick();
+    for (const study of this.studies.values()) this.clock.set(await study.refresh());
+    for (const tile of this.tiles) tile.grow();
+    if (!this.active.study && this.tiles.length === 1) this.chooseSeries(this.study.firstToShow());
+    this.showAround();
+  }
+
+  /** Open another study beside this one. @param {string} studyUid @returns {Promise<Study>} */
+  async open(studyUid) {
+    const study = this.studies.get(studyUid) || new Study(studyUid);
+    if (!study.facts) await study.refresh();
+    this.studies.set(studyUid, study);
+    return study;
   }
 
   /** Show a series in the active tile. @param {number} at its place in display order */
   chooseSeries(at) {
-    this.active.show(this.study, at);
+    this.active.show(this.active.study || this.study, at);
     this.showAround();
   }
 
+  /** Bring what is said of the active tile's study up to date. */
   tick() {
-    const { facts } = this.study;
+    const { facts } = this.active.study || this.study;
     if (!facts) return;
     setReceived(document.querySelector('[data-field="received"]'), facts.last_received_at, this.clock);
     setChip(document.querySelector('[data-field="delivery"]'), facts.delivery.state, facts.delivery.words);
@@ -178,4 +245,17 @@ export class Viewer {
     this.active.show(study, next);
     this.showAround();
   }
+}
+
+/** @returns {import("./slice_loader.js").Stores} */
+function newStores() {
+  const speed = new LineSpeed(/** @type {any} */ (navigator).connection);
+  return {
+    frames: new FrameStore(speed),
+    previews: new PreviewStore(speed),
+    previewFrame,
+    isSoonHere: (info) => speed.isSoonHere(info),
+    ahead: () => speed.ahead(),
+    later: (act, ms) => setTimeout(act, ms),
+  };
 }

@@ -7,8 +7,9 @@
  * its box lies, in device pixels. At a zoom of 1 every canvas pixel is one grey level of the frame.
  */
 
-import { Painter } from "./painter.js";
-import { inImage, onCanvas, placed, plainView } from "./placement.js";
+import { Painter, wholeOf } from "./painter.js";
+import { inImage, onCanvas, placed, plainView, visiblePart } from "./placement.js";
+import { stepFor } from "./reduce.js";
 
 /** @typedef {import("./frames.js").Frame} Frame */
 /** @typedef {import("./placement.js").Point} Point */
@@ -25,6 +26,8 @@ export class Viewport {
     this.painter = new Painter();
     /** @type {Frame | null} */
     this.frame = null;
+    /** @type {ImageBitmap | null} */
+    this.picture = null;
     /** @type {Voi | null} */
     this.voi = null;
     this.isInverted = false;
@@ -55,9 +58,11 @@ export class Viewport {
    * @param {Frame} frame
    * @param {Voi | null} voi null for colour
    * @param {boolean} isInverted
+   * @param {ImageBitmap | null} [picture] drawn while the frame has no values
    */
-  show(frame, voi, isInverted) {
+  show(frame, voi, isInverted, picture = frame.preview) {
     this.frame = frame;
+    this.picture = picture;
     this.voi = voi;
     this.isInverted = isInverted;
     this.draw();
@@ -69,6 +74,8 @@ export class Viewport {
    */
   clear(state) {
     this.frame = null;
+    this.picture = null;
+    this.painter.forget();
     this.canvas.dataset.state = state;
     this.canvas.dataset.frame = "";
     this.black();
@@ -94,11 +101,11 @@ export class Viewport {
     this.black();
     if (!this.frame) return;
     const place = this.place();
-    const painted = this.painter.whole(this.frame, this.voi, this.isInverted);
-    this.drawPainted(painted, place);
+    if (this.frame.pixels) this.drawPainted(this.painted(this.frame, place), place);
+    else this.drawPicture(this.frame, place);
     Object.assign(this.canvas.dataset, {
       frame: this.frame.slice.key,
-      state: "final",
+      state: this.frame.pixels ? "final" : "preview",
       left: String(place.left),
       top: String(place.top),
       zoom: String(place.scale),
@@ -106,14 +113,32 @@ export class Viewport {
     this.onDrawn();
   }
 
+  /** @param {Frame} frame @param {import("./placement.js").Placement} place @returns {import("./painter.js").Painted} */
+  painted(frame, place) {
+    if (!this.isMoving) return this.painter.exact(frame, this.voi, this.isInverted);
+    const seen = { part: visiblePart(place.matrix, frame.info, this.canvas), step: stepFor(place.scale) };
+    return this.painter.quick(frame, this.voi, this.isInverted, seen);
+  }
+
   /** @param {import("./painter.js").Painted} painted @param {import("./placement.js").Placement} place */
-  drawPainted(painted, { matrix }) {
-    const { source, x, y, step } = painted;
-    const isExact = step === 1 && matrix.slice(0, 4).every((part) => part === 0 || Math.abs(part) === 1);
+  drawPainted({ source, part }, { matrix }) {
+    const isOneToOne = source.width === part.width && source.height === part.height;
+    const isExact = isOneToOne && matrix.slice(0, 4).every((one) => one === 0 || Math.abs(one) === 1);
     this.context.imageSmoothingEnabled = !isExact;
     this.context.imageSmoothingQuality = this.isMoving ? "low" : "high";
     this.context.setTransform(...matrix);
-    this.context.drawImage(source, x, y, source.width * step, source.height * step);
+    this.context.drawImage(source, part.x, part.y, part.width, part.height);
+  }
+
+  /** Draw what the node windowed. @param {Frame} frame @param {import("./placement.js").Placement} place */
+  drawPicture(frame, place) {
+    if (!this.picture) return;
+    this.drawPainted({ source: this.picture, part: wholeOf(frame.info) }, place);
+    if (!this.isInverted) return;
+    this.context.globalCompositeOperation = "difference"; // white less the picture: its exact inverse
+    this.context.fillStyle = "#fff";
+    this.context.fillRect(0, 0, frame.info.columns, frame.info.rows);
+    this.context.globalCompositeOperation = "source-over";
   }
 
   /** @returns {import("./placement.js").Placement} of the frame that is shown */
