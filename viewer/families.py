@@ -24,8 +24,8 @@ class Family:
 
 VIDEO: Final = Family(
     "video",
-    "This is a video; it holds no picture that is drawn. It is stored safely and goes to the PACS as"
-    " it is; its own page plays it where the browser can, and saves it.",
+    "This is a video, not a picture. It is stored safely and goes to the PACS as it is; its own"
+    " page plays it where the browser can, and saves it.",
 )
 _KEPT: Final = "It is stored safely;"
 KEY_OBJECTS: Final = Family(

@@ -34,11 +34,8 @@ from web import (
     live,
     packing,
     pages,
-<<<<<<< HEAD
-    print_page,
-=======
     preview,
->>>>>>> wt-core
+    print_page,
     quick,
     rendered,
     security,
@@ -123,7 +120,6 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     packing.install(app)
     assets.install(app)
     quick.install(app, context, settings.web.host)
-<<<<<<< HEAD
     for part in (
         pages,
         display_check,
@@ -136,10 +132,8 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
         live,
         dicomweb,
         rendered,
+        preview,
     ):
-=======
-    for part in (pages, display_check, api, annotations, live, dicomweb, rendered, preview):
->>>>>>> wt-core
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
     app.register_error_handler(ViewerError, answer_known)
