@@ -9,9 +9,9 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from web import answers
-from web.api import json_body
 from web.context import WebContext, current
 from web.errors import BadParameter, MeasuringOff, NotFound
+from web.json_bodies import json_body
 from web.mark_store import Mark, Point
 
 blueprint = Blueprint("marks", __name__, url_prefix="/api/v1")
