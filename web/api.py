@@ -89,7 +89,7 @@ def find(context: WebContext, board: Board, query: StudyQuery, theatre: str) -> 
         return context.index.search_studies(asked)
     operations = operations_of(board.theatre_file.current(), theatre)
     order = {same_id(one.patient_id): place for place, one in reversed([*enumerate(operations)])}
-    found = context.index.search_studies(listed_query(asked, operations))
+    found = context.index.search_studies(listed_query(asked, operations)) if operations else []
     return sorted(found, key=lambda study: order.get(same_id(study.patient_id), len(order)))
 
 
