@@ -52,7 +52,7 @@ def search() -> Response:
     theatre = read_theatre(body)
     wall = wall_of(context.settings.web, request)
     query = search_query(body)
-    is_hidden = wall.is_wall and not (theatre or query.text.strip())
+    is_hidden = wall.is_wall and not (theatre or query.text.strip() or query.patient_id)
     found = [] if is_hidden else find(context, board, query, theatre)
     return jsonify(
         studies=board.answers(found[: query.limit]),

@@ -32,6 +32,7 @@ from web import (
     errors,
     live,
     pages,
+    plain,
     quick,
     rendered,
     security,
@@ -115,6 +116,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     board.install(app, context)
     for part in (
         pages,
+        plain,
         display_check,
         api,
         confirmations,
