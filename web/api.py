@@ -54,7 +54,7 @@ def search() -> Response:
     theatre = read_theatre(body)
     wall = wall_of(context.settings.web, request)
     query = search_query(body)
-    is_hidden = wall.is_wall and not (theatre or query.text.strip())
+    is_hidden = wall.is_wall and not (theatre or query.text.strip() or query.patient_id)
     found = [] if is_hidden else find(context, board, query, theatre)
     return jsonify(
         studies=board.answers(found[: query.limit]),
@@ -91,7 +91,7 @@ def find(context: WebContext, board: Board, query: StudyQuery, theatre: str) -> 
         return context.index.search_studies(asked)
     operations = operations_of(board.theatre_file.current(), theatre)
     order = {same_id(one.patient_id): place for place, one in reversed([*enumerate(operations)])}
-    found = context.index.search_studies(listed_query(asked, operations))
+    found = context.index.search_studies(listed_query(asked, operations)) if operations else []
     return sorted(found, key=lambda study: order.get(same_id(study.patient_id), len(order)))
 
 

@@ -37,6 +37,7 @@ from web import (
     marks,
     packing,
     pages,
+    plain,
     preview,
     print_page,
     quick,
@@ -135,6 +136,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     board.install(app, context)
     for part in (
         pages,
+        plain,
         display_check,
         documents,
         tags,

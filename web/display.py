@@ -19,7 +19,7 @@ _NAMED_SIDE: Final = {
 
 
 def frame_answer(
-    instance: Instance, frame_number: int, today: date, correction: Correction | None = None
+    instance: Instance, frame_number: int, today: date, correction: Correction | None
 ) -> dict[str, Any]:
     """Return a frame's info with `display`: the words around its picture.
 

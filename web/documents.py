@@ -104,7 +104,9 @@ def document_answer(context: WebContext, record: InstanceRecord) -> dict[str, An
         found = context.index.study(record.study_instance_uid)
         identity = {} if found is None else study_words(found, context.clock().date())
         return {"kind": "none", "display": identity, "reason": str(error), "title": "Not readable"}
-    display = frame_answer(opened, 1, context.clock().date())["display"]
+    display = frame_answer(
+        opened, 1, context.clock().date(), context.corrections.active(record.study_instance_uid)
+    )["display"]
     try:
         return {"display": display, "reason": ""} | content_answer(context, record, opened)
     except ViewerError as error:

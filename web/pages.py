@@ -1,6 +1,5 @@
 """The pages: studies board, viewer, return to the PACS. Light HTML that works without scripts."""
 
-import json
 from typing import Any, Final
 
 from flask import Blueprint, Response, make_response, render_template, request
@@ -84,7 +83,6 @@ def viewer(study: str) -> ResponseReturnValue:
         "viewer.html",
         page="viewer",
         study=answer,
-        series=json.loads(opened.series),
         opening=_opening_address(context, opened),
         presets=context.presets,
         measurements=context.settings.web.measurements,

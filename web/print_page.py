@@ -227,7 +227,12 @@ def picture_answer(context: WebContext, wanted: Wanted, columns: int) -> dict[st
     record = wanted.record
     address = instance_address(record)
     try:
-        info = frame_answer(context.open(record), wanted.frame_number, context.clock().date())
+        info = frame_answer(
+            context.open(record),
+            wanted.frame_number,
+            context.clock().date(),
+            context.corrections.active(record.study_instance_uid),
+        )
     except ViewerError as error:
         return {"display": None, "reason": str(error), "document": ""}
     reason = info["reason"]["message"] if info["reason"] else ""

@@ -28,7 +28,9 @@ def tags(study: str, series: str, instance: str) -> ResponseReturnValue:
         mode=mode_answer(context),
         record=record,
         address=instance_address(record),
-        display=frame_answer(opened, 1, context.clock().date())["display"],
+        display=frame_answer(opened, 1, context.clock().date(), context.corrections.active(study))[
+            "display"
+        ],
         listed=element_list(opened),
     )
 
