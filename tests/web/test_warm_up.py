@@ -1,5 +1,6 @@
 """web.warm_up: what the first visitor would wait for is done before he comes."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,6 +54,29 @@ def test_the_frame_that_an_arrived_study_opens_with_is_decoded(app: Flask, keepe
         context.frames.start()
         keeper.keep_file(Path(get_testdata_file("MR_small_jp2klossless.dcm")))
         wait_until(lambda: bool(frames_on_disk(context)))
+
+
+def test_a_study_is_read_while_another_one_still_arrives(
+    app: Flask, keeper, make_instance: Callable[..., FileDataset]
+) -> None:
+    with warming(app) as context:
+        context.frames.start()
+        keeper.keep_file(Path(get_testdata_file("MR_small_jp2klossless.dcm")))
+        is_done = threading.Event()
+        arriving = threading.Thread(target=keep_on, args=(keeper, make_instance, is_done))
+        arriving.start()
+        try:
+            wait_until(lambda: bool(frames_on_disk(context)))
+        finally:
+            is_done.set()
+            arriving.join()
+
+
+def keep_on(keeper, make_instance: Callable[..., FileDataset], is_done: threading.Event) -> None:
+    number = 1
+    while not is_done.wait(0.01):
+        number += 1
+        keeper.keep(make_instance(number, StudyInstanceUID="1.2.4"))
 
 
 def test_a_node_without_an_index_is_no_trouble(
