@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from jinja2 import Environment
+
 from dicom_node.errors import NodeError
 from dicom_node.index import StudyQuery
 from viewer.errors import ViewerError
@@ -20,19 +22,24 @@ _log = logging.getLogger(__name__)
 class WarmUp:
     """A thread that reads the newest study, and each that has arrived, as its page would.
 
-    Statements are built, modules loaded and the file's pages read then, the list of series is made
-    and the frame decoded that is seen first.
+    Templates are compiled, statements built, modules loaded and the file's pages read then, the
+    list of series is made and the frame decoded that is seen first.
 
     Parameters
     ----------
     context : WebContext
         Of the process that has just started.
+    pages : jinja2.Environment
+        Holds the templates of the pages, which are compiled first.
     look_every_s : float
         As the constant above.
     """
 
-    def __init__(self, context: WebContext, look_every_s: float = LOOK_EVERY_S) -> None:
+    def __init__(
+        self, context: WebContext, pages: Environment, look_every_s: float = LOOK_EVERY_S
+    ) -> None:
         self._context = context
+        self._pages = pages
         self._look_every_s = look_every_s
         self._seen = 0
         self._growing: set[str] = set()
@@ -50,6 +57,8 @@ class WarmUp:
             self._thread.join()
 
     def _run(self) -> None:
+        for name in self._pages.list_templates(extensions=("html",)):
+            self._pages.get_template(name)
         self._try(self._read_newest)
         while not self._is_closed.wait(self._look_every_s):
             self._try(self._look)

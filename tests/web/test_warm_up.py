@@ -21,7 +21,7 @@ TIMEOUT_S = 30
 @contextmanager
 def warming(app: Flask) -> Iterator[WebContext]:
     context: WebContext = app.extensions["lifeboat"]
-    warm_up = WarmUp(context, look_every_s=0.05)
+    warm_up = WarmUp(context, app.jinja_env, look_every_s=0.05)
     warm_up.start()
     try:
         yield context
@@ -59,8 +59,10 @@ def test_the_frame_that_an_arrived_study_opens_with_is_decoded(app: Flask, keepe
 def test_a_study_is_read_while_another_one_still_arrives(
     app: Flask, keeper, make_instance: Callable[..., FileDataset]
 ) -> None:
+    keeper.keep(make_instance(1, StudyInstanceUID="1.2.4"))
     with warming(app) as context:
         context.frames.start()
+        wait_until(lambda: len(context.bodies) > 0)
         keeper.keep_file(Path(get_testdata_file("MR_small_jp2klossless.dcm")))
         is_done = threading.Event()
         arriving = threading.Thread(target=keep_on, args=(keeper, make_instance, is_done))
@@ -77,6 +79,11 @@ def keep_on(keeper, make_instance: Callable[..., FileDataset], is_done: threadin
     while not is_done.wait(0.01):
         number += 1
         keeper.keep(make_instance(number, StudyInstanceUID="1.2.4"))
+
+
+def test_the_pages_are_compiled(app: Flask) -> None:
+    with warming(app):
+        wait_until(lambda: any(name == "viewer.html" for _, name in app.jinja_env.cache or ()))
 
 
 def test_a_node_without_an_index_is_no_trouble(
