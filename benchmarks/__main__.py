@@ -169,8 +169,8 @@ class Run:
             results = benchmark.measure(self._rounds, progress)
         print_render(self._console, results)
         first, memory = benchmark.serve(*(QUICK_SERVED if self._quick else SERVED))
-        results.append(first)
-        print_render(self._console, [first])
+        results += first
+        print_render(self._console, first)
         print_memory(self._console, memory)
         timings = [timing for result in results for timing in result.timings]
         self.has_failed |= any(t.failure for t in timings if t.name.startswith(LIFEBOAT.name))

@@ -102,7 +102,9 @@ class RenderBenchmark:
                 results += rates(self._files, lifeboat, orthanc, rounds)
         return results
 
-    def serve(self, slices: int, starts: int, pictures: int) -> tuple[Comparison, MemoryResult]:
+    def serve(
+        self, slices: int, starts: int, pictures: int
+    ) -> tuple[list[Comparison], MemoryResult]:
         """Measure the first picture of a compressed series, and memory over many pictures.
 
         Parameters
@@ -116,7 +118,7 @@ class RenderBenchmark:
         """
         folder = self._folder / "series"
         files = make_compressed_series(CT, folder, slices, self._uids, self._rng)
-        first = first_pictures(self._folder / "opened", files, starts)
+        first = first_pictures(self._folder / "opened", files, self._files[CT], starts)
         return first, memory(self._folder / "lifeboat", [self._files[CT]], CT, pictures)
 
 

@@ -45,6 +45,8 @@ class LifeboatView:
 
     client: KeepAliveClient
     port: int
+    folder: Path
+    """Named by the command line of each of its processes."""
 
     def rendered(self, file: InstanceFile, how: Picture, center: float, width: float) -> bytes:
         """Return the first frame as a picture."""
@@ -66,6 +68,8 @@ class OrthancView:
 
     client: KeepAliveClient
     port: int
+    folder: Path
+    """Named by its command line."""
     ids: Mapping[Path, str]
     """Its own identifier of each file."""
 
@@ -95,7 +99,7 @@ def lifeboat_holding(folder: Path, files: list[InstanceFile]) -> Iterator[Lifebo
     """
     fill_lifeboat(folder, files)
     with lifeboat_web(folder) as port, contextlib.closing(KeepAliveClient(port)) as client:
-        yield LifeboatView(client, port)
+        yield LifeboatView(client, port, folder)
 
 
 def fill_lifeboat(folder: Path, files: list[InstanceFile]) -> None:
@@ -133,7 +137,7 @@ def orthanc_holding(folder: Path, files: list[InstanceFile]) -> Iterator[Orthanc
     folder.mkdir()
     with orthanc(folder) as peer, contextlib.closing(KeepAliveClient(peer.http_port)) as client:
         ids = {file.path: client.post("/instances", file.path.read_bytes())["ID"] for file in files}
-        yield OrthancView(client, peer.http_port, ids)
+        yield OrthancView(client, peer.http_port, folder, ids)
 
 
 def _frame(file: InstanceFile) -> str:

@@ -2,8 +2,9 @@
 
 import contextlib
 import os
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,8 @@ ORTHANC: Final = "Orthanc over HTTP"
 _PIXELS_PER_ROUND: Final = 160_000_000
 _MEGABYTE: Final = 1e6
 _PICTURES_AT_ONCE: Final = 500
+_SETTLE_S: Final = 4.0
+"""How long a node has run before a study is opened: its decoders start meanwhile."""
 
 
 def rates(
@@ -70,6 +73,7 @@ def _ask(
     count = min(600, max(CONNECTIONS, _PIXELS_PER_ROUND // (kind.rows * kind.columns)))
     center = kind.window[0] + 1 + turn  # no window that was asked for before
     address = view.address(file, how)
+    before_s = _processor_s(view.folder)
     try:
         rate = answers_per_second(
             Plan(view.port, address, how.media_type, center, kind.window[1], count)
@@ -78,34 +82,57 @@ def _ask(
         timing.failure = str(error)
         return
     timing.times_ms.append(1e3 / rate)
-    timing.note = f"{rate:.0f} answers a second in the last turn"
+    each_ms = 1e3 * (_processor_s(view.folder) - before_s) / count
+    timing.note = (
+        f"{rate:.0f} answers a second in the last turn, {each_ms:.1f} ms of processor each"
+    )
 
 
-def first_pictures(folder: Path, files: list[InstanceFile], starts: int) -> Comparison:
-    """Measure from opening a study to the first picture of a series, by a node just started.
+def first_pictures(
+    folder: Path, files: list[InstanceFile], other: InstanceFile, starts: int
+) -> list[Comparison]:
+    """Measure from opening a study to the first picture of a series.
+
+    The node has run for some seconds, and nobody opened the study since it started. Once it is the
+    newest of the node, which reads that one by itself; once another came after it.
 
     Parameters
     ----------
     folder : Path
-        A new folder for the node's data.
+        A new folder for the nodes' data.
     files : list of InstanceFile
         The series.
+    other : InstanceFile
+        Of another study.
     starts : int
-        How often the node is started.
+        How often each node is started.
     """
-    fill_lifeboat(folder, files)
-    opened = Timing("Lifeboat: the study's list")
+    folder.mkdir()
+    fill_lifeboat(folder / "newest", files)
+    fill_lifeboat(folder / "older", [*files, other])
+    title = f"First of {len(files)} slices, JPEG 2000 lossless"
+    return [
+        _first_pictures(f"{title}: the newest study", folder / "newest", files, starts),
+        _first_pictures(f"{title}: an older study", folder / "older", files, starts),
+    ]
+
+
+def _first_pictures(title: str, folder: Path, files: list[InstanceFile], starts: int) -> Comparison:
+    listed = Timing("Lifeboat: the study's list")
     shown = Timing("Lifeboat: list and first picture")
+    study = files[0].uids["StudyInstanceUID"]
     for _ in range(starts):
+        shutil.rmtree(folder / "data" / "cache", ignore_errors=True)
         with lifeboat_web(folder) as port, contextlib.closing(KeepAliveClient(port)) as client:
             wait_until(lambda: _is_ready(client), "the node is ready")
+            time.sleep(_SETTLE_S)
             begin = time.perf_counter()
-            uids = files[0].uids
-            client.get_json(f"/api/v1/studies/{uids['StudyInstanceUID']}")
-            opened.times_ms.append((time.perf_counter() - begin) * 1e3)
-            client.get(f"/dicom-web{_instance(files[0])}/rendered", JPEG)
+            client.get_json(f"/api/v1/studies/{study}")
+            listed.times_ms.append((time.perf_counter() - begin) * 1e3)
+            # the viewer opens a CT in the middle
+            client.get(f"/dicom-web{_instance(files[len(files) // 2])}/rendered", JPEG)
             shown.times_ms.append((time.perf_counter() - begin) * 1e3)
-    return Comparison(f"First of {len(files)} slices, JPEG 2000 lossless", [opened, shown])
+    return Comparison(title, [listed, shown])
 
 
 def _is_ready(client: KeepAliveClient) -> bool:
@@ -138,7 +165,7 @@ def memory(folder: Path, files: list[InstanceFile], kind: Kind, pictures: int) -
     title = f"Memory of the web processes after so many pictures of {kind.name}"
     result = MemoryResult(title, [], [])
     with lifeboat_web(folder) as port:
-        view = LifeboatView(KeepAliveClient(port), port)
+        view = LifeboatView(KeepAliveClient(port), port, folder)
         _fill_caches(view, files[0], kind, pictures * 3 // 10)
         done = 0
         for mark in marks:
@@ -169,9 +196,25 @@ def _draw(
 def _resident_bytes(folder: Path) -> int:
     """Return what the processes that work on a folder hold in memory, together."""
     total = 0
+    for process in _processes(folder):
+        with contextlib.suppress(OSError):
+            pages = int((process / "statm").read_text().split()[1])
+            total += pages * os.sysconf("SC_PAGE_SIZE")
+    return total
+
+
+def _processor_s(folder: Path) -> float:
+    """Return the processor time that the processes have taken that work on a folder, seconds."""
+    total_ns = 0
+    for process in _processes(folder):
+        for thread in process.glob("task/*/schedstat"):
+            with contextlib.suppress(OSError):
+                total_ns += int(thread.read_text().split()[0])
+    return total_ns / 1e9
+
+
+def _processes(folder: Path) -> Iterator[Path]:
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if str(folder).encode() in (process / "cmdline").read_bytes():
-                pages = int((process / "statm").read_text().split()[1])
-                total += pages * os.sysconf("SC_PAGE_SIZE")
-    return total
+                yield process

@@ -307,6 +307,10 @@ class IndexReader:
         statement = sa.select(sa.func.max(instances.c.instance_id).label("last"))
         return next((row["last"] or 0 for row in self._rows(statement)), 0)
 
+    def studies_after(self, instance_id: int) -> set[str]:
+        """Return the studies of what was indexed after a given instance."""
+        return {row[0] for row in self._database.plain_rows(_GROWN, {"after": instance_id})}
+
     def damaged_paths(self) -> dict[str, str]:
         """Return when each damaged file was found so, by its path relative to the data folder."""
         statement = sa.select(instances.c.path, instances.c.damaged_at).where(_IS_DAMAGED)
@@ -418,6 +422,11 @@ _REVISION: Final = sa.select(
     .select_from(instances)
     .where(instances.c.damaged_at != sa.literal_column("''"))  # written out: for its own index
     .scalar_subquery(),
+)
+_GROWN: Final = (
+    sa.select(instances.c.study_instance_uid)
+    .where(instances.c.instance_id > sa.bindparam("after"))
+    .distinct()
 )
 _STORED_AFTER: Final = (
     _INSTANCES.where(instances.c.path > sa.bindparam("after"))

@@ -30,6 +30,8 @@ _BLOCK_PIXELS: Final = 65536
 _SCALES_KEPT: Final = 256
 _SAMPLE_PIXELS: Final = 65536
 _LARGEST_FLOAT: Final = 1e200
+_SMALLEST_FACTOR: Final = 1e-20
+"""Levels for each stored value; offsets that go with less may be beyond float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,6 +388,8 @@ def _scale(
     low = min(max(int(steps[0]) - 1, limits.min), limits.max)
     high = min(max(int(steps[-1]), low), limits.max)
     factor = np.float32(_slope_per_stored_value(modality, window))
+    if factor < _SMALLEST_FACTOR:
+        return None
     return _fit(steps, low, high, -factor if invert else factor)
 
 

@@ -163,7 +163,7 @@ def load_app(settings: Settings) -> BoundedWork:
     app = create_app(settings)
     context: WebContext = app.extensions[EXTENSION]
     context.frames.start()
-    warm_up = WarmUp(context)
+    warm_up = WarmUp(context, app.jinja_env)
     warm_up.start()
     multiprocessing.util.Finalize(None, context.close, exitpriority=0)
     multiprocessing.util.Finalize(None, warm_up.close, exitpriority=1)

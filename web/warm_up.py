@@ -2,7 +2,10 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Final
+
+from jinja2 import Environment
 
 from dicom_node.errors import NodeError
 from dicom_node.index import StudyQuery
@@ -11,28 +14,35 @@ from web.context import WebContext
 from web.opened_study import opened_study
 
 LOOK_EVERY_S: Final = 2.0
-"""How often the index is asked for what arrived; and for so long nothing more may have."""
+"""How often the index is asked for what arrived; a study is read when it has not grown since."""
 
 _log = logging.getLogger(__name__)
 
 
 class WarmUp:
-    """A thread that reads the newest study, and each that arrives, as its page would.
+    """A thread that reads the newest study, and each that has arrived, as its page would.
 
-    Statements are built, modules loaded and the file's pages read then, the list of series is made
-    and the frame decoded that is seen first.
+    Templates are compiled, statements built, modules loaded and the file's pages read then, the
+    list of series is made and the frame decoded that is seen first.
 
     Parameters
     ----------
     context : WebContext
         Of the process that has just started.
+    pages : jinja2.Environment
+        Holds the templates of the pages, which are compiled first.
     look_every_s : float
         As the constant above.
     """
 
-    def __init__(self, context: WebContext, look_every_s: float = LOOK_EVERY_S) -> None:
+    def __init__(
+        self, context: WebContext, pages: Environment, look_every_s: float = LOOK_EVERY_S
+    ) -> None:
         self._context = context
+        self._pages = pages
         self._look_every_s = look_every_s
+        self._seen = 0
+        self._growing: set[str] = set()
         self._is_closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="warm-up", daemon=True)
 
@@ -47,32 +57,31 @@ class WarmUp:
             self._thread.join()
 
     def _run(self) -> None:
-        last_seen = last_read = self._read_newest()
+        for name in self._pages.list_templates(extensions=("html",)):
+            self._pages.get_template(name)
+        self._try(self._read_newest)
         while not self._is_closed.wait(self._look_every_s):
-            newest = self._newest_instance_id()
-            if newest == last_seen and newest != last_read:  # nothing more came since
-                self._read_last_received(newest)
-                last_read = newest
-            last_seen = newest
+            self._try(self._look)
 
-    def _newest_instance_id(self) -> int:
+    def _try(self, work: Callable[[], None]) -> None:
+        """Let nothing that goes wrong be more than a line in the log: nobody waits for this."""
         try:
-            return self._context.index.newest_instance_id()
-        except NodeError:
-            return 0
-
-    def _read_newest(self) -> int:
-        newest = self._newest_instance_id()
-        try:
-            for study in self._context.index.search_studies(StudyQuery(limit=1)):
-                opened_study(self._context, study.study_instance_uid)
+            work()
         except (NodeError, ViewerError) as error:
             _log.info("warm_up_ended", extra={"error_code": error.code})
-        return newest
 
-    def _read_last_received(self, instance_id: int) -> None:
-        try:
-            for instance in self._context.index.instances_after(instance_id - 1, limit=1):
-                opened_study(self._context, instance.study_instance_uid)
-        except (NodeError, ViewerError) as error:
-            _log.info("warm_up_ended", extra={"error_code": error.code})
+    def _read_newest(self) -> None:
+        index = self._context.index
+        self._seen = index.newest_instance_id()
+        for study in index.search_studies(StudyQuery(limit=1)):
+            opened_study(self._context, study.study_instance_uid)
+
+    def _look(self) -> None:
+        """Read the studies that have grown, but no more since the last look."""
+        index = self._context.index
+        newest = index.newest_instance_id()
+        grown = index.studies_after(self._seen) if newest > self._seen else set()
+        whole = self._growing - grown
+        self._seen, self._growing = newest, grown
+        for study_instance_uid in whole:
+            opened_study(self._context, study_instance_uid)

@@ -211,3 +211,11 @@ def test_window_between_two_values_shows_them_black_and_white(black: int, span: 
 @pytest.mark.parametrize("width", [0.0, -5.0, math.nan, math.inf])
 def test_a_width_that_is_not_positive_is_not_usable(width: float) -> None:
     assert not Window(0, width).is_usable
+
+
+@pytest.mark.parametrize("slope", [1e-300, 1.578150678556223e-101, 1e-40, 1e-25, 1e-15])
+def test_a_minute_slope_is_drawn_by_the_formula(slope: float) -> None:
+    modality, window = ModalityLut(slope, 0.0), Window(0, 2)
+    stored = every_value(np.int16)
+    expected = display_values(modality_values(stored, modality), window)
+    assert np.array_equal(window_to_uint8(stored, modality, window), expected)

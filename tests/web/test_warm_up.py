@@ -1,5 +1,6 @@
 """web.warm_up: what the first visitor would wait for is done before he comes."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ TIMEOUT_S = 30
 @contextmanager
 def warming(app: Flask) -> Iterator[WebContext]:
     context: WebContext = app.extensions["lifeboat"]
-    warm_up = WarmUp(context, look_every_s=0.05)
+    warm_up = WarmUp(context, app.jinja_env, look_every_s=0.05)
     warm_up.start()
     try:
         yield context
@@ -53,6 +54,36 @@ def test_the_frame_that_an_arrived_study_opens_with_is_decoded(app: Flask, keepe
         context.frames.start()
         keeper.keep_file(Path(get_testdata_file("MR_small_jp2klossless.dcm")))
         wait_until(lambda: bool(frames_on_disk(context)))
+
+
+def test_a_study_is_read_while_another_one_still_arrives(
+    app: Flask, keeper, make_instance: Callable[..., FileDataset]
+) -> None:
+    keeper.keep(make_instance(1, StudyInstanceUID="1.2.4"))
+    with warming(app) as context:
+        context.frames.start()
+        wait_until(lambda: len(context.bodies) > 0)
+        keeper.keep_file(Path(get_testdata_file("MR_small_jp2klossless.dcm")))
+        is_done = threading.Event()
+        arriving = threading.Thread(target=keep_on, args=(keeper, make_instance, is_done))
+        arriving.start()
+        try:
+            wait_until(lambda: bool(frames_on_disk(context)))
+        finally:
+            is_done.set()
+            arriving.join()
+
+
+def keep_on(keeper, make_instance: Callable[..., FileDataset], is_done: threading.Event) -> None:
+    number = 1
+    while not is_done.wait(0.01):
+        number += 1
+        keeper.keep(make_instance(number, StudyInstanceUID="1.2.4"))
+
+
+def test_the_pages_are_compiled(app: Flask) -> None:
+    with warming(app):
+        wait_until(lambda: any(name == "viewer.html" for _, name in app.jinja_env.cache or ()))
 
 
 def test_a_node_without_an_index_is_no_trouble(
