@@ -29,10 +29,14 @@ MOST_PICTURES: Final = 16
 """Pictures that an address may name one by one."""
 MOST_COLUMNS: Final = 4
 
+WIDTH: Final = 300
+"""A picture's width in the units of its drawing; scale and picture grow and shrink together."""
+
 _PICTURE: Final = re.compile(r"([0-9.]{1,64})/([0-9.]{1,64})/([0-9]{1,7})(?:/([0-9a-zA-Z.,_+-]*))?")
 _SHARPNESS: Final = {1: 1600, 2: 1100, 3: 800, 4: 600}
 """Largest side of a picture in pixels, by the number of columns."""
 _SCALES_MM: Final = (200, 100, 50, 20, 10, 5, 2, 1)
+_STRANGEST_PIXEL: Final = 10
 _MODES: Final = frozenset(("detector", "patient", "calibrated"))
 """Origins of a pixel's size that a scale bar may be drawn from."""
 
@@ -222,7 +226,8 @@ def picture_answer(context: WebContext, wanted: Wanted, columns: int) -> dict[st
     -------
     dict
         `display` (None when the object cannot be read), `reason` why there is no picture or "",
-        `source` of the picture, `window`, `letters`, `scale` and `document`.
+        `source` of the picture, its drawn `width` and `height`, `window`, `letters`, `scale` and
+        `document`.
     """
     record = wanted.record
     address = instance_address(record)
@@ -250,7 +255,8 @@ def picture_answer(context: WebContext, wanted: Wanted, columns: int) -> dict[st
         "window": window_words(info, wanted.window),
         "letters": info["orientation_letters"],
         "scale": scale_bar(info),
-        "columns": info["columns"],
+        "width": WIDTH,
+        "height": round(WIDTH * shape_of(info), 2),
         "spacing": info["pixel_spacing"]["unit_words"],
         "is_uncalibrated": info["pixel_spacing"]["origin"] not in _MODES,
     }
@@ -301,6 +307,27 @@ def window_words(info: dict[str, Any], window: str) -> str:
     return f"W {initial['width']:g} L {initial['center']:g}"
 
 
+def shape_of(info: dict[str, Any]) -> float:
+    """Return how high a picture is for each unit of its width.
+
+    Parameters
+    ----------
+    info : dict
+        As `viewer.frame_info.frame_info` returns it.
+
+    Returns
+    -------
+    float
+    """
+    rows, columns = info["rows"] or 1, info["columns"] or 1
+    spacing, aspect = info["pixel_spacing"], info["pixel_aspect_ratio"]
+    tall = aspect[0] / aspect[1]
+    if spacing["row"] and spacing["column"]:
+        tall = spacing["row"] / spacing["column"]
+    is_plausible = 1 / _STRANGEST_PIXEL < tall < _STRANGEST_PIXEL
+    return float(rows / columns * (tall if is_plausible else 1.0))
+
+
 def scale_bar(info: dict[str, Any]) -> dict[str, float] | None:
     """Return the longest round length that fits a third of the picture's width.
 
@@ -315,8 +342,11 @@ def scale_bar(info: dict[str, Any]) -> dict[str, float] | None:
         `mm`, and `share` of the picture's width; None when the size of a pixel is not known.
     """
     spacing = info["pixel_spacing"]
-    if not spacing["column"] or spacing["origin"] not in _MODES or not info["columns"]:
+    is_known = spacing["row"] and spacing["column"] and spacing["origin"] in _MODES
+    if not is_known or not info["columns"] or not info["rows"]:
         return None
+    if not 1 / _STRANGEST_PIXEL < spacing["row"] / spacing["column"] < _STRANGEST_PIXEL:
+        return None  # such a picture is drawn with square pixels
     width_mm = spacing["column"] * info["columns"]
     mm = next((mm for mm in _SCALES_MM if mm <= width_mm / 3), None)
     return None if mm is None else {"mm": mm, "share": mm / width_mm}

@@ -258,8 +258,27 @@ def test_the_page_to_print_shows_the_window_that_was_chosen(
     sheet = opened.value
     expect(sheet.locator(".print-picture")).to_contain_text("W 1500 L -600")
     expect(sheet.locator(".print-picture")).to_contain_text("MEREDITH, Owen")
-    sheet.wait_for_function("() => document.querySelector('.frame img').naturalWidth > 0")
     assert len(sheet.pdf()) > 1000
+
+
+@pytest.mark.parametrize(("rows", "row_spacing"), [(64, 1), (16, 1), (128, 3)])
+@pytest.mark.parametrize("columns", [1, 4])
+def test_a_printed_scale_is_as_long_as_its_share_of_the_picture(
+    page: Page, keeper: Any, make_instance: Make, rows: int, row_spacing: int, columns: int
+) -> None:
+    """64 columns of 1 mm: 20 mm are 0.3125 of the picture's width, however large it is drawn."""
+    pixels = np.zeros((rows, 64), np.int16).tobytes()
+    dataset = make_instance(Rows=rows, PixelSpacing=[row_spacing, 1], PixelData=pixels)
+    keeper.keep(dataset)
+    page.goto(f"/studies/{dataset.StudyInstanceUID}/print?columns={columns}")
+    page.emulate_media(media="print")
+    picture = page.locator("svg image").bounding_box()
+    bar = page.locator(".scale-bar").bounding_box()
+    assert picture is not None
+    assert bar is not None
+    assert bar["width"] / picture["width"] == pytest.approx(20 / 64, rel=0.01)
+    assert bar["x"] == pytest.approx(picture["x"], abs=1)
+    assert picture["height"] / picture["width"] == pytest.approx(rows * row_spacing / 64, rel=0.01)
 
 
 def test_a_real_ecg_is_shown_without_scripts(browser: Any, served: int, keeper: Any) -> None:

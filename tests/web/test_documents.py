@@ -27,7 +27,7 @@ SCRIPTS = (
     "javascript:alert(1)",
     "'-alert(1)-'",
 )
-ALLOWED_SCRIPT = re.compile(r"/static/js/[a-z_]+\.js$")
+ALLOWED_SCRIPT = re.compile(r"^/static/[a-z0-9_./?=-]+$")
 
 
 class Tags(HTMLParser):
@@ -41,7 +41,7 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        if tag == "script" and not ALLOWED_SCRIPT.search(given.get("src") or ""):
+        if tag == "script" and not ALLOWED_SCRIPT.fullmatch(given.get("src") or ""):
             self.risks.append(tag)
         self.risks += [name for name in given if name.startswith("on") or name == "style"]
         self.risks += [v for n, v in attrs if n in ("href", "src") and (v or "").startswith("java")]

@@ -22,7 +22,7 @@ def printed(client: FlaskClient, study: str, query: str = "") -> str:
 
 def sources(page: str) -> list[str]:
     return [
-        one.replace("&amp;", "&") for one in re.findall(r'<img src="([^"]+rendered[^"]*)"', page)
+        one.replace("&amp;", "&") for one in re.findall(r'<image href="([^"]+rendered[^"]*)"', page)
     ]
 
 
@@ -50,6 +50,7 @@ def test_a_named_picture_has_identity_window_and_scale(
 def test_the_scale_bar_is_as_long_as_it_says(client: FlaskClient, held: FileDataset) -> None:
     """64 columns of 1 mm: 20 mm are 0.3125 of the width, drawn 300 wide."""
     page = printed(client, held.StudyInstanceUID)
+    assert 'viewBox="0 0 300 320.0"' in page
     assert 'width="93.75" height="2"' in page
 
 
@@ -61,7 +62,7 @@ def test_a_picture_of_unknown_size_has_no_scale(
     keeper.keep(dataset)
     page = printed(client, dataset.StudyInstanceUID)
     assert "no scale" in page
-    assert 'class="scale"' not in page
+    assert 'class="scale' not in page
 
 
 def test_a_series_is_printed_whole_in_display_order(
