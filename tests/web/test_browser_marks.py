@@ -58,6 +58,7 @@ def stack(keeper: Any, make_instance: Make) -> list[FileDataset]:
 def open_study(page: Page, dataset: FileDataset) -> None:
     page.goto(f"/studies/{dataset.StudyInstanceUID}")
     page.wait_for_selector(f"{FRAME}[data-state=final]")
+    page.wait_for_selector("#strip button")  # nothing moves any more
 
 
 def on_screen(page: Page, *points: Point) -> list[Point]:
@@ -471,6 +472,7 @@ def test_what_is_measured_while_the_node_is_away_is_kept_when_it_is_back(
 ) -> None:
     open_study(page, stack[1])
     page.context.set_offline(True)
+    expect(page.locator("#link-lost")).to_be_visible(timeout=15_000)  # it moves the picture
     use(page, "length")
     drag(page, *ENDS)
     expect(labels(page, "length")).to_have_text(f"{millimetres(ENDS):.1f} mm")
