@@ -113,3 +113,13 @@ test("memory stays within the budget, the oldest frame goes first", () => {
   assert.ok(!store.has(slice("1")));
   assert.ok(store.has(slice("2")) && store.has(slice("3")));
 });
+
+test("what is loaded ahead never drives out what is looked at", async () => {
+  const asked = node();
+  const store = new FrameStore();
+  store.budgetBytes = 3 * 4200 * 2; // room for two of these frames ahead
+  await store.get(tile, slice("1"), ["2", "3", "4", "5"].map((sop) => slice(sop)));
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((done) => setImmediate(done));
+  assert.deepEqual([...new Set(asked.map((url) => url.split("/")[3]))], ["1", "2", "3"]);
+  assert.ok(store.has(slice("1")));
+});

@@ -112,10 +112,14 @@ test("what is said aloud is understood", () => {
 test("large frames are loaded by themselves only over a line known to be fast", () => {
   const large = { rows: 3000, columns: 2500, kind: "grey", pixels: { dtype: "uint16" } };
   const usual = { ...large, rows: 512, columns: 512 };
-  const line = new LineSpeed([]);
+  const line = new LineSpeed();
   assert.ok(line.isSoonHere(usual) && !line.isSoonHere(large));
   line.note(1e6, 20);
   assert.ok(line.isSoonHere(large));
-  const slow = new LineSpeed([{ transferSize: 50000, requestStart: 0, responseEnd: 200 }]);
+  assert.deepEqual(line.ahead(), { frames: 12, previews: 4 });
+  const slow = new LineSpeed();
+  slow.note(100000, 400);
   assert.ok(slow.isSoonHere(usual) && !slow.isSoonHere(large));
+  assert.ok(slow.ahead().previews > slow.ahead().frames);
+  assert.equal(new LineSpeed({ saveData: true }).ahead().frames, 0);
 });

@@ -5,30 +5,41 @@ const SOON_S = 4;
 /** Stored values travel packed; they shrink to about this part. */
 const PACKED = 0.55;
 const LARGE_PIXELS = 6e6;
+/** Below this many bytes a second, pictures come before values. */
+const SLOW = 500000;
 
 export class LineSpeed {
-  /** @param {PerformanceResourceTiming[]} seen what the page has loaded so far */
-  constructor(seen) {
+  /** @param {{saveData?: boolean}} [connection] whether somebody asked to load little */
+  constructor(connection) {
+    this.isSaving = Boolean(connection && connection.saveData);
     /** @type {number | null} bytes a second, null while not known */
-    this.bytesPerSecond = startSpeed(seen);
+    this.bytesPerSecond = null;
   }
 
   /** Learn from an answer. @param {number} bytes @param {number} ms from its first to its last byte */
   note(bytes, ms) {
-    if (bytes < LEAST_BYTES || !(ms > 0)) return;
-    const speed = (bytes / ms) * 1000;
+    if (!(bytes >= LEAST_BYTES) || !(ms >= 0)) return;
+    const speed = (bytes / Math.max(1, ms)) * 1000;
     this.bytesPerSecond = this.bytesPerSecond === null ? speed : 0.7 * this.bytesPerSecond + 0.3 * speed;
   }
 
   /**
-   * Return whether all values of a frame take only moments; of very large ones this must be known.
+   * Return whether all values of a frame are loaded without being asked for. Very large ones are
+   * only when that is known to take moments.
    * @param {any} info
    * @returns {boolean}
    */
   isSoonHere(info) {
     const pixels = info.rows * info.columns;
-    if (this.bytesPerSecond === null) return pixels <= LARGE_PIXELS;
-    return (pixels * bytesOf(info) * PACKED) / this.bytesPerSecond <= SOON_S;
+    if (pixels <= LARGE_PIXELS) return true;
+    return this.bytesPerSecond !== null && (pixels * bytesOf(info) * PACKED) / this.bytesPerSecond <= SOON_S;
+  }
+
+  /** @returns {{frames: number, previews: number}} how many slices to load ahead */
+  ahead() {
+    if (this.isSaving) return { frames: 0, previews: 2 };
+    const isSlow = this.bytesPerSecond !== null && this.bytesPerSecond < SLOW;
+    return isSlow ? { frames: 2, previews: 24 } : { frames: 12, previews: 4 };
   }
 }
 
@@ -36,14 +47,4 @@ export class LineSpeed {
 function bytesOf(info) {
   if (info.kind === "colour") return 3;
   return Number(/\d+$/.exec(info.pixels?.dtype || "")?.[0] || 16) / 8;
-}
-
-/** @param {PerformanceResourceTiming[]} seen @returns {number | null} */
-function startSpeed(seen) {
-  const came = seen.filter((one) => one.transferSize > 0 && one.responseEnd > 0);
-  const bytes = came.reduce((sum, one) => sum + one.transferSize, 0);
-  if (bytes < LEAST_BYTES) return null;
-  const first = Math.min(...came.map((one) => one.requestStart));
-  const last = Math.max(...came.map((one) => one.responseEnd));
-  return (bytes / Math.max(1, last - first)) * 1000;
 }

@@ -54,12 +54,21 @@ export class Loads {
   get(owner, slice, next) {
     this.expect(owner, [slice, ...next]);
     const value = this.one(slice);
-    const goOn = () => {
-      if (this.wanted.get(owner)?.[0] === slice) this.queue = [...next];
+    const goOn = (/** @type {Value} */ { bytes }) => {
+      // what comes next must not drive out what is looked at
+      const room = Math.floor(this.budgetBytes / 3 / Math.max(1, bytes));
+      if (this.wanted.get(owner)?.[0] === slice) this.queue = next.slice(0, room);
       this.pump();
     };
     value.then(goOn, () => {});
     return value;
+  }
+
+  /** Load what comes next, while the slice that is wanted is here in another form. @param {object} owner @param {Slice[]} next most wanted first */
+  ahead(owner, next) {
+    this.expect(owner, next);
+    this.queue = [...next];
+    this.pump();
   }
 
   /** @param {Slice} slice @returns {boolean} whether it is here */

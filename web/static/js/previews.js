@@ -13,12 +13,13 @@ import { ask } from "./page.js";
 /** @typedef {{slice: Slice, info: any, jpeg: Blob | null, bytes: number}} Preview */
 
 const BUDGET_BYTES = 48 * 1024 * 1024;
-const AHEAD_AT_ONCE = 3;
+const AHEAD_AT_ONCE = 1;
 
 /** The first pictures of frames, each in one answer with its info. @extends {Loads<Preview>} */
 export class PreviewStore extends Loads {
-  constructor() {
-    super(loadPreview, { budgetBytes: BUDGET_BYTES, aheadAtOnce: AHEAD_AT_ONCE });
+  /** @param {{note: (bytes: number, ms: number) => void}} [speed] learns from what comes */
+  constructor(speed) {
+    super((slice, signal) => loadPreview(slice, signal, speed), { budgetBytes: BUDGET_BYTES, aheadAtOnce: AHEAD_AT_ONCE });
   }
 }
 
@@ -30,12 +31,15 @@ export function previewUrl(slice) {
 /**
  * @param {Slice} slice
  * @param {AbortSignal} signal
+ * @param {{note: (bytes: number, ms: number) => void}} [speed]
  * @returns {Promise<Preview>}
  */
-async function loadPreview(slice, signal) {
+async function loadPreview(slice, signal, speed) {
   const answer = await ask(previewUrl(slice), { signal });
   if (answer.headers.get("X-Frame") !== slice.key) throw new WrongFrame();
+  const begin = performance.now();
   const bytes = await answer.arrayBuffer();
+  if (speed) speed.note(bytes.byteLength, performance.now() - begin);
   const length = Number(answer.headers.get("X-Info-Length"));
   const info = JSON.parse(new TextDecoder().decode(bytes.slice(0, length)));
   if (!isOf(info, slice)) throw new WrongFrame();

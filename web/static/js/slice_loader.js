@@ -11,6 +11,7 @@
  * @property {import("./loads.js").Loads<any>} previews
  * @property {(preview: any) => Promise<Frame>} previewFrame makes a preview ready to be drawn
  * @property {(info: any) => boolean} isSoonHere whether all values of such a frame take only moments
+ * @property {() => {frames: number, previews: number}} ahead how many slices to load ahead
  * @property {(act: () => void, ms: number) => any} later as `setTimeout`
  */
 /** @typedef {{previews: Slice[], frames: Slice[]}} Next what will probably be wanted next, most wanted first */
@@ -46,7 +47,7 @@ export class SliceLoader {
     const held = this.stores.frames.held(slice);
     if (held) {
       this.give(held, this.turn);
-      this.stores.previews.expect(this, []);
+      this.stores.previews.ahead(this, next.previews.filter((one) => !this.stores.frames.has(one)));
       this.values(this.turn);
     } else {
       this.stores.frames.expect(this, [slice, ...next.frames]);

@@ -72,10 +72,12 @@ export function openingIndex(series, length) {
  * @param {number} index
  * @param {number} length
  * @param {number} direction 1 or -1
+ * @param {number} [many]
  * @returns {number[]} most wanted first
  */
-export function ahead(index, length, direction) {
-  const steps = [1, -1, 2, -2, 3, 4, 5, 6, 7, 8, 9, 10];
+export function ahead(index, length, direction, many = 12) {
+  const further = Array.from({ length: Math.max(0, many - 4) }, (_, at) => at + 3);
+  const steps = [1, -1, 2, -2, ...further].slice(0, many);
   return steps.map((step) => index + step * direction).filter((at) => at >= 0 && at < length);
 }
 

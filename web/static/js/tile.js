@@ -4,6 +4,7 @@ import { WrongFrame } from "./frames.js";
 import { Listeners } from "./listeners.js";
 import { Refused, write } from "./page.js";
 import { plainView } from "./placement.js";
+import { underState } from "./presentation_states.js";
 import { NodeWindow } from "./previews.js";
 import { SliceLoader } from "./slice_loader.js";
 import { ahead, hasFrames, openingIndex, sameSlice, slicesOf } from "./stack.js";
@@ -32,6 +33,7 @@ export class Tile {
   constructor(root, { stores, documents }) {
     this.root = root;
     this.documents = documents;
+    this.stores = stores;
     this.loader = new SliceLoader(stores, { onFrame: (frame) => this.take(frame), onFailure: (error) => this.refuse(error) });
     this.nodeWindow = new NodeWindow((frame, voi, picture) => this.takeWindowed(frame, voi, picture));
     this.texts = new TileTexts(root);
@@ -54,6 +56,10 @@ export class Tile {
     this.frame = null;
     this.isActive = false;
     this.isInverted = false;
+    /** @type {any[]} presentation states for what is drawn */
+    this.states = [];
+    /** @type {any} the one that is applied, null for none */
+    this.presentation = null;
     /** @type {Map<string, Voi>} windows someone chose, per series */
     this.touched = new Map();
     /** @type {import("./windowing.js").WindowVoi | null} */
@@ -97,6 +103,7 @@ export class Tile {
     const series = study.series[at];
     if (!series || (this.study === study && this.seriesUid === series.series_instance_uid)) return;
     this.blank("loading");
+    this.presentation = null;
     this.study = study;
     this.seriesUid = series.series_instance_uid;
     this.loader.leave();
@@ -144,16 +151,18 @@ export class Tile {
   /** @param {Slice} slice */
   want(slice) {
     if (this.frame?.slice.key !== slice.key) this.canvas.dataset.state = "loading";
-    const next = ahead(this.index, this.slices.length, this.direction).map((at) => this.slices[at]);
+    const { frames, previews } = this.stores.ahead();
+    const next = (/** @type {number} */ many) => ahead(this.index, this.slices.length, this.direction, many).map((at) => this.slices[at]);
     this.nodeWindow.forget();
-    this.loader.want(slice, { previews: next, frames: next });
+    this.loader.want(slice, { previews: next(previews), frames: next(frames) });
   }
 
   /** Draw a frame, once it can be drawn under the window that was chosen. @param {Frame} frame */
   take(frame) {
     const voi = this.voi(frame);
     if (this.canDraw(frame, voi)) this.adopt(frame, frame.preview);
-    else this.askNode(frame, voi);
+    else if (underState(frame, this.presentation) === frame) this.askNode(frame, voi);
+    else this.loader.needValues(); // a preview knows nothing of the presentation state
   }
 
   /** Draw what the node windowed, if that is still what is wanted. @param {Frame} frame @param {Voi} voi @param {ImageBitmap} picture */
@@ -183,8 +192,9 @@ export class Tile {
   /** @param {Frame} frame @param {ImageBitmap | null} picture */
   draw(frame, picture) {
     const voi = this.voi(frame);
-    this.viewport.show(frame, voi, this.isInverted, picture);
-    this.texts.window(frame.info, voi, this.isInverted);
+    const seen = underState(frame, this.presentation);
+    this.viewport.show(seen, voi, this.isInverted, picture);
+    this.texts.window(seen.info, voi, this.isInverted);
   }
 
   /** Show an instance without a picture, or say why there is none. @param {Frame} frame */
@@ -208,12 +218,14 @@ export class Tile {
     if (!frame || frame.reason) return;
     const voi = this.voi(frame);
     if (this.canDraw(frame, voi)) return this.draw(frame, frame.preview);
+    if (underState(frame, this.presentation) !== frame) return;
     this.askNode(frame, voi);
     this.texts.window(frame.info, voi, this.isInverted);
   }
 
   /** @param {Frame} frame @param {Voi | null} voi @returns {boolean} whether it can be drawn under this window now; a preview has the frame's own */
   canDraw(frame, voi) {
+    if (underState(frame, this.presentation) !== frame) return Boolean(frame.pixels);
     return Boolean(frame.pixels || frame.reason || !voi) || JSON.stringify(voi) === JSON.stringify(initialVoi(frame.info));
   }
 
@@ -292,8 +304,9 @@ export class Tile {
   /** @param {Frame | null} [frame] @returns {Voi | null} the window chosen for the series, else the frame's own; null for colour */
   voi(frame = this.frame) {
     if (!frame || frame.info.kind !== "grey") return null;
+    const { info } = underState(frame, this.presentation);
     const chosen = this.touched.get(frame.slice.series_instance_uid);
-    if (!chosen || (chosen.kind === "voi_lut" && !frame.info.voi_luts[chosen.index])) return initialVoi(frame.info);
+    if (!chosen || (chosen.kind === "voi_lut" && !info.voi_luts[chosen.index])) return initialVoi(info);
     return chosen;
   }
 
@@ -308,7 +321,7 @@ export class Tile {
     this.viewport.isMoving = true;
     this.loader.needValues();
     const frame = this.frame;
-    this.dragFrom = frame && frame.info.kind === "grey" ? windowToDrag(frame.info, /** @type {Voi} */ (this.voi(frame))) : null;
+    this.dragFrom = frame && frame.info.kind === "grey" ? windowToDrag(underState(frame, this.presentation).info, /** @type {Voi} */ (this.voi(frame))) : null;
   }
 
   /** @param {number} right @param {number} up CSS pixels since the drag began */
@@ -331,7 +344,9 @@ export class Tile {
   /** Everything as it was at first, except the slice. */
   reset() {
     this.isInverted = false;
+    this.presentation = null;
     this.viewport.look(plainView());
     this.chooseWindow(null);
+    this.frameListeners.call();
   }
 }
