@@ -9,13 +9,15 @@ import numpy as np
 from flask import current_app
 
 from dicom_node.clock import Clock, stamp
+from dicom_node.correction_desk import CorrectionReader
 from dicom_node.index import FILE as INDEX_FILE
-from dicom_node.index import IndexReader, InstanceRecord
+from dicom_node.index import InstanceRecord
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import LedgerReader
 from dicom_node.settings import Settings
 from viewer.cache import ByteBoundedCache
 from viewer.decode import Instance
+from web.corrected import CorrectedIndex
 from web.decoded_frames import DecodedFrames
 from web.errors import NotFound
 from web.mark_store import MarkStore
@@ -34,7 +36,8 @@ class WebContext:
 
     settings: Settings
     clock: Clock
-    index: IndexReader
+    index: CorrectedIndex
+    corrections: CorrectionReader
     ledger: LedgerReader
     marks: MarkStore
     bodies: ByteBoundedCache[Hashable, Any]

@@ -24,6 +24,12 @@ class NotFound(WebError):
     code = "not-found"
 
 
+class OutOfDate(WebError):
+    """What the request decides on has changed since it was looked at."""
+
+    code = "out-of-date"
+
+
 class NotAcceptable(WebError):
     """What was asked for exists, but not in a form the client accepts."""
 

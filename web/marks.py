@@ -9,9 +9,9 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from web import answers
-from web.api import json_body
 from web.context import WebContext, current
 from web.errors import BadParameter, MeasuringOff, NotFound
+from web.json_bodies import json_object
 from web.mark_store import Mark, Point
 
 blueprint = Blueprint("marks", __name__, url_prefix="/api/v1")
@@ -69,7 +69,7 @@ def marks_of_study(study: str) -> ResponseReturnValue:
 def save(study: str) -> ResponseReturnValue:
     """Store one mark, new or changed, and answer with it as stored."""
     context = known_study(study)
-    mark = mark_of(json_body())
+    mark = mark_of(json_object())
     check_allowed(context, mark.kind)
     record = context.record(study, mark.series_instance_uid, mark.sop_instance_uid)
     if mark.frame_number > max(1, record.number_of_frames):
@@ -82,7 +82,7 @@ def save(study: str) -> ResponseReturnValue:
 def delete(study: str) -> ResponseReturnValue:
     """Take one mark away and answer with the revision of the list."""
     context = known_study(study)
-    body = checked(json_body(), ("mark_id", "revision"))
+    body = checked(json_object(), ("mark_id", "revision"))
     check_mark_id(body["mark_id"])
     known = {mark.mark_id: mark for mark in context.marks.of_study(USER, study).marks}
     if body["mark_id"] in known:

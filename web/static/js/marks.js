@@ -308,7 +308,7 @@ export class Marks {
     viewer.registerAction("marks", () => this.panel.toggle());
     viewer.registerAction("close-notice", () => this.notice.hide());
     for (const key of ["Delete", "Backspace"]) viewer.registerKey(key, "Delete the chosen mark", () => this.remove());
-    viewer.registerKey("Q", "List of marks and key images", () => this.panel.toggle());
+    viewer.registerKey("Y", "List of marks and key images", () => this.panel.toggle());
     const { reset } = Object.fromEntries(viewer.actions.actions);
     const both = (/** @type {DOMStringMap} */ data) => {
       reset(data);
