@@ -34,8 +34,9 @@ export class Marks {
     this.asked = new WeakSet();
     this.isMeasuring = document.body.dataset.measurements !== "false";
     this.notice = new MarkNotice();
+    this.isDue = false;
     this.drafting = new Drafting({
-      onChange: () => this.show(),
+      onChange: () => this.showSoon(),
       onDone: (tile, mark) => this.added(tile, mark),
       onBegin: () => this.notice.hideTip(),
       onClick: (tile, at) => this.chooseAt(tile, at, "mouse"),
@@ -46,7 +47,7 @@ export class Marks {
       isBusy: () => this.drafting.draft !== null,
       choose: (id) => this.choose(id),
       chosenId: () => this.chosenId,
-      onChange: () => this.show(),
+      onChange: () => this.showSoon(),
       onDone: (before, after) => this.list.change([{ before, after }]),
     });
     this.keys = new MarkKeys(this);
@@ -102,6 +103,16 @@ export class Marks {
   }
 
   /* What is shown. */
+
+  /** Pointers move more often than screens change. */
+  showSoon() {
+    if (this.isDue) return;
+    this.isDue = true;
+    requestAnimationFrame(() => {
+      this.isDue = false;
+      this.show();
+    });
+  }
 
   show() {
     for (const tile of this.viewer.tiles) this.showTile(tile);
