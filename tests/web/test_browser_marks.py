@@ -58,6 +58,7 @@ def stack(keeper: Any, make_instance: Make) -> list[FileDataset]:
 def open_study(page: Page, dataset: FileDataset) -> None:
     page.goto(f"/studies/{dataset.StudyInstanceUID}")
     page.wait_for_selector(f"{FRAME}[data-state=final]")
+    page.wait_for_selector("#strip button")  # nothing moves any more
 
 
 def on_screen(page: Page, *points: Point) -> list[Point]:
@@ -142,7 +143,7 @@ def test_a_length_drawn_with_the_mouse_is_true_and_stays(
     assert_length(page, stack[1], ENDS)
     page.keyboard.press("Home")
     expect(page.locator(".mark")).to_have_count(0)
-    page.keyboard.press("e")
+    page.keyboard.press("y")
     page.click("#marks-list [data-action=go-to-mark]")
     expect(page.locator(f'{FRAME}[data-frame="{stack[1].SOPInstanceUID}#1"]')).to_be_visible()
     expect(labels(page, "length")).to_have_count(1)
@@ -471,6 +472,7 @@ def test_what_is_measured_while_the_node_is_away_is_kept_when_it_is_back(
 ) -> None:
     open_study(page, stack[1])
     page.context.set_offline(True)
+    expect(page.locator("#link-lost")).to_be_visible(timeout=15_000)  # it moves the picture
     use(page, "length")
     drag(page, *ENDS)
     expect(labels(page, "length")).to_have_text(f"{millimetres(ENDS):.1f} mm")
@@ -539,7 +541,7 @@ def test_key_images_are_marked_listed_and_found(
     assert (mark["kind"], mark["sop_instance_uid"]) == ("key", stack[1].SOPInstanceUID)
     use(page, "length")
     drag(page, *ENDS)
-    page.keyboard.press("e")
+    page.keyboard.press("y")
     expect(page.locator("#marks-list li")).to_have_count(2)
     page.click("[data-action=only-keys]")
     expect(page.locator("#marks-list li")).to_have_count(1)

@@ -20,7 +20,7 @@ export const CLICK_PX = 4;
 export const DRAFT_ID = "draft";
 
 export class Drafting {
-  /** @param {{onChange: () => void, onDone: (tile: Tile, mark: Mark) => void, onClick: (tile: Tile, at: Point) => boolean}} owner
+  /** @param {{onChange: () => void, onBegin: () => void, onDone: (tile: Tile, mark: Mark) => void, onClick: (tile: Tile, at: Point) => boolean}} owner
    *   `onClick` is asked whether a first click is for something else */
   constructor(owner) {
     this.owner = owner;
@@ -51,6 +51,7 @@ export class Drafting {
     const isStart = startsLine(kind, draft.points.length);
     this.press = { before, isStart, screen: point.screen };
     this.draft = { ...draft, cursor: at, points: isStart ? [...draft.points, at] : draft.points };
+    this.owner.onBegin();
     this.owner.onChange();
   }
 

@@ -1,4 +1,4 @@
-/** One line at the end of the tools: what a tool wants, what was taken away and can be brought back, what is wrong. */
+/** One line over the tiles: what a tool wants, what was taken away and can be brought back, what is wrong. */
 
 import { write } from "./page.js";
 
@@ -12,6 +12,11 @@ export class MarkNotice {
   /** @param {string} words */
   tip(words) {
     this.put(words, { canUndo: false, isTrouble: false });
+  }
+
+  /** It is no longer of use once something is being set. */
+  hideTip() {
+    if (!this.isTrouble && this.undo.hidden) this.hide();
   }
 
   /** @param {string} words */

@@ -30,11 +30,15 @@ export class Marks {
     /** @type {Map<Tile, MarkLayer>} */
     this.layers = new Map();
     this.chosenId = "";
+    /** @type {WeakSet<object>} frames whose values were asked for */
+    this.asked = new WeakSet();
     this.isMeasuring = document.body.dataset.measurements !== "false";
     this.notice = new MarkNotice();
+    this.isDue = false;
     this.drafting = new Drafting({
-      onChange: () => this.show(),
+      onChange: () => this.showSoon(),
       onDone: (tile, mark) => this.added(tile, mark),
+      onBegin: () => this.notice.hideTip(),
       onClick: (tile, at) => this.chooseAt(tile, at, "mouse"),
     });
     this.grips = new Grips({
@@ -43,7 +47,7 @@ export class Marks {
       isBusy: () => this.drafting.draft !== null,
       choose: (id) => this.choose(id),
       chosenId: () => this.chosenId,
-      onChange: () => this.show(),
+      onChange: () => this.showSoon(),
       onDone: (before, after) => this.list.change([{ before, after }]),
     });
     this.keys = new MarkKeys(this);
@@ -100,6 +104,16 @@ export class Marks {
 
   /* What is shown. */
 
+  /** Pointers move more often than screens change. */
+  showSoon() {
+    if (this.isDue) return;
+    this.isDue = true;
+    requestAnimationFrame(() => {
+      this.isDue = false;
+      this.show();
+    });
+  }
+
   show() {
     for (const tile of this.viewer.tiles) this.showTile(tile);
     this.panel.show();
@@ -116,7 +130,19 @@ export class Marks {
   showTile(tile) {
     const cross = this.keys.cross && this.keys.cross.tile === tile ? this.keys.cross.at : null;
     const marks = [...this.marksOn(tile), ...this.drafting.marksOn(tile)];
+    if (tile.frame && !tile.frame.pixels && marks.some((mark) => KINDS[mark.kind].hasValues)) this.needValues(tile, tile.frame);
     this.layerOf(tile).draw(marks, { selectedId: this.chosenId, draftId: DRAFT_ID, cross });
+  }
+
+  /**
+   * Ask for every value of a frame of which only a preview came, once.
+   * @param {Tile} tile
+   * @param {object} frame
+   */
+  needValues(tile, frame) {
+    if (this.asked.has(frame)) return;
+    this.asked.add(frame);
+    tile.loader.needValues();
   }
 
   /** @param {Tile} tile */

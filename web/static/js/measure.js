@@ -243,11 +243,31 @@ export function areaOf(info, kind, a, b) {
  * @returns {Statistics}
  */
 export function statisticsOf(frame, kind, a, b) {
-  const { places, isClipped } = pixelsIn(frame.info, kind, a, b);
-  const channels = frame.info.kind === "colour" ? [0, 1, 2] : [0];
-  const kept = channels.length > 1 ? places : places.filter((place) => isCounted(frame, place));
-  const summed = kept.length ? channels.map((channel) => summary(valuesAt(frame, kept, channel))) : [];
-  return { count: kept.length, padding: places.length - kept.length, isClipped, channels: summed };
+  const isColour = frame.info.kind === "colour";
+  const sums = (isColour ? [0, 1, 2] : [0]).map(() => ({ sum: 0, squares: 0, min: Infinity, max: -Infinity }));
+  let [count, padding] = [0, 0];
+  // twice over the pixels, for the deviation needs the mean; nothing is kept of large areas
+  const isClipped = eachPixel(frame.info, kind, a, b, (place) => {
+    if (!isColour && !isCounted(frame, place)) {
+      padding += 1;
+      return;
+    }
+    count += 1;
+    for (let channel = 0; channel < sums.length; channel += 1) enter(sums[channel], valueAt(frame, place, channel));
+  });
+  eachPixel(frame.info, kind, a, b, (place) => {
+    if (!isColour && !isCounted(frame, place)) return;
+    for (let channel = 0; channel < sums.length; channel += 1) sums[channel].squares += (valueAt(frame, place, channel) - sums[channel].sum / count) ** 2;
+  });
+  const channels = sums.map(({ sum, squares, min, max }) => ({ mean: sum / count, sd: Math.sqrt(squares / count), min, max }));
+  return { count, padding, isClipped, channels: count ? channels : [] };
+}
+
+/** @param {{sum: number, min: number, max: number}} sums @param {number} value */
+function enter(sums, value) {
+  sums.sum += value;
+  if (value < sums.min) sums.min = value;
+  if (value > sums.max) sums.max = value;
 }
 
 /** @param {{info: any, pixels: ArrayLike<number>}} frame @param {number} place @returns {boolean} */
@@ -258,30 +278,29 @@ function isCounted({ info, pixels }, place) {
 }
 
 /**
+ * Visit the pixels whose centre lies in an area or on its edge.
  * @param {any} info
  * @param {string} kind
  * @param {Point} a
  * @param {Point} b
- * @returns {{places: Uint32Array, isClipped: boolean}} pixels by their place in the frame
+ * @param {(place: number) => void} visit gets a pixel's place in the frame
+ * @returns {boolean} whether part of the area lies outside the frame
  */
-function pixelsIn(info, kind, a, b) {
+function eachPixel(info, kind, a, b, visit) {
   const [left, right] = [Math.min(a.x, b.x), Math.max(a.x, b.x)];
   const [top, bottom] = [Math.min(a.y, b.y), Math.max(a.y, b.y)];
   const columns = whole(left, right, info.columns);
   const rows = whole(top, bottom, info.rows);
-  const places = new Uint32Array(Math.max(0, columns[1] - columns[0] + 1) * Math.max(0, rows[1] - rows[0] + 1));
   const middle = { x: (left + right) / 2, y: (top + bottom) / 2 };
   const half = { x: (right - left) / 2, y: (bottom - top) / 2 };
-  let count = 0;
   for (let row = rows[0]; row <= rows[1]; row += 1) {
     const v = (row + 0.5 - middle.y) / half.y;
     for (let column = columns[0]; column <= columns[1]; column += 1) {
       const u = (column + 0.5 - middle.x) / half.x;
-      if (kind === "rectangle" || u * u + v * v <= 1) places[count++] = row * info.columns + column;
+      if (kind === "rectangle" || u * u + v * v <= 1) visit(row * info.columns + column);
     }
   }
-  const isClipped = left < 0 || top < 0 || right > info.columns || bottom > info.rows;
-  return { places: places.subarray(0, count), isClipped };
+  return left < 0 || top < 0 || right > info.columns || bottom > info.rows;
 }
 
 /** @param {number} low @param {number} high @param {number} length @returns {[number, number]} */
@@ -291,30 +310,12 @@ function whole(low, high, length) {
 
 /**
  * @param {{info: any, pixels: ArrayLike<number>}} frame
- * @param {Uint32Array} places
+ * @param {number} place
  * @param {number} channel
- * @returns {Float64Array}
+ * @returns {number}
  */
-function valuesAt({ info, pixels }, places, channel) {
-  const values = new Float64Array(places.length);
-  const isColour = info.kind === "colour";
-  for (let i = 0; i < places.length; i += 1) {
-    values[i] = isColour ? pixels[3 * places[i] + channel] : modalityValue(info.modality, pixels[places[i]]);
-  }
-  return values;
-}
-
-/** @param {Float64Array} values at least one @returns {Channel} */
-function summary(values) {
-  let [sum, squares, min, max] = [0, 0, Infinity, -Infinity];
-  for (let i = 0; i < values.length; i += 1) {
-    sum += values[i];
-    if (values[i] < min) min = values[i];
-    if (values[i] > max) max = values[i];
-  }
-  const mean = sum / values.length;
-  for (let i = 0; i < values.length; i += 1) squares += (values[i] - mean) ** 2;
-  return { mean, sd: Math.sqrt(squares / values.length), min, max };
+function valueAt({ info, pixels }, place, channel) {
+  return info.kind === "colour" ? pixels[3 * place + channel] : modalityValue(info.modality, pixels[place]);
 }
 
 /**
@@ -325,12 +326,12 @@ function summary(values) {
  *   blue; null outside the frame
  */
 export function probeOf(frame, point) {
-  const { info, pixels } = frame;
+  const { info } = frame;
   const [column, row] = [Math.floor(point.x), Math.floor(point.y)];
   if (column < 0 || row < 0 || column >= info.columns || row >= info.rows) return null;
   const place = row * info.columns + column;
-  if (info.kind === "colour") return { values: [0, 1, 2].map((channel) => pixels[3 * place + channel]), isPadding: false };
-  return { values: [modalityValue(info.modality, pixels[place])], isPadding: !isCounted(frame, place) };
+  if (info.kind === "colour") return { values: [0, 1, 2].map((channel) => valueAt(frame, place, channel)), isPadding: false };
+  return { values: [valueAt(frame, place, 0)], isPadding: !isCounted(frame, place) };
 }
 
 /**

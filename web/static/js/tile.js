@@ -4,6 +4,7 @@ import { WrongFrame } from "./frames.js";
 import { Listeners } from "./listeners.js";
 import { Refused, write } from "./page.js";
 import { plainView } from "./placement.js";
+import { underState } from "./presentation_states.js";
 import { NodeWindow } from "./previews.js";
 import { SliceLoader } from "./slice_loader.js";
 import { ahead, hasFrames, openingIndex, sameSlice, slicesOf } from "./stack.js";
@@ -55,6 +56,10 @@ export class Tile {
     this.frame = null;
     this.isActive = false;
     this.isInverted = false;
+    /** @type {any[]} presentation states for what is drawn */
+    this.states = [];
+    /** @type {any} the one that is applied, null for none */
+    this.presentation = null;
     /** @type {Map<string, Voi>} windows someone chose, per series */
     this.touched = new Map();
     /** @type {import("./windowing.js").WindowVoi | null} */
@@ -98,6 +103,7 @@ export class Tile {
     const series = study.series[at];
     if (!series || (this.study === study && this.seriesUid === series.series_instance_uid)) return;
     this.blank("loading");
+    this.presentation = null;
     this.study = study;
     this.seriesUid = series.series_instance_uid;
     this.loader.leave();
@@ -157,7 +163,8 @@ export class Tile {
   take(frame) {
     const voi = this.voi(frame);
     if (this.canDraw(frame, voi)) this.adopt(frame, frame.preview);
-    else this.askNode(frame, voi);
+    else if (underState(frame, this.presentation) === frame) this.askNode(frame, voi);
+    else this.loader.needValues(); // a preview knows nothing of the presentation state
   }
 
   /** Draw what the node windowed, if that is still what is wanted. @param {Frame} frame @param {Voi} voi @param {ImageBitmap} picture */
@@ -187,8 +194,9 @@ export class Tile {
   /** @param {Frame} frame @param {ImageBitmap | null} picture */
   draw(frame, picture) {
     const voi = this.voi(frame);
-    this.viewport.show(frame, voi, this.isInverted, picture);
-    this.texts.window(frame.info, voi, this.isInverted);
+    const seen = underState(frame, this.presentation);
+    this.viewport.show(seen, voi, this.isInverted, picture);
+    this.texts.window(seen.info, voi, this.isInverted);
   }
 
   /** Show an instance without a picture, or say why there is none. @param {Frame} frame */
@@ -212,12 +220,14 @@ export class Tile {
     if (!frame || frame.reason) return;
     const voi = this.voi(frame);
     if (this.canDraw(frame, voi)) return this.draw(frame, frame.preview);
+    if (underState(frame, this.presentation) !== frame) return;
     this.askNode(frame, voi);
     this.texts.window(frame.info, voi, this.isInverted);
   }
 
   /** @param {Frame} frame @param {Voi | null} voi @returns {boolean} whether it can be drawn under this window now; a preview has the frame's own */
   canDraw(frame, voi) {
+    if (underState(frame, this.presentation) !== frame) return Boolean(frame.pixels);
     return Boolean(frame.pixels || frame.reason || !voi) || JSON.stringify(voi) === JSON.stringify(initialVoi(frame.info));
   }
 
@@ -296,8 +306,9 @@ export class Tile {
   /** @param {Frame | null} [frame] @returns {Voi | null} the window chosen for the series, else the frame's own; null for colour */
   voi(frame = this.frame) {
     if (!frame || frame.info.kind !== "grey") return null;
+    const { info } = underState(frame, this.presentation);
     const chosen = this.touched.get(frame.slice.series_instance_uid);
-    if (!chosen || (chosen.kind === "voi_lut" && !frame.info.voi_luts[chosen.index])) return initialVoi(frame.info);
+    if (!chosen || (chosen.kind === "voi_lut" && !info.voi_luts[chosen.index])) return initialVoi(info);
     return chosen;
   }
 
@@ -312,7 +323,7 @@ export class Tile {
     this.viewport.isMoving = true;
     this.loader.needValues();
     const frame = this.frame;
-    this.dragFrom = frame && frame.info.kind === "grey" ? windowToDrag(frame.info, /** @type {Voi} */ (this.voi(frame))) : null;
+    this.dragFrom = frame && frame.info.kind === "grey" ? windowToDrag(underState(frame, this.presentation).info, /** @type {Voi} */ (this.voi(frame))) : null;
   }
 
   /** @param {number} right @param {number} up CSS pixels since the drag began */
@@ -335,7 +346,9 @@ export class Tile {
   /** Everything as it was at first, except the slice. */
   reset() {
     this.isInverted = false;
+    this.presentation = null;
     this.viewport.look(plainView());
     this.chooseWindow(null);
+    this.frameListeners.call();
   }
 }

@@ -13,6 +13,8 @@ import { Listeners } from "./listeners.js";
 import { Changes, NodeClock, setChip, setReceived, write } from "./page.js";
 import { watchPatients } from "./patients.js";
 import { bindPointers, bindWheel } from "./pointers.js";
+import { installOverlays } from "./overlays.js";
+import { installPresentationStates } from "./presentation_states.js";
 import { PresetList } from "./preset_list.js";
 import { previewFrame, PreviewStore } from "./previews.js";
 import { registerStandard } from "./standard_actions.js";
@@ -49,6 +51,8 @@ export class Viewer {
     this.tiles = [];
     /** @type {(() => void)[]} */
     this.startActs = [];
+    /** @type {((tile: Tile) => void)[]} */
+    this.tileActs = [];
     this.noteTimer = /** @type {any} */ (0);
     this.stage = /** @type {HTMLElement} */ (document.getElementById("tiles"));
     this.strip = new Strip(/** @type {HTMLElement} */ (document.getElementById("strip")), (at) => this.chooseSeries(at));
@@ -62,7 +66,7 @@ export class Viewer {
     /** @type {import("./cine.js").Cine | null} */
     this.cine = null;
     registerStandard(this);
-    for (const install of [installLinks, installLayout, installCine, installTurning, installCompare, installAnnotations, installJumpBox, watchPatients]) install(this);
+    for (const install of [installLinks, installLayout, installCine, installTurning, installCompare, installAnnotations, installOverlays, installPresentationStates, installJumpBox, watchPatients]) install(this);
     this.active = this.addTile();
     this.activate(this.active);
   }
@@ -134,10 +138,18 @@ export class Viewer {
     clearTimeout(this.noteTimer);
     /** @type {(() => void)[]} */
     this.startActs = [];
+    /** @type {((tile: Tile) => void)[]} */
+    this.tileActs = [];
     this.noteTimer = setTimeout(() => (note.hidden = true), NOTE_MS);
   }
 
   /* Tiles. */
+
+  /** Call a function with every tile: those there are, and those that come. @param {(tile: Tile) => void} act */
+  onTile(act) {
+    this.tileActs.push(act);
+    this.tiles.forEach(act);
+  }
 
   /** @returns {Tile} */
   addTile() {
@@ -155,6 +167,7 @@ export class Viewer {
     tile.onDrawn(() => this.drawnListeners.call());
     tile.onSlice(() => tile.isActive && this.links?.follow(tile));
     tile.canvas.style.cursor = this.toolNamed(this.leftTool).cursor || "default";
+    for (const act of this.tileActs) act(tile);
     return tile;
   }
 

@@ -31,6 +31,8 @@ export class Viewport {
     /** @type {Voi | null} */
     this.voi = null;
     this.isInverted = false;
+    /** @type {{key: string, sheet: HTMLCanvasElement} | null} laid over the frame with that key */
+    this.overlay = null;
     this.view = plainView();
     this.isMoving = false;
     this.isDue = false;
@@ -103,6 +105,7 @@ export class Viewport {
     const place = this.place();
     if (this.frame.pixels) this.drawPainted(this.painted(this.frame, place), place);
     else this.drawPicture(this.frame, place);
+    if (this.overlay && this.overlay.key === this.frame.slice.key) this.drawPainted({ source: this.overlay.sheet, part: wholeOf(this.frame.info) }, place);
     Object.assign(this.canvas.dataset, {
       frame: this.frame.slice.key,
       state: this.frame.pixels ? "final" : "preview",

@@ -1,0 +1,142 @@
+"""What others laid over an image: overlays of the scanner and presentation states, in a browser."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage, generate_uid
+
+from dicom_node.setting_tables import NodeSettings
+from dicom_node.settings import Settings
+
+pytestmark = pytest.mark.browser
+
+Make = Callable[..., FileDataset]
+FRAME = "[data-field=frame]"
+NEXT_DRAWING = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    data = tmp_path_factory.mktemp("over") / "data"
+    data.mkdir()
+    return Settings(node=NodeSettings(data=data))
+
+
+@pytest.fixture(scope="module")
+def keeper(settings: Settings, make_keeper: Callable[..., Any]) -> Any:
+    return make_keeper(settings.node.data)
+
+
+@pytest.fixture(scope="module")
+def served(settings: Settings, keeper: Any, launch_web: Callable[..., Any]) -> int:
+    return int(launch_web(settings.node.data).port)
+
+
+def levels(page: Page) -> Any:
+    """Every grey level of the frame, one to one on the canvas."""
+    page.evaluate(NEXT_DRAWING)
+    data = page.eval_on_selector(
+        FRAME,
+        """(canvas, side) => [...canvas.getContext("2d").getImageData(
+            Number(canvas.dataset.left), Number(canvas.dataset.top), side, side).data]""",
+        SIDE,
+    )
+    return np.array(data).reshape(SIDE, SIDE, 4)[..., 0]
+
+
+def grey(stored: Any, center: float, width: float) -> Any:
+    y = (stored.astype(float) - (center - 0.5)) * 255 / (width - 1) + 127.5
+    return np.floor(np.clip(y, 0, 255) + 0.5).astype(int)
+
+
+def open_one_to_one(page: Page, dataset: FileDataset) -> None:
+    page.goto(f"/studies/{dataset.StudyInstanceUID}")
+    page.wait_for_selector(f"{FRAME}[data-state=final]")
+    page.click("text=1:1")
+
+
+def test_overlays_lie_where_the_scanner_drew_them(
+    keeper: Any, make_instance: Make, page: Page
+) -> None:
+    drawn = np.zeros((SIDE, SIDE), bool)
+    drawn[10:20, 30:50] = True
+    dataset = make_instance(RescaleType="HU")
+    for element, vr, value in (
+        (0x10, "US", SIDE), (0x11, "US", SIDE), (0x40, "CS", "G"), (0x50, "SS", [1, 1]),
+        (0x100, "US", 1), (0x102, "US", 0),
+        (0x3000, "OW", np.packbits(drawn, bitorder="little").tobytes()),
+    ):  # fmt: skip
+        dataset.add_new((0x6000, element), vr, value)
+    keeper.keep(dataset)
+    open_one_to_one(page, dataset)
+    plain = grey(dataset.pixel_array, 40, 400)
+    expected = np.where(drawn, 255, plain)
+    for _ in range(50):
+        if (levels(page) == expected).all():
+            break
+        page.wait_for_timeout(50)
+    np.testing.assert_array_equal(levels(page), expected)
+    page.keyboard.press("y")
+    np.testing.assert_array_equal(levels(page), plain)
+
+
+def test_a_presentation_state_is_told_and_applied_when_chosen(
+    keeper: Any, make_instance: Make, page: Page
+) -> None:
+    image = make_instance(RescaleType="HU")
+    state = make_instance(
+        StudyInstanceUID=image.StudyInstanceUID, SeriesInstanceUID=generate_uid(), Modality="PR"
+    )
+    del state.PixelData
+    state.SOPClassUID = GrayscaleSoftcopyPresentationStateStorage
+    state.file_meta.MediaStorageSOPClassUID = state.SOPClassUID
+    line = item(
+        GraphicAnnotationUnits="PIXEL", GraphicDimensions=2, NumberOfGraphicPoints=2,
+        GraphicData=[8.0, 8.0, 40.0, 8.0], GraphicType="POLYLINE", GraphicFilled="N",
+    )  # fmt: skip
+    note = item(
+        AnchorPointAnnotationUnits="PIXEL", AnchorPoint=[10.0, 30.0],
+        AnchorPointVisibility="N", UnformattedTextValue="<b>Fracture</b>",
+    )  # fmt: skip
+    refers = item(ReferencedSOPInstanceUID=image.SOPInstanceUID)
+    for keyword, value in {
+        "ContentLabel": "BONE",
+        "ReferencedSeriesSequence": [item(ReferencedImageSequence=[refers])],
+        "SoftcopyVOILUTSequence": [item(WindowCenter=300, WindowWidth=900)],
+        "PresentationLUTShape": "INVERSE",
+        "ImageRotation": 90,
+        "ImageHorizontalFlip": "Y",
+        "GraphicLayerSequence": [item(GraphicLayer="L", GraphicLayerOrder=1)],
+        "GraphicAnnotationSequence": [
+            item(GraphicLayer="L", GraphicObjectSequence=[line], TextObjectSequence=[note])
+        ],
+    }.items():
+        setattr(state, keyword, value)
+    keeper.keep(image, state)
+    open_one_to_one(page, image)
+    told = page.locator("[data-field=text-presentation]")
+    expect(told).to_have_text("Presentation state not applied: BONE (E)")
+    plain = grey(image.pixel_array, 40, 400)
+    np.testing.assert_array_equal(levels(page), plain)
+    page.keyboard.press("e")
+    expect(told).to_contain_text("Presentation state applied: BONE")
+    turned = np.fliplr(np.rot90(255 - grey(image.pixel_array, 300, 900), -1))
+    np.testing.assert_array_equal(levels(page), turned)
+    expect(page.locator("polyline.graphic")).to_have_count(1)
+    expect(page.locator("text.graphic-text")).to_have_text("<b>Fracture</b>")
+    page.keyboard.press("e")
+    expect(told).to_contain_text("not applied")
+    np.testing.assert_array_equal(levels(page), plain)
+    expect(page.locator("polyline.graphic")).to_have_count(0)
+
+
+def item(**elements: Any) -> Dataset:
+    ds = Dataset()
+    for keyword, value in elements.items():
+        setattr(ds, keyword, value)
+    return ds
