@@ -182,7 +182,8 @@ def sync_worker(config: Path | None, data: Path | None, overrides: tuple[str, ..
     from dicom_node.process import run_until_stopped
     from dicom_node.sync import SyncService
 
-    service = SyncService(settings)
+    decompress = (sys.executable, "-m", "viewer.decompress")
+    service = SyncService(settings, decompress=decompress)
     run_until_stopped(service.start, service.stop)
 
 

@@ -104,6 +104,11 @@ class Courier:
         answers: list[StudyAnswer] | None = self._call("find_study", study_instance_uid)
         return answers
 
+    def accepted_contexts(self, proposed: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """See `Pacs.accepted_contexts`."""
+        accepted: set[tuple[str, str]] = self._call("accepted_contexts", proposed)
+        return accepted
+
     def request_commitment(
         self, transaction_uid: str, instances: Sequence[tuple[str, str]]
     ) -> CommitmentAnswer:

@@ -174,6 +174,24 @@ class Pacs:
         found = self._find(search_identifier(keys), limit=MOST_FOUND)
         return None if found is None else [found_study(match) for match in found]
 
+    def accepted_contexts(self, proposed: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Ask which SOP classes it takes in which transfer syntaxes, without sending anything.
+
+        Parameters
+        ----------
+        proposed : sequence of (str, str)
+            SOP Class UID and Transfer Syntax UID; at most `MAXIMUM_CONTEXTS`.
+
+        Raises
+        ------
+        PeerUnreachable, PeerRefused
+        """
+        with self._association([build_context(*pair) for pair in proposed]) as association:
+            return {
+                (str(context.abstract_syntax), str(context.transfer_syntax[0]))
+                for context in association.accepted_contexts
+            }
+
     def send(self, shipments: Sequence[Shipment]) -> Iterator[Receipt]:
         """Send instances as they are stored, over as many associations as go well.
 

@@ -5,13 +5,16 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Final
+
+from pydicom.uid import UID
 
 from dicom_node.adoption import Adopter
 from dicom_node.blame import Blame
 from dicom_node.clock import Clock, stamp, utc_now
+from dicom_node.converter import FOLDER, Converter
 from dicom_node.corrected_copy import CopyOrder, sweep
 from dicom_node.correction_desk import CorrectionReader
 from dicom_node.courier import Courier
@@ -32,6 +35,7 @@ from dicom_node.pacs import Pacs
 from dicom_node.prover import Prover, by_series
 from dicom_node.quiet_hours import QuietHours
 from dicom_node.retry import Pause, longest_wait_s
+from dicom_node.sending_forms import SendingForms
 from dicom_node.setting_tables import PacsSettings, SyncSettings
 from dicom_node.settings import Settings
 from dicom_node.shipment import Outcome, Receipt, Shipment
@@ -68,6 +72,8 @@ class Destination:
         Returns a number in [0, 1).
     identity_of : callable
         Returns the identity a study is sent with, by its Study Instance UID.
+    converter : Converter, optional
+        Makes another form of what a PACS does not take as it is.
     """
 
     def __init__(
@@ -82,6 +88,7 @@ class Destination:
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         identity_of: IdentityOf = lambda study_instance_uid: None,
+        converter: Converter | None = None,
     ) -> None:
         self._pacs = pacs
         self._sync: SyncSettings = settings.sync
@@ -90,6 +97,7 @@ class Destination:
         self._courier = courier
         self._modes = modes
         self._trial = trial
+        self._forms = SendingForms(courier, converter, self._tell_converted, monotonic)
         self._begun_study = ""
         self._proven_before: int | None = None
         self._count_at = monotonic()
@@ -178,6 +186,7 @@ class Destination:
             self._delivery.end()
             self._proof.end()
             self._prover.hope()
+            self._forms.forget()
         self._ledger.record_probe(
             self._pacs.name, is_reachable=self._is_reachable, detail=detail, now=self._now()
         )
@@ -257,7 +266,7 @@ class Destination:
         is_full = False
         shipments = [self._shipment(item, copy_order) for item in batch]
         try:
-            for group in self._courier.send_in_groups(shipments):
+            for group in self._forms.send(shipments):
                 self._record(group, waiting)
                 is_full |= any(receipt.is_out_of_resources for receipt in group)
                 outcomes |= {receipt.outcome for receipt in group}
@@ -279,6 +288,10 @@ class Destination:
         verdict = Verdict(Condition.CANNOT_STORE, Layer.STORE, words)
         self._modes.judge(self._pacs.name, verdict)
 
+    def _tell_converted(self, own: str, form: str, count: int) -> None:
+        words = f"{count} instances went as {UID(form).name}: it does not take {UID(own).name}"
+        self._ledger.record_event("sent_decompressed", self._pacs.name, words, self._now())
+
     def _shipment(self, item: Delivery, copy_order: CopyOrder | None) -> Shipment:
         return Shipment(
             item.delivery_id,
@@ -297,9 +310,10 @@ class Destination:
             item = waiting.pop(receipt.delivery_id)
             if receipt.outcome is not Outcome.NOT_SENT:
                 has_stored_since = self._proofs.has_stored_since
-                attempts.append(
-                    self._blame.after_sending(receipt, item, self._clock(), has_stored_since)
-                )
+                attempt = self._blame.after_sending(receipt, item, self._clock(), has_stored_since)
+                syntax = self._forms.sent_in.get(receipt.delivery_id, "")
+                is_stored = attempt.state is State.STORED
+                attempts.append(replace(attempt, transfer_syntax_uid=syntax if is_stored else ""))
         self._ledger.record_attempts(attempts)
 
 
@@ -310,9 +324,13 @@ class SyncService:
     ----------
     settings : Settings
     clock : Clock
+    decompress : sequence of str
+        A program for `Converter`; empty where there is none.
     """
 
-    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock = utc_now, decompress: Sequence[str] = ()
+    ) -> None:
         data = make_data_folder(settings.node.data)
         sweep(data)
         self._ledger = Ledger(data / LEDGER_FILE)
@@ -325,6 +343,9 @@ class SyncService:
         modes = ModeKeeper(settings, self._ledger, self._hook.announce, clock)
         orders = ModeOrders(data, clock)
         self._couriers = [Courier(pacs, settings.dicom.ae_title) for pacs in settings.pacs]
+        self._converters = [
+            Converter(decompress, data / FOLDER) if decompress else None for pacs in settings.pacs
+        ]
         self._destinations = [
             Destination(
                 pacs,
@@ -335,8 +356,11 @@ class SyncService:
                 new_trial(pacs, settings, courier, orders, self._index, clock),
                 clock,
                 identity_of=self._identity_of,
+                converter=converter,
             )
-            for pacs, courier in zip(settings.pacs, self._couriers, strict=True)
+            for pacs, courier, converter in zip(
+                settings.pacs, self._couriers, self._converters, strict=True
+            )
         ]
         steps = [adopter.step, modes.step]
         if settings.sync.enabled:
@@ -365,6 +389,8 @@ class SyncService:
         self._stopping.set()
         for courier in self._couriers:
             courier.close()
+        for converter in filter(None, self._converters):
+            converter.close()
         for thread in self._threads:
             thread.join()
         self._hook.stop()
