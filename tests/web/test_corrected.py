@@ -76,6 +76,14 @@ def test_dicomweb_matches_and_answers_with_the_right_identity(client, correct):
     assert found["00080050"]["Value"] == ["ACC9"]
 
 
+def test_metadata_say_who_it_is_and_who_it_was(client, address, held, correct):
+    correct(**DOE)
+    (found,) = client.get(f"/dicom-web{address(held)}/metadata").json
+    assert found["00100010"]["Value"] == [{"Alphabetic": "DOE^JANE"}]
+    former = found["04000561"]["Value"][0]["04000550"]["Value"][0]
+    assert former["00100020"]["Value"] == ["PH-TEST"]
+
+
 def test_the_words_around_a_picture_are_the_right_ones_with_the_mark(
     client, address, held, correct
 ):
