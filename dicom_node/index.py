@@ -5,8 +5,9 @@ identity, and joining two people by it would show one under the other's name.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,16 +25,7 @@ from dicom_node.index_tables import (
 
 FILE: Final = "index.sqlite"
 _IS_DAMAGED: Final = instances.c.damaged_at != ""
-_COLUMNS: Final = tuple(instances.c.keys())
-_ONE_INSTANCE: Final = (
-    sa.select(instances)
-    .where(
-        instances.c.study_instance_uid == sa.bindparam("study"),
-        instances.c.series_instance_uid == sa.bindparam("series"),
-        instances.c.sop_instance_uid == sa.bindparam("instance"),
-    )
-    .order_by(instances.c.version)
-)
+_DECIMALS_KEPT: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,19 +269,11 @@ class IndexReader:
         self, study_instance_uid: str, series_instance_uid: str | None = None
     ) -> list[InstanceRecord]:
         """Return the instances of a study, or of one series, by instance number."""
-        conditions = [instances.c.study_instance_uid == study_instance_uid]
-        if series_instance_uid is not None:
-            conditions.append(instances.c.series_instance_uid == series_instance_uid)
-        statement = (
-            sa.select(instances)
-            .where(*conditions)
-            .order_by(
-                instances.c.series_instance_uid,
-                instances.c.instance_number.nulls_last(),
-                instances.c.instance_id,
-            )
+        if series_instance_uid is None:
+            return self._instances(_OF_STUDY, {"study": study_instance_uid})
+        return self._instances(
+            _OF_SERIES, {"study": study_instance_uid, "series": series_instance_uid}
         )
-        return [self._instance_record(row) for row in self._rows(statement)]
 
     def instance(
         self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
@@ -303,27 +287,15 @@ class IndexReader:
                 "instance": sop_instance_uid,
             },
         )
-        return None if row is None else self._instance_record(zip(_COLUMNS, row, strict=True))
+        return None if row is None else self._instance_record(row)
 
     def instances_after(self, instance_id: int, limit: int) -> list[InstanceRecord]:
         """Return instances in the order they were indexed, after a given one."""
-        statement = (
-            sa.select(instances)
-            .where(instances.c.instance_id > instance_id)
-            .order_by(instances.c.instance_id)
-            .limit(limit)
-        )
-        return [self._instance_record(row) for row in self._rows(statement)]
+        return self._instances(_AFTER, {"after": instance_id, "limit": limit})
 
     def stored_after(self, path: str, limit: int) -> list[InstanceRecord]:
         """Return instances in the order of their paths (relative, as stored), after a given one."""
-        statement = (
-            sa.select(instances)
-            .where(instances.c.path > path)
-            .order_by(instances.c.path)
-            .limit(limit)
-        )
-        return [self._instance_record(row) for row in self._rows(statement)]
+        return self._instances(_STORED_AFTER, {"after": path, "limit": limit})
 
     def holds_path(self, path: str) -> bool:
         """Tell whether a file is indexed, by its path relative to the data folder."""
@@ -370,14 +342,8 @@ class IndexReader:
 
     def revision(self) -> str:
         """Return a text that changes whenever anything was indexed."""
-        damaged = sa.select(sa.func.count()).select_from(instances).where(_IS_DAMAGED)
-        statement = sa.select(
-            sa.func.max(instances.c.instance_id).label("last"),
-            damaged.scalar_subquery().label("damaged"),
-        )
-        last = next(iter(self._rows(statement)), None)
-        facts = (last["last"] or 0, last["damaged"]) if last else (0, 0)
-        return f"{self.generation()}-{facts[0]}-{facts[1]}"
+        row = self._database.first_row(_REVISION, {})
+        return "-0-0" if row is None else f"{row[0] or ''}-{row[1] or 0}-{row[2]}"
 
     def counts(self) -> dict[str, int]:
         """Return how many studies, series, instances, conflicts and damaged files there are."""
@@ -402,13 +368,62 @@ class IndexReader:
         """Return the path of every indexed instance, relative to the data folder."""
         return {row["path"] for row in self._rows(sa.select(instances.c.path))}
 
-    def _instance_record(self, row: sa.RowMapping | Iterable[tuple[str, Any]]) -> InstanceRecord:
-        values = dict(row)
-        values["path"] = Path(f"{self._folder}/{values['path']}")  # half the time of joining
-        for name in ("image_position_patient", "image_orientation_patient", "pixel_spacing"):
-            values[name] = _decimals(values[name])
-        values["is_conflict"] = bool(values["is_conflict"])
-        return InstanceRecord(**values)
+    def _instances(
+        self, statement: sa.Select[Any], parameters: dict[str, str | int]
+    ) -> list[InstanceRecord]:
+        rows = self._database.plain_rows(statement, parameters)
+        return [self._instance_record(row) for row in rows]
+
+    def _instance_record(self, row: Sequence[Any]) -> InstanceRecord:
+        """Make a record of a row's values, which stand in the order of its fields."""
+        values = list(row)
+        values[_PATH] = Path(f"{self._folder}/{values[_PATH]}")  # half the time of joining
+        for place in _DECIMALS:
+            values[place] = _decimals(values[place])
+        values[_IS_CONFLICT] = bool(values[_IS_CONFLICT])
+        return InstanceRecord(*values)
+
+
+_FIELDS: Final = tuple(field.name for field in fields(InstanceRecord))
+_PATH: Final = _FIELDS.index("path")
+_IS_CONFLICT: Final = _FIELDS.index("is_conflict")
+_DECIMALS: Final = tuple(
+    map(_FIELDS.index, ("image_position_patient", "image_orientation_patient", "pixel_spacing"))
+)
+
+# made once: building a statement costs more than running it
+_INSTANCES: Final = sa.select(*(instances.c[name] for name in _FIELDS))
+_OF_STUDY: Final = _INSTANCES.where(
+    instances.c.study_instance_uid == sa.bindparam("study")
+).order_by(
+    instances.c.series_instance_uid,
+    instances.c.instance_number.nulls_last(),
+    instances.c.instance_id,
+)
+_OF_SERIES: Final = _OF_STUDY.where(instances.c.series_instance_uid == sa.bindparam("series"))
+_ONE_INSTANCE: Final = _INSTANCES.where(
+    instances.c.study_instance_uid == sa.bindparam("study"),
+    instances.c.series_instance_uid == sa.bindparam("series"),
+    instances.c.sop_instance_uid == sa.bindparam("instance"),
+).order_by(instances.c.version)
+_AFTER: Final = (
+    _INSTANCES.where(instances.c.instance_id > sa.bindparam("after"))
+    .order_by(instances.c.instance_id)
+    .limit(sa.bindparam("limit"))
+)
+_REVISION: Final = sa.select(
+    sa.select(about.c.value).where(about.c.key == "generation").scalar_subquery(),
+    sa.select(sa.func.max(instances.c.instance_id)).scalar_subquery(),
+    sa.select(sa.func.count())
+    .select_from(instances)
+    .where(instances.c.damaged_at != sa.literal_column("''"))  # written out: for its own index
+    .scalar_subquery(),
+)
+_STORED_AFTER: Final = (
+    _INSTANCES.where(instances.c.path > sa.bindparam("after"))
+    .order_by(instances.c.path)
+    .limit(sa.bindparam("limit"))
+)
 
 
 def _conditions(query: StudyQuery) -> list[sa.ColumnElement[bool]]:
@@ -464,6 +479,7 @@ def _study_record(row: sa.RowMapping) -> StudyRecord:
     return StudyRecord(**values)
 
 
+@lru_cache(maxsize=_DECIMALS_KEPT)  # orientation and spacing are the same in a whole series
 def _decimals(text: str) -> tuple[float, ...] | None:
     try:
         numbers = tuple(float(part) for part in text.split("\\")) if text else None

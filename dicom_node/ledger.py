@@ -234,6 +234,15 @@ class LedgerReader:
         )
         return [Delivery(**row) for row in self._rows(statement)]
 
+    def count_refused(self, destination: str, study_instance_uid: str) -> int:
+        """Return how many instances need a person at a destination; '' is each, of all studies."""
+        conditions = [deliveries.c.state == State.ATTENTION]
+        conditions += [deliveries.c.destination == destination] if destination else []
+        if study_instance_uid:
+            conditions.append(deliveries.c.study_instance_uid == study_instance_uid)
+        statement = sa.select(sa.func.count().label("n")).where(*conditions)
+        return next((int(row["n"]) for row in self._rows(statement)), 0)
+
     def identity_differences(self, study_instance_uid: str = "") -> list[KeptIdentity]:
         """Return the studies a PACS keeps otherwise than we sent them, or what is said of one."""
         statement = sa.select(identity_difference).order_by(identity_difference.c.found_at.desc())
@@ -261,7 +270,7 @@ class LedgerReader:
             .order_by(events.c.event_id.desc())
             .limit(limit)
         )
-        return [_recorded_mode(LedgerEvent(**row)) for row in self._rows(statement)]
+        return [recorded_mode(LedgerEvent(**row)) for row in self._rows(statement)]
 
     def _counts_of_destinations(self) -> dict[str, dict[str, int]]:
         statement = sa.select(
@@ -281,7 +290,8 @@ class LedgerReader:
         return {row["destination"]: row["at"] for row in self._rows(statement)}
 
 
-def _recorded_mode(event: LedgerEvent) -> RecordedMode:
+def recorded_mode(event: LedgerEvent) -> RecordedMode:
+    """Return the change of the mode that an event of its kind tells of."""
     by, _, reason = event.detail.partition(": ")
     mode = event.kind.removeprefix(MODE_KIND)
     return RecordedMode(event.event_id, event.at, mode, by, reason)

@@ -159,21 +159,6 @@ class Pacs:
                     break
         return found
 
-    def find_studies(self, keys: StudyKeys) -> list[FoundStudy] | None:
-        """Ask by C-FIND for studies, at most `MOST_FOUND` of them.
-
-        Returns
-        -------
-        list of FoundStudy, or None
-            None where it offers no query or the query failed.
-
-        Raises
-        ------
-        PeerUnreachable, PeerRefused
-        """
-        found = self._find(search_identifier(keys), limit=MOST_FOUND)
-        return None if found is None else [found_study(match) for match in found]
-
     def accepted_contexts(self, proposed: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         """Ask which SOP classes it takes in which transfer syntaxes, without sending anything.
 
@@ -191,6 +176,21 @@ class Pacs:
                 (str(context.abstract_syntax), str(context.transfer_syntax[0]))
                 for context in association.accepted_contexts
             }
+
+    def find_studies(self, keys: StudyKeys) -> list[FoundStudy] | None:
+        """Ask by C-FIND for studies, at most `MOST_FOUND` of them.
+
+        Returns
+        -------
+        list of FoundStudy, or None
+            None where it offers no query or the query failed.
+
+        Raises
+        ------
+        PeerUnreachable, PeerRefused
+        """
+        found = self._find(search_identifier(keys), limit=MOST_FOUND)
+        return None if found is None else [found_study(match) for match in found]
 
     def send(self, shipments: Sequence[Shipment]) -> Iterator[Receipt]:
         """Send instances as they are stored, over as many associations as go well.

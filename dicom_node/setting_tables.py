@@ -91,6 +91,8 @@ class PacsSettings:
     """Its DICOM port."""
     proof: str = "auto"
     """What counts as proof: `commitment`, `c-find`, or `auto` (commitment, else C-FIND)."""
+    required: bool = True
+    """Whether an instance counts as returned, and may one day go, only when it is proven here."""
     decides_mode: bool = True
     """Whether an outage of it is an outage of the node; of several, only the first by default."""
     probe_timeout_s: float = 3.0
@@ -135,6 +137,8 @@ class StorageSettings:
     """Free space that is never used up, bytes: below it new instances are refused."""
     reserve_inodes: int = 1000
     """Free inodes that are never used up."""
+    keep_days: float = 30.0
+    """How long an instance stays at least after it arrived, days, however well it is proven."""
     journal_bytes: int = 512 * 1024**2
     """Size of the journal that takes what arrives before it has a file, bytes; 0 = no journal."""
     sync_writes: bool = True
@@ -245,3 +249,9 @@ class WebSettings:
     cache_bytes: int = 4 * 1024**3
     """What decoded frames in `cache/` in the data folder may take, bytes; 0 = none are kept there.
     Nothing is written when less than twice `storage.reserve_bytes` is free."""
+    measurements: bool = True
+    """Offer measuring in the viewer: lengths, angles, values of areas. Key images and notes stay
+    either way."""
+    presets_file: str = ""
+    """TOML file with the windows offered for CT, each a table `[[preset]]` with `name`, `width`,
+    `center` (HU) and, if a digit chooses it, `key`; "" = the built-in ones."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from pydicom.uid import UID
@@ -29,6 +30,7 @@ from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_hook import ModeHook
 from dicom_node.mode_keeper import ModeKeeper
 from dicom_node.mode_order import ModeOrders
+from dicom_node.order_keeper import OrderKeeper
 from dicom_node.outage_mode import Proof
 from dicom_node.outgoing_corrections import OutgoingCorrections
 from dicom_node.pacs import Pacs
@@ -40,6 +42,7 @@ from dicom_node.setting_tables import PacsSettings, SyncSettings
 from dicom_node.settings import Settings
 from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.storage import make_data_folder
+from dicom_node.sync_order import SyncOrders
 from dicom_node.trial import Trial, new_trial
 from dicom_node.verdict import Condition, Layer, Verdict
 from dicom_node.verifier import IdentityOf, Verifier
@@ -70,6 +73,8 @@ class Destination:
         For waiting, seconds: a wall clock that is set changes no wait.
     jitter : callable
         Returns a number in [0, 1).
+    is_paused : callable
+        Tells whether a person ordered that nothing is sent.
     identity_of : callable
         Returns the identity a study is sent with, by its Study Instance UID.
     converter : Converter, optional
@@ -87,9 +92,11 @@ class Destination:
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        is_paused: Callable[[], bool] = lambda: False,
         identity_of: IdentityOf = lambda study_instance_uid: None,
         converter: Converter | None = None,
     ) -> None:
+        self._is_paused = is_paused
         self._pacs = pacs
         self._sync: SyncSettings = settings.sync
         self._data = settings.node.data
@@ -124,7 +131,9 @@ class Destination:
         if not self._is_reachable:
             return False
         self._look_for_proof()
-        has_sent = self._try(self._deliver, self._delivery, "delivery_paused")
+        has_sent = not self._is_paused() and self._try(
+            self._deliver, self._delivery, "delivery_paused"
+        )
         self._try(self._prover.step, self._proof, "proof_paused")
         self._look_for_proof()
         has_verified = self._try(self._verify, self._verifying, "verification_paused")
@@ -270,6 +279,8 @@ class Destination:
                 self._record(group, waiting)
                 is_full |= any(receipt.is_out_of_resources for receipt in group)
                 outcomes |= {receipt.outcome for receipt in group}
+                if self._is_paused():
+                    return  # what has no receipt yet is asked for before it is sent again
         except NodeError:
             # the one in hand when the conversation broke may be what breaks it
             for delivery_id in list(waiting)[:1]:
@@ -341,7 +352,9 @@ class SyncService:
         adopter = Adopter(settings, self._ledger, self._index, clock)
         self._hook = ModeHook(settings.mode)
         modes = ModeKeeper(settings, self._ledger, self._hook.announce, clock)
-        orders = ModeOrders(data, clock)
+        orders, sync_orders = ModeOrders(data, clock), SyncOrders(data, clock)
+        names = [pacs.name for pacs in settings.pacs]
+        keeper = OrderKeeper(sync_orders, self._ledger, names, clock)
         self._couriers = [Courier(pacs, settings.dicom.ae_title) for pacs in settings.pacs]
         self._converters = [
             Converter(decompress, data / FOLDER) if decompress else None for pacs in settings.pacs
@@ -355,6 +368,7 @@ class SyncService:
                 modes,
                 new_trial(pacs, settings, courier, orders, self._index, clock),
                 clock,
+                is_paused=partial(sync_orders.is_paused, pacs.name),
                 identity_of=self._identity_of,
                 converter=converter,
             )
@@ -362,7 +376,7 @@ class SyncService:
                 settings.pacs, self._couriers, self._converters, strict=True
             )
         ]
-        steps = [adopter.step, modes.step]
+        steps = [adopter.step, modes.step, keeper.step]
         if settings.sync.enabled:
             steps += [destination.step for destination in self._destinations]
         self._stopping = threading.Event()

@@ -25,23 +25,35 @@ from viewer.stacks import FramePlace
 from web import (
     annotations,
     api,
+    assets,
     board,
     confirmations,
     dicomweb,
     display_check,
+    documents,
     errors,
+    export,
     live,
+    marks,
+    packing,
     pages,
+    plain,
+    preview,
+    print_page,
     quick,
     reconcile,
     rendered,
     security,
+    tags,
 )
 from web.context import EXTENSION, WebContext
 from web.corrected import CorrectedIndex
 from web.decoded_frames import new_decoded_frames
 from web.errors import WebError
 from web.limits import LARGEST_BODY_BYTES
+from web.mark_store import MarkStore
+from web.opened_study import OpenedStudy
+from web.presets import read_presets
 
 HEADER_CACHE_BYTES: Final = 64 * 1024 * 1024
 BODY_CACHE_BYTES: Final = 256 * 1024 * 1024
@@ -55,6 +67,8 @@ STATUS_OF_KIND: Final[dict[type[Exception], HTTPStatus]] = {
     errors.OutOfDate: HTTPStatus.CONFLICT,
     errors.NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     errors.WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.ChangedMeanwhile: HTTPStatus.CONFLICT,
+    errors.MeasuringOff: HTTPStatus.FORBIDDEN,
     errors.ForeignHost: HTTPStatus.FORBIDDEN,
     errors.ForeignOrigin: HTTPStatus.FORBIDDEN,
     errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
@@ -66,6 +80,7 @@ STATUS_OF_KIND: Final[dict[type[Exception], HTTPStatus]] = {
     viewer_errors.UnsupportedTransferSyntax: HTTPStatus.NOT_ACCEPTABLE,
     viewer_errors.UnsupportedPixels: HTTPStatus.NOT_ACCEPTABLE,
     viewer_errors.UnsafePixels: HTTPStatus.NOT_ACCEPTABLE,
+    viewer_errors.UnsupportedDocument: HTTPStatus.NOT_ACCEPTABLE,
     viewer_errors.DecoderBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     viewer_errors.NoSuchFrame: HTTPStatus.NOT_FOUND,
     viewer_errors.BadRequest: HTTPStatus.BAD_REQUEST,
@@ -107,7 +122,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     -------
     Flask
     """
-    app = Flask("web")
+    app = Flask("web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default JSON provider
@@ -115,17 +130,26 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.extensions[EXTENSION] = context
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
+    packing.install(app)
+    assets.install(app)
     quick.install(app, context, settings.web.host)
     board.install(app, context)
     for part in (
         pages,
+        plain,
         display_check,
+        documents,
+        tags,
+        export,
+        print_page,
         api,
         confirmations,
         annotations,
         live,
+        marks,
         dicomweb,
         rendered,
+        preview,
         reconcile,
     ):
         app.register_blueprint(part.blueprint)
@@ -160,10 +184,12 @@ def new_context(settings: Settings, clock: Clock) -> WebContext:
         index=index,
         corrections=corrections,
         ledger=LedgerReader(data / LEDGER_FILE),
+        marks=MarkStore(data),
         bodies=ByteBoundedCache(BODY_CACHE_BYTES, body_bytes),
         frames=new_decoded_frames(
             settings, index, ByteBoundedCache(HEADER_CACHE_BYTES, header_bytes)
         ),
+        presets=read_presets(settings.web.presets_file),
     )
 
 
@@ -184,18 +210,22 @@ def header_bytes(instance: Instance) -> int:
     return 16384 + 4 * length
 
 
-def body_bytes(body: bytes | tuple[bytes, str] | list[FramePlace]) -> int:
+def body_bytes(
+    body: bytes | OpenedStudy | tuple[bytes, object] | list[FramePlace],
+) -> int:
     """Return what a kept answer takes.
 
     Parameters
     ----------
-    body : bytes, or bytes and a content encoding, or the places of an instance's frames
+    body : bytes, or bytes and little else, or the list of a study, or the places of frames
         The answer.
 
     Returns
     -------
     int
     """
+    if isinstance(body, OpenedStudy):
+        return len(body.series)
     if isinstance(body, list):
         return FRAME_PLACE_BYTES * len(body)
     return len(body) if isinstance(body, bytes) else len(body[0])

@@ -243,19 +243,19 @@ def listed_query(query: StudyQuery, operations: Iterable[Operation]) -> StudyQue
     query : StudyQuery
         The query.
     operations : iterable of Operation
-        Lines of the theatre list.
+        Lines of the theatre list; at least one.
 
     Returns
     -------
     StudyQuery
     """
-    written = {form for one in operations for form in id_forms(one.patient_id)}
-    # always a list of several, so that no ID is taken for a pattern
+    written = sorted({form for one in operations for form in id_forms(one.patient_id)} - {""})
+    # the last one twice: always a list of several, so that no ID is taken for a pattern
     return StudyQuery(
         text=query.text,
         modality=query.modality,
         study_date=query.study_date,
-        patient_id="\\".join(sorted(written)) + "\\",
+        patient_id="\\".join(written + written[-1:]),
         limit=query.limit,
         offset=query.offset,
     )

@@ -132,5 +132,5 @@ def _hints(held: Sequence[HeldSeries]) -> str:
     if left_out := sum(series.left_out for series in held):
         return f"{counted(left_out, 'image number')} left out"
     if held and all(series.expected is not None for series in held):
-        return "as many as the scanner counted in these series; another may be missing"
-    return "nothing says how many there are"
+        return "as many as the scanner counted; a series may be missing"
+    return "no count known"

@@ -42,6 +42,18 @@ class WrongContentType(WebError):
     code = "wrong-content-type"
 
 
+class ChangedMeanwhile(WebError):
+    """What the request would change was changed by someone else first."""
+
+    code = "changed-meanwhile"
+
+
+class MeasuringOff(WebError):
+    """The settings of this node switch measuring off."""
+
+    code = "measuring-off"
+
+
 class ForeignHost(WebError):
     """The request names a host that is not this node (DNS rebinding)."""
 

@@ -10,11 +10,11 @@ from dicom_node.trouble import troubles
 from web import api
 from web.board import current_board
 from web.context import WebContext, current
-from web.display import PRESETS
 from web.errors import NotFound
 from web.mode import mode_answer
+from web.opened_study import OpenedStudy, opened_study
+from web.preview import preview_address
 from web.security import LOCAL_HOSTS
-from web.series import series_answers
 from web.sync import STATES, blank_rows, sync_answer
 from web.wall import remember, wall_of
 from web.words import counted
@@ -78,14 +78,25 @@ def viewer(study: str) -> ResponseReturnValue:
     if record is None:
         raise NotFound("This node does not hold that study. The PACS may.")
     [answer] = current_board().answers([record])
+    opened = opened_study(context, study)
     return render_template(
         "viewer.html",
         page="viewer",
         study=answer,
-        series=series_answers(context.index.series(study), context.index.instances(study)),
-        presets=PRESETS,
+        opening=_opening_address(context, opened),
+        presets=context.presets,
+        measurements=context.settings.web.measurements,
         **shared(context),
     )
+
+
+def _opening_address(context: WebContext, opened: OpenedStudy) -> str:
+    """Return the address of the picture the viewer asks for first, "" when there is none."""
+    if opened.opening is None:
+        return ""
+    record, frame_number = opened.opening
+    correction = context.corrections.active(record.study_instance_uid)
+    return preview_address(record, frame_number, api.id_of(correction))
 
 
 @blueprint.get("/sync")

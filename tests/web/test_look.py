@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 CSS = Path(__file__).resolve().parents[2] / "web" / "static" / "css"
-OURS = ("lifeboat.css", "components.css", "board.css")
+OURS = ("lifeboat.css", "components.css", "board.css", "plain.css")
 GROUNDS = ("ground", "surface", "raised", "pressed")
 TEXTS = ("ink", "ink-soft", "accent", "good", "wait", "alarm")
 

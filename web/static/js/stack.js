@@ -51,6 +51,12 @@ function slice(studyUid, series, instance, number) {
   };
 }
 
+/** @param {Slice} slice @returns {string} what an address names so that its answer never changes: the bytes, and whose they are */
+export function versionQuery(slice) {
+  const identity = slice.correction_id ? `&correction=${slice.correction_id}` : "";
+  return `v=${slice.digest.slice(0, 16)}${identity}`;
+}
+
 /**
  * Return whether a series has instances of several frames.
  * @param {Series | undefined} series
@@ -76,10 +82,12 @@ export function openingIndex(series, length) {
  * @param {number} index
  * @param {number} length
  * @param {number} direction 1 or -1
+ * @param {number} [many]
  * @returns {number[]} most wanted first
  */
-export function ahead(index, length, direction) {
-  const steps = [1, -1, 2, -2, 3, 4, 5, 6, 7, 8, 9, 10];
+export function ahead(index, length, direction, many = 12) {
+  const further = Array.from({ length: Math.max(0, many - 4) }, (_, at) => at + 3);
+  const steps = [1, -1, 2, -2, ...further].slice(0, many);
   return steps.map((step) => index + step * direction).filter((at) => at >= 0 && at < length);
 }
 
