@@ -1,6 +1,8 @@
 """A corrected study is found and shown as what it is, always with the mark, everywhere alike."""
 
+import zipfile
 from dataclasses import asdict
+from io import BytesIO
 
 import pytest
 
@@ -82,6 +84,14 @@ def test_metadata_say_who_it_is_and_who_it_was(client, address, held, correct):
     assert found["00100010"]["Value"] == [{"Alphabetic": "DOE^JANE"}]
     former = found["04000561"]["Value"][0]["04000550"]["Value"][0]
     assert former["00100020"]["Value"] == ["PH-TEST"]
+
+
+def test_an_export_of_the_originals_says_that_they_name_somebody_else(client, held, correct):
+    correct(**DOE)
+    answer = client.get(f"/studies/{held.StudyInstanceUID}/export.zip")
+    readme = zipfile.ZipFile(BytesIO(answer.data)).read("README.TXT").decode()
+    assert "IDENTITY CORRECTED" in readme
+    assert "patient name, patient id" in readme
 
 
 def test_the_words_around_a_picture_are_the_right_ones_with_the_mark(
