@@ -1,5 +1,6 @@
 """SQLite as we use it: WAL, one writer connection per file, readers that cannot write."""
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -91,6 +92,7 @@ class ReadOnlyDatabase:
         self._opened: sa.Engine | None = None
         self._texts: dict[sa.Select[Any], _Text] = {}
         self._identity: tuple[int, int] | None = None
+        self._seen_without: tuple[object, ...] = ()
 
     def close(self) -> None:
         """Close the file; the next `rows` opens it again."""
@@ -215,11 +217,15 @@ class ReadOnlyDatabase:
         return self._opened
 
     def _open(self, identity: tuple[int, int]) -> None:
+        seen = _file_state(self.path)
+        if seen == self._seen_without:
+            return  # looking for a table again and again takes longer than most queries
         engine = reader_engine(self.path)
         if sa.inspect(engine).has_table(self._last_table):
             self._opened, self._identity = engine, identity
         else:
             engine.dispose()
+            self._seen_without = seen
 
 
 def _dictionaries(
@@ -228,6 +234,16 @@ def _dictionaries(
     parameters: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(statement, parameters).mappings()]
+
+
+def _file_state(path: Path) -> tuple[object, ...]:
+    """Return what changes with every commit, of the file and its write-ahead log."""
+    found: list[object] = []
+    for one in (path, path.with_name(f"{path.name}-wal")):
+        with contextlib.suppress(FileNotFoundError):
+            status = one.stat()
+            found += (status.st_ino, status.st_mtime_ns, status.st_size)
+    return tuple(found)
 
 
 def _file_identity(path: Path) -> tuple[int, int] | None:

@@ -228,9 +228,21 @@ def _readme_lines(planned: Export, context: WebContext, now: datetime) -> Iterat
     if planned.others:
         yield f"{planned.others} of them came with a UID that another object here has too."
     yield from _left_out_lines(planned.left_out) if missing else ("Nothing was left out.",)
+    yield from _correction_lines(planned, context)
     yield ""
     yield "This node keeps a fallback copy: the PACS may hold more, priors or corrected data."
     yield "There is no DICOMDIR: open the folder with a viewer, or send it to a PACS."
+
+
+def _correction_lines(planned: Export, context: WebContext) -> Iterator[str]:
+    """Warn that the files still name whom they were taken for."""
+    studies = {file.record.study_instance_uid for file in planned.files}
+    active = list(filter(None, map(context.corrections.active, sorted(studies))))
+    for correction in active:
+        changed = ", ".join(name.replace("_", " ") for name in correction.values)
+        yield ""
+        yield f"IDENTITY CORRECTED at this node on {correction.at[:10]}: {changed}."
+        yield "These files are as received and still name the former identity."
 
 
 def _left_out_lines(left_out: Sequence[tuple[str, str]]) -> Iterable[str]:

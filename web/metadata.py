@@ -7,6 +7,9 @@ from typing import Any, Final
 
 from pydicom import DataElement, Dataset
 
+from dicom_node.correction import Correction
+from dicom_node.identity import Identity
+from dicom_node.identity_edits import KEYWORDS
 from dicom_node.index import InstanceRecord
 from viewer.errors import ViewerError
 from web import qido
@@ -41,6 +44,9 @@ def written(context: WebContext, records: Iterable[InstanceRecord]) -> Iterator[
 def of_record(context: WebContext, record: InstanceRecord) -> dict[str, Any]:
     """Return an instance's elements; what the index knows where the viewer cannot read the file.
 
+    An identity that was corrected is given as it is, with the former one beside it as in what is
+    sent (PS3.3 C.12.1).
+
     Parameters
     ----------
     context : WebContext
@@ -53,13 +59,44 @@ def of_record(context: WebContext, record: InstanceRecord) -> dict[str, Any]:
     dict
     """
     try:
-        return of_header(context.open(record).header)
+        header = context.open(record).header
+        correction = context.corrections.active(record.study_instance_uid)
+        return of_header(header) | corrected_elements(header, correction)
     except ViewerError:
         uids = {
             "StudyInstanceUID": "study_instance_uid",
             "SeriesInstanceUID": "series_instance_uid",
         }
         return qido.attributes(record, uids | qido.INSTANCE_KEYS)
+
+
+def corrected_elements(header: Dataset, correction: Correction | None) -> dict[str, Any]:
+    """Return the elements a correction changes, and the record of what stood there.
+
+    Parameters
+    ----------
+    header : Dataset
+        As stored.
+    correction : Correction, optional
+        The one in force for its study.
+
+    Returns
+    -------
+    dict
+        Empty when there is none, or it was not made for this instance.
+    """
+    identity = Identity.of({name: header.get(word) for name, word in KEYWORDS.items()})
+    if correction is None or not correction.covers(identity):
+        return {}
+    former: dict[str, Any] = {}
+    found: dict[str, Any] = {}
+    for name, text in correction.values.items():
+        former |= qido.element(KEYWORDS[name], getattr(identity, name))
+        found |= qido.element(KEYWORDS[name], text)
+    original = qido.element("ReasonForTheAttributeModification", "CORRECT") | {
+        "04000550": {"vr": "SQ", "Value": [former]}
+    }
+    return found | {"04000561": {"vr": "SQ", "Value": [original]}}
 
 
 def of_header(header: Dataset) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def study_page(context: WebContext, study: str, answers: Sequence[dict[str, Any]
         unreadable=unreadable,
         sent=places_words(places_it_may_be(context.ledger.deliveries(study))),
         problems=kept + reconcile_answers.held_words(context, study),
-        active=correction_row(active) if active else None,
+        active=active and correction_row(active, context.corrections.steps([active.correction_id])),
         answers=answers,
         has_pacs=bool(context.settings.pacs),
     )

@@ -51,7 +51,7 @@ def shown_value(attribute: str, value: str) -> str:
         return words.person_name(value)
     if attribute == "patient_birth_date":
         return words.calendar_date(value)
-    return value.strip()
+    return words.sex(value) if attribute == "patient_sex" else value.strip()
 
 
 def side_by_side(left: Identity, right: Identity) -> list[dict[str, str]]:

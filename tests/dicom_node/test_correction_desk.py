@@ -4,9 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from dicom_node.correction import Correction, CorrectionState, Source
 from dicom_node.correction_desk import CorrectionDesk, CorrectionReader
+from dicom_node.desk_file import open_desk
 from dicom_node.errors import CorrectionRefused
 from dicom_node.identity import Identity
 
@@ -39,6 +41,18 @@ def test_nothing_is_corrected_before_there_is_a_desk(reader):
     assert reader.active("1.2.3") is None
     assert reader.decided() == []
     assert reader.revision() == "0"
+
+
+def test_a_desk_that_others_began_holds_no_corrections_until_there_are_some(tmp_path, reader):
+    other = sa.MetaData()
+    sa.Table("others", other, sa.Column("id", sa.Integer, primary_key=True))
+    open_desk(tmp_path, other).dispose()
+    assert reader.active("1.2.3") is None
+    assert reader.active("1.2.3") is None
+    with CorrectionDesk(tmp_path) as desk:
+        desk.draft([DRAFT], NOW)
+        desk.activate(["c1"], **WHO, now=NOW)
+        assert reader.active("1.2.3") is not None
 
 
 def test_a_draft_is_kept_but_not_in_force(desk, reader):

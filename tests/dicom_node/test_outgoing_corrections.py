@@ -1,10 +1,12 @@
 """What is sent corrected, to real peers, and what happens where a correction would do harm."""
 
+import threading
+
 import pydicom
 import pytest
 
 from dicom_node.correction import Correction
-from dicom_node.correction_desk import CorrectionDesk
+from dicom_node.correction_desk import CorrectionDesk, deciding
 from dicom_node.identity import Identity
 from dicom_node.index import StudyQuery
 from dicom_node.ledger import State
@@ -144,3 +146,27 @@ def test_once_begun_a_correction_goes_on_after_a_restart(
         desk.step(1)
     assert desk.counts() == {"proven": 3}
     assert {pydicom.dcmread(path).PatientID for path in pacs.held.values()} == {"PH-2"}
+
+
+def test_whoever_takes_and_whoever_decides_wait_for_each_other(
+    room, make_pacs, make_desk, make_instance, correct, wait
+):
+    """Nothing is taken to be sent while somebody looks whether anything was."""
+    fill(room, make_instance)
+    correct(accession_number="ACC9")
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port)
+    with deciding(room.data):
+        sending = threading.Thread(target=desk.step)
+        sending.start()
+        wait(
+            lambda: room.data.joinpath("ledger.sqlite").exists() and desk.counts() == {"queued": 3}
+        )
+        undo(room)
+    sending.join(30)
+    for _ in range(3):
+        desk.step(1)
+    assert desk.counts() == {"proven": 3}
+    assert {pydicom.dcmread(path).AccessionNumber for path in pacs.held.values()} == {"ACC1"}
+    assert {item.correction_id for item in deliveries(desk)} == {""}

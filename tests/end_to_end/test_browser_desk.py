@@ -75,9 +75,11 @@ def test_a_correction_goes_all_the_way_to_the_pacs(
     # the board and the viewer show it at once, with its mark
     page.goto(board)
     page.get_by_role("link", name="MÜLLER, Jörg").click()
-    page.wait_for_selector("#frame[data-state=final]")
+    page.wait_for_selector("[data-field=frame][data-state=final]")
     expect(page.locator("#patient-name")).to_have_text("MÜLLER, Jörg")
-    expect(page.locator("#corner-corrected")).to_contain_text("was EMERGENCY, Unknown")
+    expect(page.locator("[data-field=corner-corrected]").first).to_contain_text(
+        "was EMERGENCY, Unknown"
+    )
     picture(page, "viewer")
 
     # the PACS is back: it has the corrected identity, and the record of what was changed

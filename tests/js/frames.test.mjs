@@ -88,6 +88,15 @@ test("other bytes under the same UID are another frame", async () => {
   assert.equal(asked.length, 4);
 });
 
+test("the same bytes under another identity are another frame, asked for by that identity", async () => {
+  const asked = node();
+  const store = new FrameStore();
+  await store.get(tile, slice("7"), []);
+  await store.get(tile, { ...slice("7"), correction_id: "c1" }, []);
+  assert.equal(asked.filter((url) => url.endsWith("&correction=c1")).length, 1);
+  assert.equal(asked.length, 4);
+});
+
 test("what is no longer wanted is given up, what is next is loaded", async () => {
   let release;
   const gate = new Promise((resolve) => (release = resolve));

@@ -1,6 +1,8 @@
 """A corrected study is found and shown as what it is, always with the mark, everywhere alike."""
 
+import zipfile
 from dataclasses import asdict
+from io import BytesIO
 
 import pytest
 
@@ -74,6 +76,22 @@ def test_dicomweb_matches_and_answers_with_the_right_identity(client, correct):
     (found,) = client.get("/dicom-web/studies?PatientID=PH-2&PatientName=DOE*").json
     assert found["00100020"]["Value"] == ["PH-2"]
     assert found["00080050"]["Value"] == ["ACC9"]
+
+
+def test_metadata_say_who_it_is_and_who_it_was(client, address, held, correct):
+    correct(**DOE)
+    (found,) = client.get(f"/dicom-web{address(held)}/metadata").json
+    assert found["00100010"]["Value"] == [{"Alphabetic": "DOE^JANE"}]
+    former = found["04000561"]["Value"][0]["04000550"]["Value"][0]
+    assert former["00100020"]["Value"] == ["PH-TEST"]
+
+
+def test_an_export_of_the_originals_says_that_they_name_somebody_else(client, held, correct):
+    correct(**DOE)
+    answer = client.get(f"/studies/{held.StudyInstanceUID}/export.zip")
+    readme = zipfile.ZipFile(BytesIO(answer.data)).read("README.TXT").decode()
+    assert "IDENTITY CORRECTED" in readme
+    assert "patient name, patient id" in readme
 
 
 def test_the_words_around_a_picture_are_the_right_ones_with_the_mark(

@@ -138,5 +138,6 @@ export class Loads {
 
 /** @param {Slice} slice @returns {string} other bytes under the same UID, or another identity, are another key */
 export function versionKey(slice) {
-  return `${slice.key}@${slice.digest}@${slice.correction_id || ""}`;
+  const identity = slice.correction_id ? `@${slice.correction_id}` : "";
+  return `${slice.key}@${slice.digest}${identity}`;
 }
