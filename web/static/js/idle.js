@@ -77,7 +77,8 @@ export class Idle {
     this.isLeaving = true;
     try {
       await fetch("/healthz", { signal: timeout(4000) });
-      if (idleStep((performance.now() - this.touched) / 1000, this.limit).action === "leave") this.leave();
+      // on leaving, the flag stays: asking for the board again would break off the first time
+      if (idleStep((performance.now() - this.touched) / 1000, this.limit).action === "leave") return this.leave();
     } catch (error) {
       this.cover.dataset.state = "closed";
       this.show("Covered, because nobody has touched this screen. The node does not answer, so what is loaded is kept. One tap to go on.");
