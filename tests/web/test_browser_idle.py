@@ -43,3 +43,14 @@ def test_without_the_node_the_screen_is_covered_and_keeps_what_is_loaded(
     page.click("#stay")
     expect(cover).to_be_hidden()
     assert page.locator("#frame").get_attribute("data-state") == "final"
+
+
+def test_a_board_nobody_asked_anything_stays_and_a_search_is_cleared(
+    held: FileDataset, page: Page
+) -> None:
+    page.goto("/")
+    page.fill("input[name=text]", "phantom")
+    expect(page.locator("#idle")).to_be_visible(timeout=15_000)
+    expect(page.locator("input[name=text]")).to_have_value("", timeout=15_000)
+    expect(page.locator(".study")).to_have_count(1)
+    expect(page.locator("#idle")).to_be_hidden()
