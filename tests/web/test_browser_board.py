@@ -66,7 +66,7 @@ def test_a_radiographer_confirms_and_a_later_image_withdraws_it(
     expect(page.locator('[data-field="completeness"]')).to_contain_text("unknown")
     page.click("[data-confirm]")
     expect(page.locator("#confirmation")).to_contain_text("OTTER, Ann")
-    expect(page.locator("[data-yes]")).to_have_text("All 1 image are here")
+    expect(page.locator("[data-yes]")).to_have_text("The one image is all")
     page.click("[data-yes]")
     expect(page.locator("#confirmation")).to_be_visible()  # not without a name
     page.fill("#confirmed-by", "J. Smith")
