@@ -328,7 +328,7 @@ def make_ct(number: int = 1, **changes: Any) -> FileDataset:
     return ds
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_instance() -> Callable[..., FileDataset]:
     return make_ct
 

@@ -31,6 +31,11 @@ READ_PIXELS = """(canvas, [width, height]) => {
 }"""
 
 
+THEATRE_LIST = """patient_id,time,theatre,procedure,side
+PH-0002,09:30,Theatre 3,Fixation of the hand,right
+PH-0001,10:45,Theatre 3,Craniotomy,
+PH-0099,13:00,Theatre 3,Hip replacement,left
+"""
 NEXT_DRAWING = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
@@ -49,6 +54,19 @@ def picture(page: Page, name: str) -> None:
     if folder:
         page.wait_for_timeout(2000)  # for the eye only: rows and thumbnails have come to rest
         page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def picture_at(page: Page, name: str, size: tuple[int, int], address: str) -> None:
+    """Take the picture another screen would show, as a visitor of its own."""
+    folder = os.environ.get("LIFEBOAT_SCREENSHOTS")
+    if folder:
+        width, height = size
+        assert page.context.browser
+        other = page.context.browser.new_page(viewport={"width": width, "height": height})
+        other.goto(address)
+        other.wait_for_timeout(2000)  # for the eye only
+        other.screenshot(path=Path(folder) / f"{name}.png")
+        other.close()
 
 
 def shown_grey_levels(page: Page, ds: pydicom.Dataset) -> np.ndarray[Any, Any]:
@@ -77,7 +95,14 @@ def frame_on_screen(page: Page, by_uid: dict[str, pydicom.Dataset]) -> pydicom.D
 
 def test_the_story_as_people_see_it(make_node, free_ports, page, tmp_path, wait):
     (pacs_port,) = free_ports(1)
-    node = make_node("pacs.host=127.0.0.1", f"pacs.port={pacs_port}", "pacs.ae_title=PRACTICE-PACS")
+    theatre_list = tmp_path / "theatres.csv"
+    theatre_list.write_text(THEATRE_LIST)
+    node = make_node(
+        "pacs.host=127.0.0.1",
+        f"pacs.port={pacs_port}",
+        "pacs.ae_title=PRACTICE-PACS",
+        f"web.theatre_list={theatre_list}",
+    )
     node.start("run")
     board = f"http://127.0.0.1:{node.web_port}/"
     page.goto(board)
@@ -92,6 +117,9 @@ def test_the_story_as_people_see_it(make_node, free_ports, page, tmp_path, wait)
     expect(page.get_by_text("PHANTOM, Head")).to_be_visible(timeout=15_000)
     expect(page.get_by_text("PHANTOM, Brain")).to_be_visible(timeout=15_000)
     picture(page, "board")
+    picture_at(page, "board-1920", (1920, 1080), board)
+    picture_at(page, "board-tablet", (1024, 768), board)
+    picture_at(page, "board-wall", (3840, 2160), f"{board}?wall=1&theatre=Theatre%203")
 
     # find the patient, open the CT
     page.get_by_role("searchbox").fill("phantom head")
@@ -101,6 +129,7 @@ def test_the_story_as_people_see_it(make_node, free_ports, page, tmp_path, wait)
     first = frame_on_screen(page, by_uid)
     expect(page.get_by_text(str(first.PatientID)).first).to_be_visible()
     picture(page, "viewer")
+    picture_at(page, "plain", (1920, 1080), f"{page.url}/plain")
 
     # at 1:1 the canvas holds the grey levels of the formula, before and after scrolling
     page.click("text=1:1")

@@ -32,6 +32,8 @@ class Board {
     this.days = "";
     this.asked = 0;
     this.isAnswered = false;
+    this.isOpening = false;
+    this.pause = 0;
     /** @type {Map<string, Study>} */
     this.studies = new Map();
     this.changes = new Changes({ onChange: () => this.refresh() });
@@ -40,11 +42,11 @@ class Board {
   }
 
   start() {
-    let pause = 0;
     this.form.addEventListener("input", () => {
       this.isAnswered = false;
-      clearTimeout(pause);
-      pause = window.setTimeout(() => this.search(), TYPING_PAUSE_MS);
+      this.isOpening = false;
+      clearTimeout(this.pause);
+      this.pause = window.setTimeout(() => this.search(), TYPING_PAUSE_MS);
     });
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -101,12 +103,19 @@ class Board {
     else if (target.closest("a")) markSeen(study.study_instance_uid, this.clock.now());
   }
 
-  /** Enter opens the study when exactly one was found: of several, a person chooses. */
-  async openOnly() {
-    if (!this.isAnswered) await this.search();
+  /** Enter opens the study when exactly one is found for what is typed: of several, a person chooses. */
+  openOnly() {
+    this.isOpening = true;
+    clearTimeout(this.pause);
+    if (this.isAnswered) this.openNow();
+    else this.search();
+  }
+
+  openNow() {
+    this.isOpening = false;
     const rows = this.list.children;
     const link = rows.length === 1 && this.value("text") ? rows[0].querySelector("a") : null;
-    if (this.isAnswered && link) link.click();
+    if (link) link.click();
   }
 
   lookAtSeen() {
@@ -150,6 +159,7 @@ class Board {
     this.isAnswered = true;
     this.clock.set(found.now);
     this.show(found, Boolean(wanted.text || wanted.modality || wanted.study_date || wanted.theatre));
+    if (this.isOpening) this.openNow();
   }
 
   /** @param {Found} found @param {boolean} isFiltered */

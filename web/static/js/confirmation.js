@@ -37,7 +37,7 @@ export class Confirmation {
     write(this.part("[data-how-many]"), `${images} in ${counted(study.number_of_study_related_series, "series")} here`);
     const { words, basis } = study.completeness;
     write(this.part("[data-what-is-known]"), `${words}: ${basis}.`);
-    write(this.part("[data-yes]"), `All ${images} are here`);
+    write(this.part("[data-yes]"), study.number_of_study_related_instances === 1 ? "The one image is all" : `All ${images} are here`);
     const isConfirmed = study.completeness.state === "complete";
     this.part("[data-take-back]").hidden = !isConfirmed;
     this.part("[data-yes]").hidden = isConfirmed;

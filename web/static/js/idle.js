@@ -25,10 +25,14 @@ export function idleStep(idle, limit) {
 
 /** Counts the time without a touch and covers or leaves the page. */
 export class Idle {
-  /** @param {{limit: number, leave: () => void}} options seconds, and how to leave */
-  constructor({ limit, leave }) {
+  /**
+   * @param {{limit: number, leave: () => void, hasSomething?: () => boolean}} options seconds, how to
+   *     leave, and whether there is anything to clear: where nothing is, nobody is asked
+   */
+  constructor({ limit, leave, hasSomething = () => true }) {
     this.limit = limit;
     this.leave = leave;
+    this.hasSomething = hasSomething;
     this.touched = performance.now();
     this.isLeaving = false;
     this.cover = /** @type {HTMLElement} */ (document.getElementById("idle"));
@@ -58,6 +62,7 @@ export class Idle {
   }
 
   tick() {
+    if (!this.hasSomething()) this.touched = performance.now();
     const { action, left } = idleStep((performance.now() - this.touched) / 1000, this.limit);
     if (action === "warn") this.show(`Nobody has touched this screen. In ${left} s it goes back to the board. One tap to stay.`);
     else if (action === "leave") this.go();
@@ -77,7 +82,8 @@ export class Idle {
     this.isLeaving = true;
     try {
       await fetch("/healthz", { signal: timeout(4000) });
-      if (idleStep((performance.now() - this.touched) / 1000, this.limit).action === "leave") this.leave();
+      // on leaving, the flag stays: asking for the board again would break off the first time
+      if (idleStep((performance.now() - this.touched) / 1000, this.limit).action === "leave") return this.leave();
     } catch (error) {
       this.cover.dataset.state = "closed";
       this.show("Covered, because nobody has touched this screen. The node does not answer, so what is loaded is kept. One tap to go on.");
@@ -86,10 +92,20 @@ export class Idle {
   }
 }
 
-/** The board stays where it is: it is cleared by loading it anew. */
 function leave() {
   document.body.hidden = true; // at once: the next page may take a moment
   window.location.replace("/");
 }
 
-if (document.getElementById("idle")) new Idle({ limit: Number(document.body.dataset.idleS), leave }).start();
+/** @returns {() => boolean} whether somebody asked the board for something since it was opened */
+function somethingAsked() {
+  const form = document.getElementById("search");
+  if (!(form instanceof HTMLFormElement)) return () => true;
+  const said = () => JSON.stringify([...new FormData(form)]);
+  const atFirst = said();
+  return () => said() !== atFirst;
+}
+
+if (document.getElementById("idle")) {
+  new Idle({ limit: Number(document.body.dataset.idleS), leave, hasSomething: somethingAsked() }).start();
+}

@@ -1,0 +1,56 @@
+"""A screen nobody touches: it warns, goes back to the board, and keeps images when it cannot."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+from pydicom.dataset import FileDataset
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def served(start_web: Callable[..., Any]) -> int:
+    return int(start_web("web.idle_s=4").port)
+
+
+def test_an_idle_screen_goes_back_to_the_board_unless_somebody_stays(
+    held: FileDataset, page: Page
+) -> None:
+    page.goto(f"/studies/{held.StudyInstanceUID}")
+    cover = page.locator("#idle")
+    expect(cover).to_be_visible(timeout=15_000)
+    expect(cover).to_contain_text("goes back to the board")
+    page.click("#stay")
+    expect(cover).to_be_hidden()
+    assert "/studies/" in page.url
+    page.wait_for_url("**/", timeout=20_000)
+    expect(page.locator("#search")).to_be_visible()
+    page.go_back()
+    assert "/studies/" not in page.url, "the images are not one step back"
+
+
+def test_without_the_node_the_screen_is_covered_and_keeps_what_is_loaded(
+    held: FileDataset, page: Page
+) -> None:
+    page.goto(f"/studies/{held.StudyInstanceUID}")
+    page.wait_for_selector("#frame[data-state=final]")
+    page.context.set_offline(True)
+    cover = page.locator("#idle")
+    expect(cover).to_have_attribute("data-state", "closed", timeout=20_000)
+    expect(cover).to_contain_text("what is loaded is kept")
+    page.click("#stay")
+    expect(cover).to_be_hidden()
+    assert page.locator("#frame").get_attribute("data-state") == "final"
+
+
+def test_a_board_nobody_asked_anything_stays_and_a_search_is_cleared(
+    held: FileDataset, page: Page
+) -> None:
+    page.goto("/")
+    page.fill("input[name=text]", "phantom")
+    expect(page.locator("#idle")).to_be_visible(timeout=15_000)
+    expect(page.locator("input[name=text]")).to_have_value("", timeout=15_000)
+    expect(page.locator(".study")).to_have_count(1)
+    expect(page.locator("#idle")).to_be_hidden()
