@@ -23,23 +23,26 @@ _Text = tuple[str, tuple[str, ...], dict[str, Any]]
 """A statement as text, the names of its values in their order, and those that never change."""
 
 
-def writer_engine(path: Path) -> sa.Engine:
-    """Open the one writer of a database file.
+def writer_engine(path: Path, journal_mode: str = "WAL") -> sa.Engine:
+    """Open a database file for writing.
 
     Parameters
     ----------
     path : Path
         The SQLite file, made when missing.
+    journal_mode : str
+        With `WAL` there must be one writer: two that checkpoint at once can corrupt the file before
+        SQLite 3.51.3. With `DELETE` there may be several.
 
     Returns
     -------
     sqlalchemy.Engine
-        WAL, synchronous=FULL: a commit that returned survives a power cut.
+        synchronous=FULL: a commit that returned survives a power cut.
     """
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA journal_mode={journal_mode}")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         return connection

@@ -1,4 +1,4 @@
-"""desk.sqlite: what people decided at the pages. Written by the web process, read by the others."""
+"""desk.sqlite: what people decided at the pages. Written by web processes, read by the others."""
 
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ def open_desk(data: Path, metadata: sa.MetaData) -> sa.Engine:
     sqlalchemy.Engine
         A commit that returned survives a power cut.
     """
-    engine = writer_engine(data / FILE)
+    engine = writer_engine(data / FILE, journal_mode="DELETE")
     metadata.create_all(engine)
     return engine
 
