@@ -22,7 +22,8 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.depth_of_template += tag == "template"
-        self.addresses += [value or "" for name, value in attrs if name in ("href", "src")]
+        if not self.depth_of_template:
+            self.addresses += [value or "" for name, value in attrs if name in ("href", "src")]
 
     def handle_endtag(self, tag: str) -> None:
         self.depth_of_template -= tag == "template"
@@ -42,7 +43,7 @@ def test_the_board_lists_studies_without_scripts(client: FlaskClient, held: File
 def test_everything_a_page_names_is_there(client: FlaskClient, held: FileDataset) -> None:
     for path in ("/", "/sync", f"/studies/{held.StudyInstanceUID}"):
         for address in Reader(client.get(path).text).addresses:
-            if address and not address.startswith("#") and not address.endswith("/studies/"):
+            if address and not address.startswith("#"):
                 assert client.get(address, buffered=True).status_code == 200, address
 
 
@@ -56,7 +57,9 @@ def test_an_empty_node_tells_how_to_connect_a_scanner(settings: Settings) -> Non
 
 
 def test_the_viewer_shows_pictures_without_scripts(client: FlaskClient, held: FileDataset) -> None:
-    page = Reader(client.get(f"/studies/{held.StudyInstanceUID}").text)
+    viewer = Reader(client.get(f"/studies/{held.StudyInstanceUID}").text)
+    [plain] = [address for address in viewer.addresses if address.endswith("/plain")]
+    page = Reader(client.get(plain).text)
     [picture] = [address for address in page.addresses if "viewport=" in address]
     assert client.get(picture).mimetype == "image/jpeg"
     assert "not for primary diagnosis" in page.text
