@@ -27,7 +27,10 @@ class PresentationStates {
     return states;
   }
 
-  /** Say whether there are states for what a tile shows. @param {Tile} tile */
+  /**
+   * Say whether there are states for what a tile shows.
+   * @param {Tile} tile
+   */
   async tell(tile) {
     const { frame, study } = tile;
     const states = frame && study ? await this.of(study) : [];
