@@ -1,25 +1,19 @@
 """What the delivering process takes over from the receiving one: instances, conflicts, answers."""
 
+import random
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Final
 
+from dicom_node.blame import Blame
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.index import CommitmentReport, IndexReader
 from dicom_node.ledger import State
 from dicom_node.ledger_writer import CONFLICT_REASON, Ledger
-from dicom_node.retry import retry_delay_s
 from dicom_node.setting_tables import SyncSettings
 from dicom_node.settings import Settings
 
-OBJECT_ATTEMPTS: Final = 5
-"""Tries of one instance after which a person must look; it stays, and can be sent again."""
 READ_LIMIT: Final = 2000
-
-_AGAIN: Final = frozenset((0x0110, 0x0112, 0x0131, 0x0213))
-"""Commitment failures after which asking or sending again helps (PS3.3 C.14)."""
-_NO_SUCH_INSTANCE: Final = 0x0112
-_NO_RESOURCES: Final = 0x0213
 
 
 class Adopter:
@@ -99,48 +93,12 @@ def record_reports(
     sync : SyncSettings
     now : datetime
     """
+    blame = Blame(sync, random.random)
     for report in reports:
         if report.failure_reason is None:
             at = report.received_at or stamp(now)
             ledger.record_committed(report.transaction_uid, report.sop_instance_uid, at)
             continue
         for item in ledger.awaiting(report.transaction_uid, report.sop_instance_uid):
-            values = after_failed_commitment(report.failure_reason, item.attempts, sync, now)
+            values = blame.after_failed_commitment(item, report.failure_reason, now)
             ledger.update([item.delivery_id], expected=State.STORED, **values)
-
-
-def after_failed_commitment(
-    reason: int, attempts: int, sync: SyncSettings, now: datetime
-) -> dict[str, Any]:
-    """Say what follows when a PACS would not commit an instance.
-
-    Parameters
-    ----------
-    reason : int
-        (0008,1197), PS3.3 C.14.
-    attempts : int
-        How often this instance was tried before.
-    sync : SyncSettings
-    now : datetime
-
-    Returns
-    -------
-    dict
-        Columns of its delivery.
-    """
-    text = f"the PACS would not commit it: {reason:04X}"
-    is_final = reason not in _AGAIN or (attempts >= OBJECT_ATTEMPTS and reason != _NO_RESOURCES)
-    if is_final:
-        state = State.ATTENTION
-    elif reason == _NO_SUCH_INSTANCE:
-        state, text = State.QUEUED, text + ", sending it again"
-    else:
-        state = State.STORED
-    wait_s = retry_delay_s(attempts, sync, jitter=0.5)
-    return {
-        "state": state,
-        "last_error": text,
-        "attempts": attempts + 1,
-        "transaction_uid": "",
-        "next_attempt_at": stamp(now + timedelta(seconds=wait_s)),
-    }

@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 WARN_DAYS: Final = (60, 30, 7)
 """Days before the end at which the log says so; status and check warn from the first on."""
-_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
 """What BCP 195 leaves of TLS 1.2; TLS 1.3 has its own."""
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 _UTC_TIME, _VERSION = 0x17, 0xA0
@@ -89,9 +89,9 @@ def tls_context(tls: TlsSettings) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_CIPHERS)
+    context.set_ciphers(CIPHERS)
     try:
-        context.load_cert_chain(tls.certificate, tls.private_key or None, password=_no_password)
+        context.load_cert_chain(tls.certificate, tls.private_key or None, password=no_password)
         if tls.ca:
             context.load_verify_locations(tls.ca)
             context.verify_mode = ssl.CERT_REQUIRED
@@ -182,5 +182,6 @@ def _mark(name: str) -> tuple[int, int] | None:
     return status.st_mtime_ns, status.st_ino
 
 
-def _no_password() -> str:
+def no_password() -> str:
+    """Refuse a private key that asks for a password: nobody is there to give one."""
     raise ValueError("the private key has a password")

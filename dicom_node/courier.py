@@ -15,6 +15,8 @@ from dicom_node.log import configure_logging
 from dicom_node.pacs import CommitmentAnswer, Pacs
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Receipt, Shipment
+from dicom_node.study_answer import StudyAnswer
+from dicom_node.study_search import FoundStudy, StudyKeys
 from dicom_node.trial_object import TrialObject
 from dicom_node.verdict import Layer, Verdict, stuck_at
 
@@ -91,6 +93,21 @@ class Courier:
             "held_instances", study_instance_uid, series_instance_uid
         )
         return held
+
+    def find_studies(self, keys: StudyKeys) -> list[FoundStudy] | None:
+        """See `Pacs.find_studies`."""
+        found: list[FoundStudy] | None = self._call("find_studies", keys)
+        return found
+
+    def find_study(self, study_instance_uid: str) -> list[StudyAnswer] | None:
+        """See `Pacs.find_study`."""
+        answers: list[StudyAnswer] | None = self._call("find_study", study_instance_uid)
+        return answers
+
+    def accepted_contexts(self, proposed: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """See `Pacs.accepted_contexts`."""
+        accepted: set[tuple[str, str]] = self._call("accepted_contexts", proposed)
+        return accepted
 
     def request_commitment(
         self, transaction_uid: str, instances: Sequence[tuple[str, str]]

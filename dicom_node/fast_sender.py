@@ -6,7 +6,6 @@ has a damaged instance whole.
 """
 
 import fcntl
-import select
 import socket
 import struct
 import termios
@@ -15,9 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from dicom_node.command_set import StoreAnswer, read_store_answer, store_request
+from dicom_node.corrected_copy import NotCovered
 from dicom_node.errors import BadDataset
 from dicom_node.lent_association import LentAssociation
-from dicom_node.outgoing_file import BLOCK_BYTES, Damaged, OutgoingFile
+from dicom_node.outgoing_file import BLOCK_BYTES, Damaged, OutgoingFile, as_sent
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES
 from dicom_node.rate_cap import RateCap
 from dicom_node.shipment import Outcome, Receipt, Shipment
@@ -106,8 +106,10 @@ class FastSender:
             self._lent.end(is_broken=False)
             return Receipt(item.delivery_id, Outcome.NOT_SENT)
         try:
-            with OutgoingFile(item, self._buffer) as file:
+            with as_sent(item) as sent, OutgoingFile(sent, self._buffer) as file:
                 return self._send(item, file, context_id)
+        except NotCovered as error:
+            return Receipt(item.delivery_id, Outcome.NOT_COVERED, comment=str(error))
         except Damaged:
             return Receipt(item.delivery_id, Outcome.UNREADABLE)
         except NoAnswer as error:
@@ -118,9 +120,13 @@ class FastSender:
         """Tell whether the peer says something unasked: that it wants no more."""
         if self._received:
             return True
-        poll = select.poll()
-        poll.register(self._connection, select.POLLIN)
-        return bool(poll.poll(0))
+        try:
+            self._received += self._connection.recv(_LARGEST_ANSWER_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # it is gone
+        return True
 
     def _send(self, item: Shipment, file: OutgoingFile, context_id: int) -> Receipt:
         self._message_id = self._message_id % _LARGEST_MESSAGE_ID + 1

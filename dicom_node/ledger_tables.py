@@ -6,7 +6,8 @@ import sqlalchemy as sa
 
 from dicom_node.database import text_column
 
-SCHEMA_VERSION: Final = "1"
+SCHEMA_VERSION: Final = "2"
+"""An older ledger is brought up to date by `ledger_migration`, which has a step for each."""
 
 metadata = sa.MetaData()
 
@@ -55,10 +56,20 @@ deliveries = sa.Table(
     text_column("next_attempt_at"),
     sa.Column("last_status", sa.Integer),
     text_column("last_error"),
+    text_column("sent_transfer_syntax_uid"),
+    text_column("first_failed_at"),
+    text_column("verified_at"),
+    text_column("identity_state"),
+    text_column("correction_id"),
     sa.UniqueConstraint("destination", "sop_instance_uid", "digest"),
-    sa.Index("deliveries_state", "destination", "state"),
     sa.Index("deliveries_study", "study_instance_uid"),
+    sa.Index("deliveries_due", "destination", "state", "queued_at"),
+    sa.Index("deliveries_verified", "destination", "state", "verified_at"),
+    sa.Index("deliveries_transaction", "transaction_uid", "state", "destination"),
+    sa.Index("deliveries_stored", "destination", "stored_at"),
+    sa.Index("deliveries_proven", "destination", "proven_at"),
 )
+"""What is owed. Each index answers one question that is asked of a ledger of a million rows."""
 
 commitments = sa.Table(
     "commitments",
@@ -76,6 +87,17 @@ commitment_items = sa.Table(
     text_column("sop_instance_uid"),
 )
 """What each request named; kept for answers that come late."""
+
+identity_difference = sa.Table(
+    "identity_difference",
+    metadata,
+    sa.Column("destination", sa.Text, primary_key=True),
+    sa.Column("study_instance_uid", sa.Text, primary_key=True),
+    text_column("found_at"),
+    text_column("state"),
+    text_column("differences"),
+)
+"""Studies a PACS keeps under another identity than ours; `differences` is JSON."""
 
 events = sa.Table(
     "events",

@@ -1,7 +1,8 @@
 """The writing side of the ledger: every step of a delivery, durable before the next is taken."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,28 @@ import sqlalchemy.exc
 from sqlalchemy.dialects.sqlite import insert
 
 from dicom_node.database import writer_engine
-from dicom_node.errors import BadSettings, DatabaseFailed
+from dicom_node.errors import DatabaseFailed
 from dicom_node.index import InstanceRecord
 from dicom_node.ledger import Attempt, Delivery, State
+from dicom_node.ledger_entries import add_event, enter_destination, set_mark
+from dicom_node.ledger_schema import prepare_ledger
 from dicom_node.ledger_tables import (
-    SCHEMA_VERSION,
     about,
     commitment_items,
     commitments,
     deliveries,
     destinations,
-    events,
-    metadata,
 )
 from dicom_node.setting_tables import PacsSettings
 
 _OPEN = (State.QUEUED, State.SENDING)
+_MOST_HELD = 1000
+
+
+def _kept(first: sa.ColumnElement[Any], second: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return the first text unless it is empty, else the second."""
+    return sa.func.coalesce(sa.func.nullif(first, ""), second)
+
 
 _ATTEMPTED = (
     sa.update(deliveries)
@@ -35,11 +42,15 @@ _ATTEMPTED = (
     )
     .values(
         state=sa.bindparam("state"),
-        attempts=deliveries.c.attempts + 1,
+        attempts=deliveries.c.attempts + sa.bindparam("tries"),
         last_status=sa.bindparam("last_status"),
         last_error=sa.bindparam("last_error"),
         next_attempt_at=sa.bindparam("next_attempt_at"),
         stored_at=sa.func.coalesce(sa.bindparam("now_stored_at"), deliveries.c.stored_at),
+        first_failed_at=_kept(deliveries.c.first_failed_at, sa.bindparam("failed_at")),
+        sent_transfer_syntax_uid=_kept(
+            sa.bindparam("sent_in"), deliveries.c.sent_transfer_syntax_uid
+        ),
     )
 )
 """Enters one outcome; built once, because building it takes longer than the database does."""
@@ -56,7 +67,9 @@ class Ledger:
     Raises
     ------
     BadSettings
-        The ledger was written by another version.
+        A newer version of Lifeboat wrote the ledger.
+    StorageFailed
+        It is of an older version, and there is no room to copy it before it is brought up to date.
     DatabaseFailed
         The file is damaged, or the disk failed.
     """
@@ -64,20 +77,26 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._engine = writer_engine(path)
         try:
-            metadata.create_all(self._engine)
-            with self._engine.begin() as connection:
-                statement = insert(about).values(key="schema", value=SCHEMA_VERSION)
-                connection.execute(statement.on_conflict_do_nothing())
+            prepare_ledger(self._engine, path)
         except (sa.exc.DBAPIError, sqlite3.DatabaseError) as exc:
             raise DatabaseFailed(
                 f"{path.name} cannot be opened; see docs/errors.md, database-failed"
             ) from exc
-        if self.mark("schema") != SCHEMA_VERSION:
-            raise BadSettings("the ledger was written by another version of Lifeboat")
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The database, for what writes other parts of the ledger in this process."""
+        return self._engine
 
     def close(self) -> None:
         """Close the file."""
         self._engine.dispose()
+
+    @contextmanager
+    def change(self) -> Iterator[sa.Connection]:
+        """Open a transaction for entries of another module; it is durable when it ends."""
+        with self._engine.begin() as connection:
+            yield connection
 
     def mark(self, key: str) -> str:
         """Return a remembered position, '' when there is none."""
@@ -88,7 +107,7 @@ class Ledger:
     def set_mark(self, key: str, value: str) -> None:
         """Remember a position."""
         with self._engine.begin() as connection:
-            _set_mark(connection, key, value)
+            set_mark(connection, key, value)
 
     def record_destinations(self, configured: Sequence[PacsSettings]) -> None:
         """Enter the configured destinations.
@@ -103,7 +122,7 @@ class Ledger:
                 .values(is_reachable=None, detail="no longer configured")
             )
             for pacs in configured:
-                _enter_destination(connection, pacs)
+                enter_destination(connection, pacs)
 
     def record_probe(self, destination: str, *, is_reachable: bool, detail: str, now: str) -> None:
         """Enter the result of a probe; a change becomes an event."""
@@ -119,7 +138,7 @@ class Ledger:
             if before is not is_reachable:
                 values["changed_at"] = now
                 kind = "reachable" if is_reachable else "unreachable"
-                _add_event(connection, kind, destination, detail, now)
+                add_event(connection, kind, destination, detail, now)
             connection.execute(
                 sa.update(destinations).where(destinations.c.name == destination).values(values)
             )
@@ -127,7 +146,7 @@ class Ledger:
     def record_event(self, kind: str, destination: str, detail: str, now: str) -> None:
         """Enter something that happened."""
         with self._engine.begin() as connection:
-            _add_event(connection, kind, destination, detail, now)
+            add_event(connection, kind, destination, detail, now)
 
     def enqueue(
         self,
@@ -170,7 +189,7 @@ class Ledger:
                     rows,
                 )
             for key, value in marks.items():
-                _set_mark(connection, key, value)
+                set_mark(connection, key, value)
 
     def hold(self, sop_instance_uids: Iterable[str], reason: str) -> None:
         """Keep back what is not sent yet of these instances, for a person to decide."""
@@ -183,6 +202,20 @@ class Ledger:
                 )
                 .values(state=State.HELD, last_error=reason)
             )
+
+    def corrected(
+        self, destination: str, *states: State, correction_id: str = ""
+    ) -> list[Delivery]:
+        """Return deliveries in one of some states that have a correction, or a certain one."""
+        is_meant = deliveries.c.correction_id == correction_id
+        return self._deliveries(
+            sa.and_(
+                deliveries.c.destination == destination,
+                deliveries.c.state.in_(states),
+                is_meant if correction_id else deliveries.c.correction_id != "",
+            ),
+            limit=1 if correction_id else _MOST_HELD,
+        )
 
     def take(self, delivery_ids: Sequence[int], now: str) -> set[int]:
         """Mark queued deliveries as being sent; return those that still were queued."""
@@ -213,8 +246,12 @@ class Ledger:
             )
         return result.rowcount
 
-    def due(self, destination: str, now: str, latest: str, limit: int) -> list[Delivery]:
+    def due(
+        self, destination: str, now: str, latest: str, limit: int, begun_study: str = ""
+    ) -> list[Delivery]:
         """Return what to send next: instances of one study, the last queued study first.
+
+        What failed before comes last, so that an instance a PACS breaks on holds up no other.
 
         Parameters
         ----------
@@ -223,6 +260,8 @@ class Ledger:
             ISO 8601 in UTC. No wait ends after `latest`: one that does was set before the clock
             was put back, and is over.
         limit : int
+        begun_study : str
+            The study that was sent from last: it is finished before another begins.
 
         Returns
         -------
@@ -233,14 +272,20 @@ class Ledger:
             deliveries.c.state == State.QUEUED,
             _is_over(now, latest),
         )
-        newest = (
-            sa.select(deliveries.c.study_instance_uid)
-            .where(is_due)
-            .order_by(deliveries.c.queued_at.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        return self._deliveries(sa.and_(is_due, deliveries.c.study_instance_uid == newest), limit)
+        has_not_failed = deliveries.c.first_failed_at == ""
+        is_of_begun = deliveries.c.study_instance_uid == begun_study
+        for first in (has_not_failed & is_of_begun, has_not_failed, sa.true()):
+            newest = (
+                sa.select(deliveries.c.study_instance_uid)
+                .where(is_due, first)
+                .order_by(deliveries.c.queued_at.desc())
+                .limit(1)
+                .scalar_subquery()
+            )
+            is_next = sa.and_(is_due, first, deliveries.c.study_instance_uid == newest)
+            if found := self._deliveries(is_next, limit):
+                return found
+        return []
 
     def unproven(self, destination: str, now: str, latest: str, limit: int) -> list[Delivery]:
         """Return what the PACS has taken and is to be asked to prove now; see `due`."""
@@ -273,6 +318,9 @@ class Ledger:
                 "last_error": attempt.error,
                 "next_attempt_at": attempt.next_attempt_at,
                 "now_stored_at": attempt.stored_at,
+                "tries": int(attempt.counts),
+                "failed_at": attempt.failed_at,
+                "sent_in": attempt.transfer_syntax_uid,
             }
             for attempt in attempts
         ]
@@ -394,62 +442,8 @@ def _queued(record: InstanceRecord, destination: str, data: Path, now: str) -> d
     }
 
 
-def _enter_destination(connection: sa.Connection, pacs: PacsSettings) -> None:
-    place = {"ae_title": pacs.ae_title, "host": pacs.host, "port": pacs.port}
-    before = connection.execute(
-        sa.select(destinations.c.ae_title, destinations.c.host, destinations.c.port).where(
-            destinations.c.name == pacs.name
-        )
-    ).one_or_none()
-    connection.execute(
-        insert(destinations)
-        .values(name=pacs.name, **place)
-        .on_conflict_do_update(index_elements=["name"], set_={**place, "is_reachable": None})
-    )
-    if before is not None and before._asdict() != place:
-        # what the one before still answers says nothing of this one
-        asked = sa.select(commitments.c.transaction_uid).where(
-            commitments.c.destination == pacs.name
-        )
-        connection.execute(
-            sa.delete(commitment_items).where(commitment_items.c.transaction_uid.in_(asked))
-        )
-        connection.execute(
-            sa.update(deliveries)
-            .where(
-                deliveries.c.destination == pacs.name,
-                deliveries.c.state.in_((State.STORED, State.PROVEN)),
-            )
-            .values(
-                state=State.QUEUED,
-                attempts=0,
-                transaction_uid="",
-                proven_at="",
-                proof="",
-                next_attempt_at="",
-                last_error="the PACS was changed in the settings: asking the new one",
-            )
-        )
-
-
 def _is_over(now: str, latest: str) -> sa.ColumnElement[bool]:
     return sa.or_(deliveries.c.next_attempt_at <= now, deliveries.c.next_attempt_at > latest)
 
 
 CONFLICT_REASON = "the same SOP Instance UID exists with other bytes; a person must decide"
-
-
-def _set_mark(connection: sa.Connection, key: str, value: str) -> None:
-    connection.execute(
-        insert(about)
-        .values(key=key, value=value)
-        .on_conflict_do_update(index_elements=["key"], set_={"value": value})
-    )
-
-
-def _add_event(
-    connection: sa.Connection, kind: str, destination: str, detail: str, now: str
-) -> None:
-    connection.execute(
-        sa.insert(events).values(at=now, kind=kind, destination=destination, detail=detail)
-    )

@@ -7,6 +7,7 @@ is relied on here against the installed version.
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
 from dicom_node.errors import PeerUnreachable
+from dicom_node.pacs_tls import EncryptedConnection
 from dicom_node.transport import send_at_once
 
 REST_S: Final = 0.05
@@ -73,14 +75,16 @@ class LentAssociation:
     ----------
     association : Association
         Established.
+    slice_s : float
+        How long one call that sends or receives may block, seconds.
     """
 
-    def __init__(self, association: Association) -> None:
+    def __init__(self, association: Association, slice_s: float) -> None:
         self._association = association
         held = cast(AssociationSocket, association.dul.socket)
         if held.socket is None:
             raise PeerUnreachable("it closed the connection")
-        self.connection = held.socket
+        self.connection = _in_slices(held.socket, slice_s)
         self._resting = RestingSocket(held)
         self.is_whole = True
 
@@ -110,11 +114,13 @@ class LentAssociation:
         if not association.is_established:
             self.end(is_broken=True)
             raise PeerUnreachable("it ended the association")
-        send_at_once(self.connection)
+        send_at_once(cast(socket.socket, self._resting.socket))
 
     def give_back(self) -> None:
         """Let the library go on where it was."""
         dul = self._association.dul
+        if isinstance(self.connection, EncryptedConnection) and self._resting.socket is not None:
+            self._resting.socket.settimeout(None)
         dul._idle_timer.restart()
         dul.socket = self._resting.held
         self._resting.is_over.set()
@@ -137,6 +143,16 @@ class LentAssociation:
         self._association.abort()
 
 
+def _in_slices(connection: socket.socket, slice_s: float) -> socket.socket | EncryptedConnection:
+    """Let no call on a connection block longer than so many seconds."""
+    if isinstance(connection, ssl.SSLSocket):
+        return EncryptedConnection(connection, slice_s)
+    limit = struct.pack("ll", int(slice_s), int(slice_s % 1 * 1e6))
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        connection.setsockopt(socket.SOL_SOCKET, option, limit)
+    return connection
+
+
 @contextlib.contextmanager
 def lend(association: Association, slice_s: float) -> Iterator[LentAssociation]:
     """Lend the connection of an association until the end of the block.
@@ -157,11 +173,8 @@ def lend(association: Association, slice_s: float) -> Iterator[LentAssociation]:
     PeerUnreachable
         The association ended in the meantime.
     """
-    lent = LentAssociation(association)
+    lent = LentAssociation(association, slice_s)
     lent.take()
-    limit = struct.pack("ll", int(slice_s), int(slice_s % 1 * 1e6))
-    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-        lent.connection.setsockopt(socket.SOL_SOCKET, option, limit)
     try:
         yield lent
     finally:

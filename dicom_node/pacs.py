@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, build_context, evt
@@ -26,12 +26,21 @@ from dicom_node.index import CommitmentReport
 from dicom_node.lanes import Lane, Lanes
 from dicom_node.lent_association import lend
 from dicom_node.pacs_probe import probe_pacs
+from dicom_node.pacs_tls import tls_to
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.rate_cap import RateCap
 from dicom_node.services.commitment import read_reports
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.slow_start import SlowStart
+from dicom_node.study_answer import StudyAnswer, read_study_answer, study_identifier
+from dicom_node.study_search import (
+    MOST_FOUND,
+    FoundStudy,
+    StudyKeys,
+    found_study,
+    search_identifier,
+)
 from dicom_node.transport import acknowledge_at_once
 from dicom_node.trial_object import TrialObject
 from dicom_node.verdict import Layer, Verdict
@@ -102,13 +111,39 @@ class Pacs:
         ------
         PeerUnreachable, PeerRefused
         """
-        model = StudyRootQueryRetrieveInformationModelFind
         identifier = Dataset()
         identifier.QueryRetrieveLevel = "IMAGE"
         identifier.StudyInstanceUID = study_instance_uid
         identifier.SeriesInstanceUID = series_instance_uid
         identifier.SOPInstanceUID = ""
-        held: set[str] = set()
+        found = self._find(identifier)
+        return None if found is None else {str(item.get("SOPInstanceUID", "")) for item in found}
+
+    def find_study(self, study_instance_uid: str) -> list[StudyAnswer] | None:
+        """Ask by C-FIND under which identity it keeps a study, and how much of it.
+
+        Returns
+        -------
+        list of StudyAnswer, or None
+            Empty where it does not list it; None where it offers no query or the query failed.
+
+        Raises
+        ------
+        PeerUnreachable, PeerRefused
+        """
+        found = self._find(study_identifier(study_instance_uid))
+        if found is None:
+            return None
+        # some answer more than was asked for
+        return [
+            read_study_answer(item)
+            for item in found
+            if item.get("StudyInstanceUID", study_instance_uid) == study_instance_uid
+        ]
+
+    def _find(self, identifier: Dataset, limit: int = 0) -> list[Dataset] | None:
+        model = StudyRootQueryRetrieveInformationModelFind
+        found: list[Dataset] = []
         with self._association([build_context(model)]) as association:
             if not association.accepted_contexts:
                 return None
@@ -116,10 +151,46 @@ class Pacs:
                 self._on_progress()
                 code = status.get("Status")
                 if code in _PENDING and match is not None:
-                    held.add(str(match.get("SOPInstanceUID", "")))
+                    found.append(match)
                 elif code != 0:
                     return None
-        return held
+                if len(found) == limit:
+                    association.abort()
+                    break
+        return found
+
+    def accepted_contexts(self, proposed: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Ask which SOP classes it takes in which transfer syntaxes, without sending anything.
+
+        Parameters
+        ----------
+        proposed : sequence of (str, str)
+            SOP Class UID and Transfer Syntax UID; at most `MAXIMUM_CONTEXTS`.
+
+        Raises
+        ------
+        PeerUnreachable, PeerRefused
+        """
+        with self._association([build_context(*pair) for pair in proposed]) as association:
+            return {
+                (str(context.abstract_syntax), str(context.transfer_syntax[0]))
+                for context in association.accepted_contexts
+            }
+
+    def find_studies(self, keys: StudyKeys) -> list[FoundStudy] | None:
+        """Ask by C-FIND for studies, at most `MOST_FOUND` of them.
+
+        Returns
+        -------
+        list of FoundStudy, or None
+            None where it offers no query or the query failed.
+
+        Raises
+        ------
+        PeerUnreachable, PeerRefused
+        """
+        found = self._find(search_identifier(keys), limit=MOST_FOUND)
+        return None if found is None else [found_study(match) for match in found]
 
     def send(self, shipments: Sequence[Shipment]) -> Iterator[Receipt]:
         """Send instances as they are stored, over as many associations as go well.
@@ -209,11 +280,14 @@ class Pacs:
         self, contexts: list[Any], handlers: list[evt.EventHandlerType] | None = None
     ) -> Iterator[Association]:
         entity = _entity(self._settings, self._our_ae_title)
+        tls = tls_to(self._settings)
         association = entity.associate(
             self._settings.host,
             self._settings.port,
             contexts,
             ae_title=self._settings.ae_title,
+            # no name is None, which the library hands on though it does not say so
+            tls_args=None if tls is None else (tls, cast(str, self._settings.tls_name or None)),
             evt_handlers=[
                 (evt.EVT_CONN_OPEN, keep_answers),
                 (evt.EVT_DATA_SENT, acknowledge_at_once),

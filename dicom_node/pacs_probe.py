@@ -8,6 +8,7 @@ with a full disk still answers C-ECHO.
 import errno
 import functools
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from dicom_node.errors import BadDataset
+from dicom_node.errors import BadDataset, BadSettings
+from dicom_node.pacs_tls import handshake_words, tls_to
 from dicom_node.probe_association import ProbeAssociation, Rejected
 from dicom_node.probe_command import C_ECHO_RQ, C_FIND_RQ, C_STORE_RQ, write_request
 from dicom_node.setting_tables import PacsSettings
@@ -34,6 +36,11 @@ _PRESENTATION_SERVICE: Final = 3
 _UNKNOWN_CALLER: Final = (1, 3)
 _UNKNOWN_CALLED: Final = (1, 7)
 _NO_WAY: Final = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
+_CLOSED_WORDS: Final = {
+    False: "it accepts connections and closes them",
+    True: "it ends the connection once TLS stands: it may not accept our certificate; "
+    "see pacs.tls_certificate",
+}
 
 
 class _Found(Exception):
@@ -102,7 +109,8 @@ class _Probe:
 
     def run(self) -> None:
         addresses = self._resolve()
-        association = ProbeAssociation(self._connect(addresses), self._monotonic)
+        connection = self._encrypt(self._connect(addresses))
+        association = ProbeAssociation(connection, self._monotonic)
         try:
             accepted = self._associate(association)
             self._echo(association, accepted)
@@ -161,13 +169,37 @@ class _Probe:
                 return connection
         raise _connect_failure(failure, self._pacs.port) from failure
 
+    def _encrypt(self, connection: socket.socket) -> socket.socket:
+        """Begin TLS where it is wanted."""
+        try:
+            tls = tls_to(self._pacs)
+        except BadSettings as error:
+            connection.close()
+            raise _Found(Condition.REFUSING, str(error)) from error
+        if tls is None:
+            return connection
+        deadline = self._enter(Layer.ASSOCIATION)
+        connection.settimeout(max(0.001, deadline - self._monotonic()))
+        try:
+            with _judged(self.layer, "it closes the connection when TLS begins"):
+                return self._shake_hands(connection, tls)
+        except _Found:
+            connection.close()
+            raise
+
+    def _shake_hands(self, connection: socket.socket, tls: ssl.SSLContext) -> ssl.SSLSocket:
+        try:
+            return tls.wrap_socket(connection, server_hostname=self._pacs.tls_name or None)
+        except ssl.SSLError as error:
+            raise _Found(Condition.REFUSING, handshake_words(error)) from error
+
     def _associate(self, association: ProbeAssociation) -> set[str]:
         deadline = self._enter(Layer.ASSOCIATION)
         wanted = [_VERIFICATION]
         wanted += [_STUDY_ROOT_FIND] if self._pacs.probe_find else []
         wanted += [self._trial.sop_class_uid] if self._trial else []
         try:
-            with _judged(self.layer, "it accepts connections and closes them"):
+            with _judged(self.layer, _CLOSED_WORDS[bool(self._pacs.tls_ca)]):
                 return association.request(
                     self._our_ae_title, self._pacs.ae_title, wanted, deadline
                 )

@@ -41,6 +41,32 @@ class Pause:
         return self._until is not None and self._monotonic() < self._until
 
 
+def object_wait_s(attempts: int, sync: SyncSettings, jitter: float) -> float:
+    """Return how long one instance waits after a try that was its own fault.
+
+    Parameters
+    ----------
+    attempts : int
+        Such tries before this one.
+    sync : SyncSettings
+    jitter : float
+        In [0, 1); spreads the result by 20 % either way.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
+    waits = sync.object_waits_s
+    base = waits[min(attempts, len(waits) - 1)] if waits else sync.retry_max_s
+    return base * (0.8 + 0.4 * jitter)
+
+
+def longest_wait_s(sync: SyncSettings) -> float:
+    """Return a time no wait ever takes, seconds."""
+    return 2 * max(sync.retry_max_s, *sync.object_waits_s, 0.0)
+
+
 def retry_delay_s(failures: int, sync: SyncSettings, jitter: float) -> float:
     """Return how long to wait after a number of failures in a row.
 

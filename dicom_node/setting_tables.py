@@ -91,6 +91,8 @@ class PacsSettings:
     """Its DICOM port."""
     proof: str = "auto"
     """What counts as proof: `commitment`, `c-find`, or `auto` (commitment, else C-FIND)."""
+    required: bool = True
+    """Whether an instance counts as returned, and may one day go, only when it is proven here."""
     decides_mode: bool = True
     """Whether an outage of it is an outage of the node; of several, only the first by default."""
     probe_timeout_s: float = 3.0
@@ -101,7 +103,7 @@ class PacsSettings:
     """Whether it may be given a tiny test image when it is back; else the next real one is it."""
     connect_timeout_s: float = 5.0
     """How long a connection or an association may take to be accepted, seconds."""
-    answer_timeout_s: float = 60.0
+    answer_timeout_s: float = 40.0
     """How long one answer may take before the conversation is killed, seconds."""
     commitment_wait_s: float = 3600.0
     """How long a commitment may stay unanswered before it is asked again, seconds."""
@@ -112,6 +114,19 @@ class PacsSettings:
     """Instances sent in a second, at most; 0 = no limit."""
     max_mbit_per_s: float = 0.0
     """Megabits sent in a second, at most; 0 = no limit."""
+    quiet_hours: tuple[str, ...] = ()
+    """Hours of this machine's clock in which nothing is sent to it, as in `07:00-18:30`; several
+    are possible, and one may go over midnight. What was begun is finished, `sync.batch_size`
+    instances at most; it is still probed, and asked for proof of what it has."""
+    tls_ca: str = ""
+    """File of the CAs its certificate must come from, PEM; empty means there is no TLS. With it
+    nothing is ever sent in the clear."""
+    tls_name: str = ""
+    """Name its certificate must bear; empty means any certificate of these CAs is believed."""
+    tls_certificate: str = ""
+    """File of the certificate we show it, and its chain, PEM; empty means none."""
+    tls_private_key: str = ""
+    """File of its private key, PEM without a password; empty means it is in the same file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +137,8 @@ class StorageSettings:
     """Free space that is never used up, bytes: below it new instances are refused."""
     reserve_inodes: int = 1000
     """Free inodes that are never used up."""
+    keep_days: float = 30.0
+    """How long an instance stays at least after it arrived, days, however well it is proven."""
     journal_bytes: int = 512 * 1024**2
     """Size of the journal that takes what arrives before it has a file, bytes; 0 = no journal."""
     sync_writes: bool = True
@@ -140,8 +157,17 @@ class SyncSettings:
     """First wait after a failed delivery, seconds; doubled each time."""
     retry_max_s: float = 300.0
     """Longest wait between two tries, seconds."""
+    object_waits_s: tuple[float, ...] = (900.0, 3600.0, 14400.0, 67500.0)
+    """Waits between the tries of one instance that a PACS refuses while it takes others, seconds:
+    five tries in a day. After the last a person must look; it is never dropped."""
+    reverify_interval_s: float = 86400.0
+    """How often a PACS is asked whether it still has what it vouched for, seconds; 0 = never. What
+    it lost is sent again."""
     batch_size: int = 500
     """Instances of one study taken to be sent at a time, after asking what the PACS has of them."""
+    temporary_ids: tuple[str, ...] = ("TMP*", "TEMP*", "UNK*", "EMERG*")
+    """Patient IDs that are only for the time of an outage, with `*` and `?`; these studies are
+    listed as still to be reconciled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +234,24 @@ class WebSettings:
     """How long one frame may take to be decoded before its process is killed, seconds."""
     decode_memory_bytes: int = 1024**3
     """Memory that decoding one frame may take, bytes; half of it is the largest frame."""
+    theatre_list: str = ""
+    """CSV file of the day's operations, read anew whenever it changes; empty means there is none.
+    Its first line names the columns: patient_id, time, theatre, procedure, side."""
+    theatre: str = ""
+    """Name of the theatre this node stands in, as in the list: then every page is in wall mode and
+    the board shows that theatre's list. Empty means a page is in wall mode where `/?wall=1` was
+    opened."""
+    idle_s: float = 180.0
+    """Seconds without a touch after which a page with images goes back to the board and clears it;
+    0 = never."""
+    idle_theatre_s: float = 900.0
+    """The same in wall mode, seconds."""
     cache_bytes: int = 4 * 1024**3
     """What decoded frames in `cache/` in the data folder may take, bytes; 0 = none are kept there.
     Nothing is written when less than twice `storage.reserve_bytes` is free."""
+    measurements: bool = True
+    """Offer measuring in the viewer: lengths, angles, values of areas. Key images and notes stay
+    either way."""
     presets_file: str = ""
     """TOML file with the windows offered for CT, each a table `[[preset]]` with `name`, `width`,
     `center` (HU) and, if a digit chooses it, `key`; "" = the built-in ones."""

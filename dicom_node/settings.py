@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dicom_node.errors import BadSettings
+from dicom_node.quiet_hours import QuietHours
 from dicom_node.setting_tables import (
     DicomSettings,
     InboxSettings,
@@ -67,7 +68,11 @@ RIGHTS: Final = ("echo", "store", "find", "move", "get", "commitment")
 _SEVERAL: Final = ("pacs", "modalities")
 """Tables that hold a table for each of several."""
 _PROOFS: Final = ("auto", "commitment", "c-find")
-_KINDS: Final[dict[Any, str]] = {bool: "true or false", tuple[str, ...]: "a list of words"}
+_KINDS: Final[dict[Any, str]] = {
+    bool: "true or false",
+    tuple[str, ...]: "a list of words",
+    tuple[float, ...]: "a list of numbers",
+}
 _Values = dict[str, tuple[Any, str]]  # "table.key" -> (value, source)
 
 
@@ -206,6 +211,8 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
             return _boolean(value)
         if kind == tuple[str, ...]:
             return _words(value)
+        if kind == tuple[float, ...]:
+            return _numbers(value)
         if kind is Path:
             return Path(str(value)).expanduser()
         if isinstance(value, bool) or (isinstance(value, float) and kind is int):
@@ -221,6 +228,13 @@ def _words(value: Any) -> tuple[str, ...]:
     if not all(isinstance(word, str) for word in words):
         raise ValueError
     return tuple(words)
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    parts = value.replace(",", " ").split() if isinstance(value, str) else list(value)
+    if any(isinstance(part, bool) for part in parts):
+        raise ValueError
+    return tuple(float(part) for part in parts)
 
 
 def _boolean(value: Any) -> bool:
@@ -239,14 +253,7 @@ def _check(settings: Settings) -> None:
     for modality in settings.modalities:
         _check_modality(modality)
     for pacs in settings.pacs:
-        _check_ae_title(pacs.ae_title, f"pacs.{pacs.name}.ae_title")
-        _check_port(pacs.port, f"pacs.{pacs.name}.port")
-        if pacs.proof not in _PROOFS:
-            raise BadSettings(f"pacs.proof must be one of {', '.join(_PROOFS)}")
-        if pacs.associations < 1:
-            raise BadSettings(f"pacs.{pacs.name}.associations must be at least 1")
-        if min(pacs.max_images_per_s, pacs.max_mbit_per_s) < 0:
-            raise BadSettings(f"pacs.{pacs.name}: a rate cannot be less than 0; 0 is no limit")
+        _check_pacs(pacs)
     if 0 < settings.storage.journal_bytes < MINIMUM_JOURNAL_BYTES:
         raise BadSettings("storage.journal_bytes must be 0, or at least 1 MiB (1048576)")
     if settings.scrub.bytes_per_s <= 0:
@@ -255,7 +262,25 @@ def _check(settings: Settings) -> None:
     for name in ("retry_min_s", "retry_max_s", "probe_interval_s"):
         if getattr(settings.sync, name) <= 0:
             raise BadSettings(f"sync.{name} must be more than 0 seconds")
+    if min(settings.sync.object_waits_s, default=1) <= 0:
+        raise BadSettings("sync.object_waits_s must be more than 0 seconds each")
+    if settings.sync.reverify_interval_s < 0:
+        raise BadSettings("sync.reverify_interval_s must be seconds; 0 is never")
     _check_mode(settings.mode, settings.pacs)
+
+
+def _check_pacs(pacs: PacsSettings) -> None:
+    _check_ae_title(pacs.ae_title, f"pacs.{pacs.name}.ae_title")
+    _check_port(pacs.port, f"pacs.{pacs.name}.port")
+    if pacs.proof not in _PROOFS:
+        raise BadSettings(f"pacs.proof must be one of {', '.join(_PROOFS)}")
+    if pacs.associations < 1:
+        raise BadSettings(f"pacs.{pacs.name}.associations must be at least 1")
+    QuietHours(pacs.quiet_hours)
+    if pacs.tls_certificate and not pacs.tls_ca:
+        raise BadSettings(f"pacs.{pacs.name}.tls_ca is missing: without it there is no TLS")
+    if min(pacs.max_images_per_s, pacs.max_mbit_per_s) < 0:
+        raise BadSettings(f"pacs.{pacs.name}: a rate cannot be less than 0; 0 is no limit")
 
 
 def _check_decoding(web: WebSettings) -> None:
@@ -265,6 +290,8 @@ def _check_decoding(web: WebSettings) -> None:
         raise BadSettings("web.decode_memory_bytes must be at least 256 MiB (268435456)")
     if web.cache_bytes < 0:
         raise BadSettings("web.cache_bytes must be 0 or more")
+    if min(web.idle_s, web.idle_theatre_s) < 0:
+        raise BadSettings("web.idle_s and web.idle_theatre_s must be 0 seconds or more")
 
 
 def _check_modality(modality: ModalitySettings) -> None:

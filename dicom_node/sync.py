@@ -5,36 +5,50 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
-from pydicom.uid import generate_uid
+from pydicom.uid import UID
 
-from dicom_node.adoption import OBJECT_ATTEMPTS, Adopter, record_reports
+from dicom_node.adoption import Adopter
+from dicom_node.blame import Blame
 from dicom_node.clock import Clock, stamp, utc_now
+from dicom_node.converter import FOLDER, Converter
+from dicom_node.corrected_copy import CopyOrder, sweep
+from dicom_node.correction_desk import CorrectionReader
 from dicom_node.courier import Courier
 from dicom_node.errors import NodeError, PeerRefused, PeerUnreachable
+from dicom_node.identity import Identity
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
-from dicom_node.ledger import Attempt, Delivery, State
+from dicom_node.ledger import Delivery, State
+from dicom_node.ledger_proofs import LedgerProofs
 from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_hook import ModeHook
 from dicom_node.mode_keeper import ModeKeeper
 from dicom_node.mode_order import ModeOrders
+from dicom_node.order_keeper import OrderKeeper
 from dicom_node.outage_mode import Proof
+from dicom_node.outgoing_corrections import OutgoingCorrections
 from dicom_node.pacs import Pacs
-from dicom_node.retry import Pause, retry_delay_s
+from dicom_node.prover import Prover, by_series
+from dicom_node.quiet_hours import QuietHours
+from dicom_node.retry import Pause, longest_wait_s
+from dicom_node.sending_forms import SendingForms
 from dicom_node.setting_tables import PacsSettings, SyncSettings
 from dicom_node.settings import Settings
 from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.storage import make_data_folder
+from dicom_node.sync_order import SyncOrders
 from dicom_node.trial import Trial, new_trial
 from dicom_node.verdict import Condition, Layer, Verdict
+from dicom_node.verifier import IdentityOf, Verifier
 
 _log = logging.getLogger(__name__)
 
-PROOF_LIMIT: Final = 500
 STEP_S: Final = 1.0
 RECHECK_S: Final = 3.0
 """How soon a PACS is looked at again when what was found may change the mode, seconds."""
@@ -59,6 +73,12 @@ class Destination:
         For waiting, seconds: a wall clock that is set changes no wait.
     jitter : callable
         Returns a number in [0, 1).
+    is_paused : callable
+        Tells whether a person ordered that nothing is sent.
+    identity_of : callable
+        Returns the identity a study is sent with, by its Study Instance UID.
+    converter : Converter, optional
+        Makes another form of what a PACS does not take as it is.
     """
 
     def __init__(
@@ -72,7 +92,11 @@ class Destination:
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        is_paused: Callable[[], bool] = lambda: False,
+        identity_of: IdentityOf = lambda study_instance_uid: None,
+        converter: Converter | None = None,
     ) -> None:
+        self._is_paused = is_paused
         self._pacs = pacs
         self._sync: SyncSettings = settings.sync
         self._data = settings.node.data
@@ -80,16 +104,26 @@ class Destination:
         self._courier = courier
         self._modes = modes
         self._trial = trial
+        self._forms = SendingForms(courier, converter, self._tell_converted, monotonic)
+        self._begun_study = ""
         self._proven_before: int | None = None
         self._count_at = monotonic()
         self._clock = clock
         self._monotonic = monotonic
         self._jitter = jitter
-        self._has_commitment = pacs.proof != "c-find"
+        self._corrections = OutgoingCorrections(
+            settings.node.data, settings.node.name, ledger, pacs.name
+        )
+        self._blame = Blame(settings.sync, jitter)
+        self._proofs = LedgerProofs(ledger, pacs.name)
+        self._prover = Prover(pacs, settings.sync, ledger, courier, jitter, clock)
+        self._quiet_hours = QuietHours(pacs.quiet_hours)
         self._is_reachable = False
         self._probe_at = monotonic()
         self._delivery = Pause(settings.sync, monotonic, jitter)
         self._proof = Pause(settings.sync, monotonic, jitter)
+        self._verifying = Pause(settings.sync, monotonic, jitter)
+        self._verifier = Verifier(pacs.name, settings.sync, ledger, courier, identity_of, clock)
 
     def step(self) -> bool:
         """Probe, send and prove, whatever is due; return whether more is to be done at once."""
@@ -97,10 +131,29 @@ class Destination:
         if not self._is_reachable:
             return False
         self._look_for_proof()
-        has_sent = self._try(self._deliver, self._delivery, "delivery_paused")
-        self._try(self._prove, self._proof, "proof_paused")
+        has_sent = not self._is_paused() and self._try(
+            self._deliver, self._delivery, "delivery_paused"
+        )
+        self._try(self._prover.step, self._proof, "proof_paused")
         self._look_for_proof()
-        return has_sent
+        has_verified = self._try(self._verify, self._verifying, "verification_paused")
+        return has_sent or has_verified
+
+    def verify_again(self) -> None:
+        """Look again at everything it vouched for, as soon as there is time."""
+        self._proofs.verify_all_again()
+
+    def _verify(self) -> bool:
+        """Verify what is new; what is old only when nothing else is to be done, and slowly."""
+        if self._verifier.step():
+            return True
+        if not self._quiet_hours.include(self._clock()):
+            self._verifier.step_again()
+        return False
+
+    def close(self) -> None:
+        """Close what was opened for reading."""
+        self._corrections.close()
 
     def _try(self, work: Callable[[], bool], pause: Pause, event: str) -> bool:
         """Do one kind of work unless it waits after a failure; one never holds up the other."""
@@ -125,7 +178,7 @@ class Destination:
 
     def _latest(self) -> str:
         """Return when the longest wait that begins now would end."""
-        return self._after(2 * self._sync.retry_max_s)
+        return self._after(longest_wait_s(self._sync))
 
     def _probe(self) -> None:
         if self._monotonic() < self._probe_at:
@@ -141,7 +194,8 @@ class Destination:
         if self._is_reachable and not was_reachable:
             self._delivery.end()
             self._proof.end()
-            self._has_commitment = self._pacs.proof != "c-find"
+            self._prover.hope()
+            self._forms.forget()
         self._ledger.record_probe(
             self._pacs.name, is_reachable=self._is_reachable, detail=detail, now=self._now()
         )
@@ -179,16 +233,20 @@ class Destination:
             self._modes.prove(name, Proof.COMMITMENT)
 
     def _deliver(self) -> bool:
+        if self._quiet_hours.include(self._clock()):
+            return False
+        self._corrections.release()
         batch = self._ledger.due(
-            self._pacs.name, self._now(), self._latest(), self._sync.batch_size
+            self._pacs.name, self._now(), self._latest(), self._sync.batch_size, self._begun_study
         )
-        missing = self._without_held(batch)
-        taken = self._ledger.take([item.delivery_id for item in missing], self._now())
-        missing = [item for item in missing if item.delivery_id in taken]
+        self._begun_study = batch[0].study_instance_uid if batch else ""
+        missing, copy_order = self._corrections.take(
+            self._without_held(batch), self._courier.find_study, self._now()
+        )
         if not missing:
             return bool(batch)
         try:
-            self._send(missing)
+            self._send(missing, copy_order)
         finally:
             # whatever has no receipt is asked for before it is sent again
             self._ledger.requeue_unknown(self._pacs.name)
@@ -197,7 +255,7 @@ class Destination:
     def _without_held(self, batch: Sequence[Delivery]) -> list[Delivery]:
         """Leave out what the PACS holds already."""
         missing: list[Delivery] = []
-        for (study_uid, series_uid), of_series in _by_series(batch):
+        for (study_uid, series_uid), of_series in by_series(batch):
             held = self._courier.held_instances(study_uid, series_uid) or set()
             there = [item.delivery_id for item in of_series if item.sop_instance_uid in held]
             self._ledger.update(
@@ -211,15 +269,18 @@ class Destination:
             missing += [item for item in of_series if item.sop_instance_uid not in held]
         return missing
 
-    def _send(self, batch: Sequence[Delivery]) -> None:
+    def _send(self, batch: Sequence[Delivery], copy_order: CopyOrder | None) -> None:
         waiting = {item.delivery_id: item for item in batch}
         outcomes: set[Outcome] = set()
         is_full = False
+        shipments = [self._shipment(item, copy_order) for item in batch]
         try:
-            for group in self._courier.send_in_groups([self._shipment(item) for item in batch]):
+            for group in self._forms.send(shipments):
                 self._record(group, waiting)
                 is_full |= any(receipt.is_out_of_resources for receipt in group)
                 outcomes |= {receipt.outcome for receipt in group}
+                if self._is_paused():
+                    return  # what has no receipt yet is asked for before it is sent again
         except NodeError:
             # the one in hand when the conversation broke may be what breaks it
             for delivery_id in list(waiting)[:1]:
@@ -238,7 +299,11 @@ class Destination:
         verdict = Verdict(Condition.CANNOT_STORE, Layer.STORE, words)
         self._modes.judge(self._pacs.name, verdict)
 
-    def _shipment(self, item: Delivery) -> Shipment:
+    def _tell_converted(self, own: str, form: str, count: int) -> None:
+        words = f"{count} instances went as {UID(form).name}: it does not take {UID(own).name}"
+        self._ledger.record_event("sent_decompressed", self._pacs.name, words, self._now())
+
+    def _shipment(self, item: Delivery, copy_order: CopyOrder | None) -> Shipment:
         return Shipment(
             item.delivery_id,
             self._data / item.path,
@@ -246,6 +311,7 @@ class Destination:
             item.sop_instance_uid,
             item.transfer_syntax_uid,
             item.digest,
+            copy_order,
         )
 
     def _record(self, receipts: Sequence[Receipt], waiting: dict[int, Delivery]) -> None:
@@ -254,104 +320,12 @@ class Destination:
         for receipt in receipts:
             item = waiting.pop(receipt.delivery_id)
             if receipt.outcome is not Outcome.NOT_SENT:
-                attempts.append(self._attempt(receipt, item))
+                has_stored_since = self._proofs.has_stored_since
+                attempt = self._blame.after_sending(receipt, item, self._clock(), has_stored_since)
+                syntax = self._forms.sent_in.get(receipt.delivery_id, "")
+                is_stored = attempt.state is State.STORED
+                attempts.append(replace(attempt, transfer_syntax_uid=syntax if is_stored else ""))
         self._ledger.record_attempts(attempts)
-
-    def _attempt(self, receipt: Receipt, item: Delivery) -> Attempt:
-        if receipt.outcome is Outcome.STORED:
-            return Attempt(
-                receipt.delivery_id, State.STORED, "", receipt.status, "", stored_at=self._now()
-            )
-        is_final = item.attempts + 1 >= OBJECT_ATTEMPTS and not receipt.is_out_of_resources
-        wait_s = retry_delay_s(item.attempts, self._sync, self._jitter())
-        return Attempt(
-            receipt.delivery_id,
-            State.ATTENTION if is_final else State.QUEUED,
-            _refusal(receipt),
-            receipt.status,
-            self._after(wait_s),
-        )
-
-    def _prove(self) -> bool:
-        overdue = self._after(-self._pacs.commitment_wait_s)
-        for transaction_uid in self._ledger.unanswered_commitments(self._pacs.name, overdue):
-            self._ledger.withdraw_commitment(transaction_uid, "the commitment was not answered")
-            self._has_commitment = self._pacs.proof == "commitment"
-        batch = self._ledger.unproven(self._pacs.name, self._now(), self._latest(), PROOF_LIMIT)
-        if batch and self._has_commitment:
-            self._has_commitment = self._request_commitment(batch)
-        if batch and not self._has_commitment and self._pacs.proof != "commitment":
-            self._prove_by_query(batch)
-        return bool(batch)
-
-    def _request_commitment(self, batch: Sequence[Delivery]) -> bool:
-        """Ask for commitment; return whether the PACS offers it."""
-        transaction_uid = str(generate_uid(prefix=None))
-        # written down first: the answer may come before the request returns
-        self._ledger.record_commitment_request(transaction_uid, self._pacs.name, batch, self._now())
-        try:
-            answer = self._courier.request_commitment(
-                transaction_uid, [(item.sop_class_uid, item.sop_instance_uid) for item in batch]
-            )
-        except NodeError as error:
-            self._ledger.withdraw_commitment(transaction_uid, str(error))
-            if self._pacs.proof == "commitment":
-                raise
-            return False
-        if not answer.is_supported:
-            self._ledger.withdraw_commitment(transaction_uid, "it offers no storage commitment")
-            if self._pacs.proof == "commitment":
-                raise PeerRefused("it offers no storage commitment")
-        record_reports(self._ledger, answer.reports, self._sync, self._clock())
-        return answer.is_supported
-
-    def _prove_by_query(self, batch: Sequence[Delivery]) -> None:
-        for (study_uid, series_uid), of_series in _by_series(batch):
-            held = self._courier.held_instances(study_uid, series_uid)
-            if held is None:
-                # it offers no query either: stored is all that can be said for now
-                self._ledger.update(
-                    [item.delivery_id for item in of_series],
-                    expected=State.STORED,
-                    next_attempt_at=self._after(self._sync.retry_max_s),
-                    last_error="the PACS can neither commit nor be asked what it holds",
-                )
-                continue
-            there = [item.delivery_id for item in of_series if item.sop_instance_uid in held]
-            self._ledger.update(
-                there,
-                expected=State.STORED,
-                state=State.PROVEN,
-                proven_at=self._now(),
-                proof="c-find",
-                last_error="",
-            )
-            for item in of_series:
-                if item.sop_instance_uid not in held:
-                    self._ask_again(item)
-
-    def _ask_again(self, item: Delivery) -> None:
-        """Wait for an instance the PACS took but does not list; ask, then send it again."""
-        is_final = item.attempts >= OBJECT_ATTEMPTS
-        wait_s = retry_delay_s(item.attempts, self._sync, self._jitter())
-        self._ledger.update(
-            [item.delivery_id],
-            expected=State.STORED,
-            state=State.ATTENTION if is_final else State.QUEUED,
-            attempts=item.attempts + 1,
-            next_attempt_at=self._after(wait_s),
-            last_error="the PACS took it but does not list it",
-        )
-
-
-def _by_series(
-    batch: Sequence[Delivery],
-) -> list[tuple[tuple[str, str], list[Delivery]]]:
-    series: dict[tuple[str, str], list[Delivery]] = {}
-    for item in batch:
-        key = (item.study_instance_uid, item.series_instance_uid)
-        series.setdefault(key, []).append(item)
-    return list(series.items())
 
 
 class SyncService:
@@ -361,20 +335,31 @@ class SyncService:
     ----------
     settings : Settings
     clock : Clock
+    decompress : sequence of str
+        A program for `Converter`; empty where there is none.
     """
 
-    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock = utc_now, decompress: Sequence[str] = ()
+    ) -> None:
         data = make_data_folder(settings.node.data)
+        sweep(data)
         self._ledger = Ledger(data / LEDGER_FILE)
         self._index = IndexReader(data / INDEX_FILE)
+        self._corrections = CorrectionReader(data)
         self._ledger.record_destinations(settings.pacs)
         self._ledger.requeue_unknown()
         adopter = Adopter(settings, self._ledger, self._index, clock)
         self._hook = ModeHook(settings.mode)
         modes = ModeKeeper(settings, self._ledger, self._hook.announce, clock)
-        orders = ModeOrders(data, clock)
+        orders, sync_orders = ModeOrders(data, clock), SyncOrders(data, clock)
+        names = [pacs.name for pacs in settings.pacs]
+        keeper = OrderKeeper(sync_orders, self._ledger, names, clock)
         self._couriers = [Courier(pacs, settings.dicom.ae_title) for pacs in settings.pacs]
-        destinations = [
+        self._converters = [
+            Converter(decompress, data / FOLDER) if decompress else None for pacs in settings.pacs
+        ]
+        self._destinations = [
             Destination(
                 pacs,
                 settings,
@@ -383,16 +368,29 @@ class SyncService:
                 modes,
                 new_trial(pacs, settings, courier, orders, self._index, clock),
                 clock,
+                is_paused=partial(sync_orders.is_paused, pacs.name),
+                identity_of=self._identity_of,
+                converter=converter,
             )
-            for pacs, courier in zip(settings.pacs, self._couriers, strict=True)
+            for pacs, courier, converter in zip(
+                settings.pacs, self._couriers, self._converters, strict=True
+            )
         ]
-        steps = [adopter.step, modes.step]
+        steps = [adopter.step, modes.step, keeper.step]
         if settings.sync.enabled:
-            steps += [destination.step for destination in destinations]
+            steps += [destination.step for destination in self._destinations]
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._loop, args=(step,), daemon=True) for step in steps
         ]
+
+    def _identity_of(self, study_instance_uid: str) -> Identity | None:
+        study = self._index.study(study_instance_uid)
+        if study is None:
+            return None
+        identity = Identity.of(asdict(study))
+        correction = self._corrections.active(study_instance_uid)
+        return identity if correction is None else correction.of(identity)
 
     def start(self) -> None:
         """Start delivering."""
@@ -405,9 +403,14 @@ class SyncService:
         self._stopping.set()
         for courier in self._couriers:
             courier.close()
+        for converter in filter(None, self._converters):
+            converter.close()
         for thread in self._threads:
             thread.join()
         self._hook.stop()
+        for destination in self._destinations:
+            destination.close()
+        self._corrections.close()
         self._index.close()
         self._ledger.close()
 
@@ -419,13 +422,3 @@ class SyncService:
                 _log.exception("sync_step_failed")
                 has_more = False
             self._stopping.wait(0 if has_more else STEP_S)
-
-
-def _refusal(receipt: Receipt) -> str:
-    if receipt.outcome is Outcome.NO_CONTEXT:
-        return "the PACS does not accept this SOP class in this transfer syntax"
-    if receipt.outcome is Outcome.UNREADABLE:
-        return "our file is damaged or cannot be read"
-    if receipt.outcome is Outcome.UNKNOWN:
-        return "the PACS did not answer, asking what it has"
-    return f"the PACS refused it: {receipt.status or 0:04X}"

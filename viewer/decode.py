@@ -201,6 +201,24 @@ class Instance:
         samples, _ = self._samples(element, pixel_format, frame_number - 1, self.decoder)
         return samples.astype(f"u{samples.dtype.itemsize}", copy=False)
 
+    def decoded_samples(self, frame_number: int) -> tuple[NDArray[Any], PixelFormat]:
+        """Return one frame's samples as its decoder gives them, and how they are laid out.
+
+        Returns
+        -------
+        numpy.ndarray
+            (rows, columns) or (rows, columns, 3), in the colour space they were coded in.
+        PixelFormat
+            As the codestream corrects what the header says.
+
+        Raises
+        ------
+        NoSuchFrame, UnsupportedTransferSyntax, UnsupportedPixels, UnreadableFile
+            As `stored_frame`.
+        """
+        element = self._pixel_element(frame_number)
+        return self._samples(element, self._pixel_format, frame_number - 1, self.decoder)
+
     def encoded_frame(self, frame_number: int) -> tuple[bytes, str]:
         """Return one frame's bytes as they are stored.
 

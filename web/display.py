@@ -4,9 +4,11 @@ import re
 from datetime import date
 from typing import Any, Final
 
+from dicom_node.correction import Correction
 from viewer.decode import Instance
 from viewer.frame_info import frame_info
 from web import words
+from web.corrected import apply_correction
 
 _SIDES: Final = {"L": "Left", "R": "Right", "B": "Both sides"}
 _NAMED_SIDE: Final = {
@@ -16,7 +18,9 @@ _NAMED_SIDE: Final = {
 """Words of descriptions that name a side; single letters mean too many other things."""
 
 
-def frame_answer(instance: Instance, frame_number: int, today: date) -> dict[str, Any]:
+def frame_answer(
+    instance: Instance, frame_number: int, today: date, correction: Correction | None
+) -> dict[str, Any]:
     """Return a frame's info with `display`: the words around its picture.
 
     Parameters
@@ -27,18 +31,20 @@ def frame_answer(instance: Instance, frame_number: int, today: date) -> dict[str
         1-based.
     today : date
         The day ages are counted on.
+    correction : Correction, optional
+        The one in force for its study.
 
     Returns
     -------
     dict
-        As `viewer.frame_info.frame_info`, with `display` added.
+        As `viewer.frame_info.frame_info`, with `display` and `correction` added.
 
     Raises
     ------
     viewer.errors.NoSuchFrame
         The instance has no such frame.
     """
-    info = frame_info(instance, frame_number)
+    info = apply_correction(frame_info(instance, frame_number), correction)
     return info | {"display": frame_words(info, today)}
 
 
@@ -72,6 +78,7 @@ def frame_words(info: dict[str, Any], today: date) -> dict[str, str]:
         "place": place_words(info),
         "side_conflict": side_conflict(info["series"]),
         "fidelity": fidelity_words(info["lossy"]),
+        "corrected": (info.get("correction") or {}).get("was", ""),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
+from dicom_node.correction import Correction
 from dicom_node.index import InstanceRecord
 from viewer.errors import NoSuchFrame, ViewerError
 from web import answers, api, rendered
@@ -29,13 +30,48 @@ def preview(study: str, series: str, instance: str, frame_number: int) -> Respon
     """Answer with a frame's info as JSON, `X-Info-Length` bytes of it, and then its JPEG."""
     context = current()
     record = context.record(study, series, instance)
-    unchanged = answers.held(record, ("preview",))
+    correction = api.asked_correction(context, study)
+    unchanged = answers.held(record, (_variant(correction),))
     today = context.clock().date()
-    return unchanged or answers.given(preview_answer(context, record, frame_number, today))
+    return unchanged or answers.given(
+        preview_answer(context, record, frame_number, today, correction)
+    )
+
+
+def preview_address(record: InstanceRecord, frame_number: int, correction_id: str) -> str:
+    """Return the address of a preview, as static/js/previews.js makes it.
+
+    Parameters
+    ----------
+    record : InstanceRecord
+        The instance.
+    frame_number : int
+        1-based.
+    correction_id : str
+        Of the correction in force for its study, "" for none.
+
+    Returns
+    -------
+    str
+    """
+    corrected = f"&correction={correction_id}" if correction_id else ""
+    return (
+        f"/api/v1/studies/{record.study_instance_uid}/series/{record.series_instance_uid}"
+        f"/instances/{record.sop_instance_uid}/frames/{frame_number}"
+        f"/preview?v={record.digest[:16]}{corrected}"
+    )
+
+
+def _variant(correction: Correction | None) -> str:
+    return "-".join(filter(None, ("preview", api.id_of(correction))))
 
 
 def preview_answer(
-    context: WebContext, record: InstanceRecord, frame_number: int, today: date
+    context: WebContext,
+    record: InstanceRecord,
+    frame_number: int,
+    today: date,
+    correction: Correction | None,
 ) -> InstanceAnswer:
     """Return a frame's info and its preview.
 
@@ -49,6 +85,8 @@ def preview_answer(
         1-based.
     today : date
         The day ages are counted on.
+    correction : Correction, optional
+        The one in force for its study.
 
     Returns
     -------
@@ -60,7 +98,7 @@ def preview_answer(
     viewer.errors.NoSuchFrame
         The instance has no such frame.
     """
-    facts = api.frame_facts(context, record, frame_number, today)
+    facts = api.frame_facts(context, record, frame_number, today, correction)
     jpeg, reason = _jpeg(context, record, frame_number, facts)
     info = json.dumps(facts | reason, separators=(",", ":")).encode()
     headers = (
@@ -68,7 +106,7 @@ def preview_answer(
         ("X-Info-Length", str(len(info))),
     )
     size = len(info) + len(jpeg)
-    return InstanceAnswer(record, api.OCTETS, (info, jpeg), size, "preview", headers)
+    return InstanceAnswer(record, api.OCTETS, (info, jpeg), size, _variant(correction), headers)
 
 
 def _jpeg(

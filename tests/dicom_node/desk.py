@@ -1,16 +1,24 @@
 """The sending half of a node in this process, with a time of its own."""
 
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
+import sqlalchemy as sa
+
 from dicom_node.adoption import Adopter
+from dicom_node.identity import Identity
 from dicom_node.ledger import LedgerReader
+from dicom_node.ledger_tables import identity_difference
 from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_hook import ModeChange
 from dicom_node.mode_keeper import ModeKeeper
 from dicom_node.mode_order import ModeOrders
+from dicom_node.order_keeper import OrderKeeper
 from dicom_node.pacs import Pacs
 from dicom_node.settings import load_settings
 from dicom_node.sync import Destination
+from dicom_node.sync_order import SyncOrders
 from dicom_node.trial import new_trial
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -48,13 +56,45 @@ class Desk:
         self.modes = ModeKeeper(self.settings, self.ledger, self.changes.append, *clocks)
         self.orders = ModeOrders(self.room.data, clocks[0])
         trial = new_trial(pacs, self.settings, self.pacs, self.orders, self.room.reader, *clocks)
+        self.sync_orders = SyncOrders(self.room.data, clocks[0])
+        self.keeper = OrderKeeper(self.sync_orders, self.ledger, [pacs.name], clocks[0])
         self.destination = Destination(
-            pacs, self.settings, self.ledger, self.pacs, self.modes, trial, *clocks, lambda: 0.5
+            pacs,
+            self.settings,
+            self.ledger,
+            self.pacs,
+            self.modes,
+            trial,
+            *clocks,
+            lambda: 0.5,
+            is_paused=lambda: self.sync_orders.is_paused(pacs.name),
+            identity_of=self.identity_of,
         )
+
+    def identity_of(self, study_instance_uid: str) -> Identity | None:
+        study = self.room.reader.study(study_instance_uid)
+        return None if study is None else Identity.of(asdict(study))
+
+    def differences(self) -> dict[str, list[str]]:
+        """Return how the PACS keeps studies otherwise than we: the state and the attributes."""
+        with self.ledger.engine.connect() as connection:
+            rows = connection.execute(sa.select(identity_difference)).mappings().all()
+        return {
+            row["state"]: [item["attribute"] for item in json.loads(row["differences"])]
+            for row in rows
+        }
+
+    def events(self, *kinds: str) -> list[str]:
+        return [event.detail for event in self.reader.events() if event.kind in kinds]
+
+    def identity_states(self) -> set[str]:
+        (study,) = self.reader.studies()
+        return {item.identity_state for item in self.reader.deliveries(study.study_instance_uid)}
 
     def step(self, seconds: float = 0.0) -> None:
         self.now += timedelta(seconds=seconds)
         self.adopter.step()
+        self.keeper.step()
         self.destination.step()
         self.adopter.step()
 
@@ -63,6 +103,7 @@ class Desk:
         return {name: n for name, n in state.counts.items() if n}
 
     def close(self) -> None:
+        self.destination.close()
         self.reader.close()
         self.ledger.close()
 

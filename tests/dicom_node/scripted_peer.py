@@ -6,6 +6,7 @@ import struct
 import threading
 from collections.abc import Callable
 
+from dicom_node.certificate import tls_context
 from tests.faults.wire import (
     ABORT,
     ASSOCIATE_AC,
@@ -143,7 +144,8 @@ Script = Callable[[Conversation], None]
 class ScriptedPeer:
     """Listens; each connection is served by the next script, and the last one serves the rest."""
 
-    def __init__(self, *scripts: Script, maximum_length: int = 16384) -> None:
+    def __init__(self, *scripts: Script, maximum_length: int = 16384, tls=None) -> None:
+        self._tls = tls and tls_context(tls.settings)
         self._scripts = list(scripts)
         self._maximum_length = maximum_length
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -180,6 +182,9 @@ class ScriptedPeer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            with contextlib.suppress(OSError):
+                if self._tls:
+                    connection = self._tls.wrap_socket(connection, server_side=True)
             talk = Conversation(connection, self._maximum_length)
             script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
             self.conversations.append(talk)

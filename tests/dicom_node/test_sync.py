@@ -159,7 +159,7 @@ def test_a_lost_instance_is_sent_again(room, make_pacs, make_desk, make_instance
 
 
 @pytest.mark.parametrize(
-    ("reason", "state"), [(0x0213, "stored"), (0x0119, "attention"), (0x0122, "attention")]
+    ("reason", "state"), [(0x0213, "stored"), (0x0119, "attention"), (0x0122, "stored")]
 )
 def test_other_refusals_to_commit_are_asked_again_or_need_a_person(
     room, make_desk, make_instance, free_ports, reason, state
@@ -260,7 +260,7 @@ def test_one_instance_the_pacs_chokes_on_does_not_hold_up_the_others(
     desk.pacs.chokes_on = uids[0]
     desk.destination._courier = desk.pacs
     for _ in range(20):
-        desk.step(200)
+        desk.step(9000)
     assert desk.counts() == {"attention": 1, "proven": 3}
 
 
@@ -274,8 +274,8 @@ def test_what_the_pacs_accepts_in_no_way_comes_to_a_person_and_holds_up_nobody(
     server = entity.start_server(("127.0.0.1", 0), block=False)
     try:
         desk = make_desk(server.server_address[1])
-        for _ in range(30):
-            desk.step(200)
+        for _ in range(16):
+            desk.step(9000)
         assert desk.counts() == {"attention": 2}
     finally:
         server.shutdown()
@@ -304,8 +304,8 @@ def test_an_instance_taken_but_never_listed_is_not_sent_for_ever(
     pacs.start()
     desk = make_desk(pacs.port)
     desk.pacs.held_instances = lambda *uids: set()
-    for _ in range(50):
-        desk.step(60)
+    for _ in range(18):
+        desk.step(9000)
     assert desk.counts() == {"attention": 1}
     assert sum(pacs.received.values()) <= 6
 

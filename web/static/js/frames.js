@@ -2,6 +2,7 @@
 
 import { Loads } from "./loads.js";
 import { ask, Refused } from "./page.js";
+import { versionQuery } from "./stack.js";
 import { extremes, modalityValue, typedPixels } from "./windowing.js";
 
 /** @typedef {import("./stack.js").Slice} Slice */
@@ -40,10 +41,9 @@ export class FrameStore extends Loads {
  * @returns {Promise<Frame>}
  */
 async function loadFrame(slice, signal, speed) {
-  const version = `?v=${slice.digest.slice(0, 16)}`;
-  const bytes = ask(`${slice.url}/pixels${version}`, { signal });
+  const bytes = ask(`${slice.url}/pixels?v=${slice.digest.slice(0, 16)}`, { signal });
   bytes.catch(() => {}); // of a frame that cannot be shown, the info says why
-  const info = await (await ask(`${slice.url}/info${version}`, { signal })).json();
+  const info = await (await ask(`${slice.url}/info?${versionQuery(slice)}`, { signal })).json();
   if (!isOf(info, slice)) throw new WrongFrame();
   const nothing = { slice, info, pixels: null, preview: null, range: 0, bytes: 4096 };
   if (info.kind === "none") return { ...nothing, reason: info.reason };
@@ -64,7 +64,8 @@ export function isOf(info, slice) {
     info.sop_instance_uid === slice.sop_instance_uid &&
     info.frame_number === slice.frame_number &&
     info.series_instance_uid === slice.series_instance_uid &&
-    info.study_instance_uid === slice.study_instance_uid
+    info.study_instance_uid === slice.study_instance_uid &&
+    (!info.correction || info.correction.correction_id === slice.correction_id)
   );
 }
 

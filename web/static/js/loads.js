@@ -143,7 +143,7 @@ export class Loads {
   }
 }
 
-/** @param {Slice} slice @returns {string} other bytes under the same UID are another key */
+/** @param {Slice} slice @returns {string} other bytes under the same UID, or another identity, are another key */
 export function versionKey(slice) {
-  return `${slice.key}@${slice.digest}`;
+  return `${slice.key}@${slice.digest}@${slice.correction_id || ""}`;
 }

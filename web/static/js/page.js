@@ -76,6 +76,11 @@ export class NodeClock {
     this.offset = Number.isFinite(offset) ? offset : 0;
   }
 
+  /** @returns {string} the node's time, ISO 8601 in UTC */
+  now() {
+    return new Date(Date.now() + this.offset).toISOString();
+  }
+
   /**
    * @param {string} moment ISO 8601
    * @returns {number} seconds since then
@@ -90,11 +95,13 @@ export class NodeClock {
  * @param {Element | null} chip
  * @param {string} lastReceivedAt ISO 8601
  * @param {NodeClock} clock
+ * @returns {string} `receiving` or `quiet`
  */
 export function setReceived(chip, lastReceivedAt, clock) {
   const quietAfter = Number(document.body.dataset.quietAfterS) || 60;
   const { state, words } = received(clock.since(lastReceivedAt), quietAfter);
   setChip(chip, state, words);
+  return state;
 }
 
 /**

@@ -6,6 +6,7 @@
 import { isOf, WrongFrame } from "./frames.js";
 import { Loads } from "./loads.js";
 import { ask } from "./page.js";
+import { versionQuery } from "./stack.js";
 
 /** @typedef {import("./stack.js").Slice} Slice */
 /** @typedef {import("./frames.js").Frame} Frame */
@@ -28,7 +29,7 @@ export class PreviewStore extends Loads {
 
 /** @param {Slice} slice @returns {string} */
 export function previewUrl(slice) {
-  return `${slice.url}/preview?v=${slice.digest.slice(0, 16)}`;
+  return `${slice.url}/preview?${versionQuery(slice)}`;
 }
 
 /**

@@ -3,6 +3,8 @@
  * settled, every value. An answer is handed on only while it is the slice that is wanted.
  */
 
+import { versionKey } from "./loads.js";
+
 /** @typedef {import("./stack.js").Slice} Slice */
 /** @typedef {import("./frames.js").Frame} Frame */
 /**
@@ -107,7 +109,7 @@ export class SliceLoader {
   give(frame, turn) {
     const { wanted, given } = this;
     if (turn !== this.turn || !wanted || frame === given) return;
-    if (frame.slice.key !== wanted.key || frame.slice.digest !== wanted.digest) return;
+    if (versionKey(frame.slice) !== versionKey(wanted)) return;
     if (given && given.pixels && !frame.pixels) return;
     this.given = frame;
     this.onFrame(frame);

@@ -30,6 +30,7 @@ const OF_PICTURE = [
   "corner-name",
   "corner-id",
   "corner-born",
+  "corner-corrected",
   "corner-study",
   "corner-accession",
   "corner-when",
@@ -67,6 +68,7 @@ export class TileTexts {
     this.put("corner-name", display.name);
     this.put("corner-id", `${display.patient_id_label} ${display.patient_id}`);
     this.put("corner-born", `Born ${display.born}`);
+    this.put("corner-corrected", display.corrected);
     this.put("corner-study", display.study_description);
     this.put("corner-accession", `Accession ${display.accession}`);
     this.put("corner-when", display.study_when);

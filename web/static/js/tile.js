@@ -123,7 +123,7 @@ export class Tile {
     this.study = study;
     this.seriesUid = series.series_instance_uid;
     this.loader.leave();
-    this.slices = slicesOf(study.uid, series);
+    this.slices = slicesOf(study.uid, series, study.facts?.correction_id);
     this.viewport.look(plainView());
     this.showStack();
     this.goTo(openingIndex(series, this.slices.length));
@@ -133,8 +133,10 @@ export class Tile {
   grow() {
     const series = this.series;
     if (!this.study || !series) return;
-    this.slices = slicesOf(this.study.uid, series);
+    this.slices = slicesOf(this.study.uid, series, this.study.facts?.correction_id);
     this.index = sameSlice(this.slices, this.slice?.key || "", this.index);
+    const now = this.slices[this.index];
+    if (now && this.slice && now.correction_id !== this.slice.correction_id) this.want(now); // whose it is has changed
     this.showStack();
     this.sliceListeners.call();
   }

@@ -48,6 +48,7 @@ export class Viewer {
     /** @type {import("./tile.js").DocumentKind[]} */
     this.documents = [];
     this.activeListeners = new Listeners();
+    this.toolListeners = new Listeners();
     this.drawnListeners = new Listeners();
     /** @type {Tile[]} in reading order */
     this.tiles = [];
@@ -139,6 +140,15 @@ export class Viewer {
    */
   onActive(act) {
     return this.activeListeners.add(act);
+  }
+
+  /**
+   * Call a function when the left button gets a tool.
+   * @param {() => void} act
+   * @returns {() => void} ends it
+   */
+  onTool(act) {
+    return this.toolListeners.add(act);
   }
 
   /**
@@ -290,6 +300,7 @@ export class Viewer {
     for (const button of document.querySelectorAll('button[data-action="tool"]')) {
       button.setAttribute("aria-pressed", String(button.getAttribute("data-value") === name));
     }
+    this.toolListeners.call();
   }
 
   /** @param {number} steps */

@@ -1,0 +1,172 @@
+"""What the ledger knows of a PACS beyond single steps: whether it stores, and what to verify."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from dicom_node.identity import Difference
+from dicom_node.ledger import Delivery, State
+from dicom_node.ledger_tables import deliveries, identity_difference
+from dicom_node.ledger_writer import Ledger
+
+LONG_AGO = "1970-01-01T00:00:00.000+00:00"
+LOST_WORDS = "the PACS vouched for it but lists it no longer"
+
+
+class LedgerProofs:
+    """One destination in the ledger.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    destination : str
+    """
+
+    def __init__(self, ledger: Ledger, destination: str) -> None:
+        self._ledger = ledger
+        self._engine = ledger.engine
+        self._destination = destination
+        self._is_here = deliveries.c.destination == destination
+
+    def has_stored_since(self, moment: str) -> bool:
+        """Tell whether it stored any instance after a moment, ISO 8601 in UTC."""
+        statement = (
+            sa.select(deliveries.c.delivery_id)
+            .where(self._is_here, deliveries.c.stored_at > moment)
+            .limit(1)
+        )
+        with self._engine.connect() as connection:
+            return connection.scalar(statement) is not None
+
+    def next_unverified(self) -> str | None:
+        """Return a study that was proven and not verified since, once all of it was sent."""
+        other = deliveries.alias()
+        is_coming = (
+            sa.select(other.c.delivery_id)
+            .where(
+                other.c.study_instance_uid == deliveries.c.study_instance_uid,
+                other.c.destination == self._destination,
+                other.c.state.in_((State.QUEUED, State.SENDING, State.STORED)),
+                other.c.first_failed_at == "",
+            )
+            .exists()
+        )
+        return self._first_study(deliveries.c.verified_at == "", ~is_coming)
+
+    def next_verified_before(self, moment: str) -> str | None:
+        """Return the study that was verified longest ago, before a moment."""
+        return self._first_study(deliveries.c.verified_at > "", deliveries.c.verified_at < moment)
+
+    def _first_study(self, *conditions: sa.ColumnElement[bool]) -> str | None:
+        statement = (
+            sa.select(deliveries.c.study_instance_uid)
+            .where(self._is_here, deliveries.c.state == State.PROVEN, *conditions)
+            .order_by(deliveries.c.verified_at)
+            .limit(1)
+        )
+        with self._engine.connect() as connection:
+            return connection.scalar(statement)
+
+    def proven(self, study_instance_uid: str) -> list[Delivery]:
+        """Return what it vouched for of a study."""
+        statement = (
+            sa.select(deliveries)
+            .where(
+                self._is_here,
+                deliveries.c.study_instance_uid == study_instance_uid,
+                deliveries.c.state == State.PROVEN,
+            )
+            .order_by(deliveries.c.series_instance_uid, deliveries.c.delivery_id)
+        )
+        with self._engine.connect() as connection:
+            return [Delivery(**row) for row in connection.execute(statement).mappings()]
+
+    def record_verified(self, study_instance_uid: str, identity_state: str, now: str) -> None:
+        """Enter that it was asked about a study, and what it said of the identity.
+
+        Parameters
+        ----------
+        study_instance_uid : str
+        identity_state : str
+            '', `same` or `differs`.
+        now : str
+            ISO 8601 in UTC.
+        """
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(deliveries)
+                .where(
+                    self._is_here,
+                    deliveries.c.study_instance_uid == study_instance_uid,
+                    deliveries.c.state == State.PROVEN,
+                )
+                .values(verified_at=now, identity_state=identity_state)
+            )
+
+    def record_difference(
+        self, study_instance_uid: str, state: str, found: Sequence[Difference], now: str
+    ) -> bool:
+        """Enter how a PACS keeps a study; return whether that is news.
+
+        Parameters
+        ----------
+        study_instance_uid : str
+        state : str
+            '' where nothing is to be said: what was entered before is taken out.
+        found : sequence of Difference
+        now : str
+            ISO 8601 in UTC.
+        """
+        table = identity_difference
+        is_it = sa.and_(
+            table.c.destination == self._destination,
+            table.c.study_instance_uid == study_instance_uid,
+        )
+        words = json.dumps([asdict(item) for item in found], ensure_ascii=False)
+        with self._engine.begin() as connection:
+            before = connection.execute(
+                sa.select(table.c.state, table.c.differences).where(is_it)
+            ).one_or_none()
+            if (before is None and not state) or (before is not None and before == (state, words)):
+                return False
+            connection.execute(sa.delete(table).where(is_it))
+            if state:
+                connection.execute(
+                    insert(table).values(
+                        destination=self._destination,
+                        study_instance_uid=study_instance_uid,
+                        found_at=now,
+                        state=state,
+                        differences=words,
+                    )
+                )
+        return True
+
+    def doubt(self, delivery_ids: Sequence[int]) -> None:
+        """Take back the proof of instances: it is asked for again, and they are sent if need be."""
+        self._ledger.update(
+            delivery_ids,
+            expected=State.PROVEN,
+            state=State.STORED,
+            attempts=0,
+            first_failed_at="",
+            transaction_uid="",
+            proven_at="",
+            proof="",
+            verified_at="",
+            identity_state="",
+            next_attempt_at="",
+            last_error=LOST_WORDS,
+        )
+
+    def verify_all_again(self) -> None:
+        """Let everything it vouched for be verified as if that was long ago."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(deliveries)
+                .where(self._is_here, deliveries.c.state == State.PROVEN)
+                .values(verified_at=LONG_AGO)
+            )

@@ -1,0 +1,164 @@
+"""Having proven what a PACS took: storage commitment, or its own list where it offers none."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from pydicom.uid import generate_uid
+
+from dicom_node.adoption import record_reports
+from dicom_node.blame import Blame
+from dicom_node.clock import Clock, stamp
+from dicom_node.commitment_reasons import CLASS_NOT_SUPPORTED, REASONS
+from dicom_node.courier import Courier
+from dicom_node.errors import NodeError, PeerRefused
+from dicom_node.ledger import Delivery, State
+from dicom_node.ledger_writer import Ledger
+from dicom_node.pacs import Pacs
+from dicom_node.retry import longest_wait_s
+from dicom_node.setting_tables import PacsSettings, SyncSettings
+
+PROOF_LIMIT: Final = 500
+_COMMITMENT_ONLY: Final = "commitment"
+_QUERY_ONLY: Final = "c-find"
+
+
+class Prover:
+    """Proof from one PACS.
+
+    Parameters
+    ----------
+    pacs : PacsSettings
+    sync : SyncSettings
+    ledger : Ledger
+    courier : Courier
+    jitter : callable
+        Returns a number in [0, 1).
+    clock : Clock
+    """
+
+    def __init__(
+        self,
+        pacs: PacsSettings,
+        sync: SyncSettings,
+        ledger: Ledger,
+        courier: Courier | Pacs,
+        jitter: Callable[[], float],
+        clock: Clock,
+    ) -> None:
+        self._pacs = pacs
+        self._sync = sync
+        self._ledger = ledger
+        self._courier = courier
+        self._blame = Blame(sync, jitter)
+        self._clock = clock
+        self.hope()
+
+    def hope(self) -> None:
+        """Believe again that it offers storage commitment: it was away, or was mended."""
+        self._has_commitment = self._pacs.proof != _QUERY_ONLY
+
+    def step(self) -> bool:
+        """Ask for the proof of what has none; return whether anything was asked for."""
+        overdue = self._after(-self._pacs.commitment_wait_s)
+        for transaction_uid in self._ledger.unanswered_commitments(self._pacs.name, overdue):
+            self._ledger.withdraw_commitment(transaction_uid, "the commitment was not answered")
+            self._has_commitment = self._pacs.proof == _COMMITMENT_ONLY
+        latest = self._after(longest_wait_s(self._sync))
+        batch = self._ledger.unproven(self._pacs.name, self._now(), latest, PROOF_LIMIT)
+        self._ask([item for item in batch if item.last_status != CLASS_NOT_SUPPORTED])
+        self._ask_of_classes_never_committed(
+            [item for item in batch if item.last_status == CLASS_NOT_SUPPORTED]
+        )
+        return bool(batch)
+
+    def _now(self) -> str:
+        return stamp(self._clock())
+
+    def _after(self, seconds: float) -> str:
+        return stamp(self._clock() + timedelta(seconds=seconds))
+
+    def _ask(self, batch: Sequence[Delivery]) -> None:
+        if batch and self._has_commitment:
+            self._has_commitment = self._request_commitment(batch)
+        if batch and not self._has_commitment and self._pacs.proof != _COMMITMENT_ONLY:
+            self._prove_by_query(batch)
+
+    def _ask_of_classes_never_committed(self, batch: Sequence[Delivery]) -> None:
+        if self._pacs.proof != _COMMITMENT_ONLY:
+            self._prove_by_query(batch)
+            return
+        self._ledger.update(
+            [item.delivery_id for item in batch],
+            expected=State.STORED,
+            state=State.ATTENTION,
+            last_error=f"{REASONS[CLASS_NOT_SUPPORTED].words}, and pacs.proof wants nothing else",
+        )
+
+    def _request_commitment(self, batch: Sequence[Delivery]) -> bool:
+        """Ask for commitment; return whether the PACS offers it."""
+        transaction_uid = str(generate_uid(prefix=None))
+        # written down first: the answer may come before the request returns
+        self._ledger.record_commitment_request(transaction_uid, self._pacs.name, batch, self._now())
+        try:
+            answer = self._courier.request_commitment(
+                transaction_uid, [(item.sop_class_uid, item.sop_instance_uid) for item in batch]
+            )
+        except NodeError as error:
+            self._ledger.withdraw_commitment(transaction_uid, str(error))
+            if self._pacs.proof == _COMMITMENT_ONLY:
+                raise
+            return False
+        if not answer.is_supported:
+            self._ledger.withdraw_commitment(transaction_uid, "it offers no storage commitment")
+            if self._pacs.proof == _COMMITMENT_ONLY:
+                raise PeerRefused("it offers no storage commitment")
+        record_reports(self._ledger, answer.reports, self._sync, self._clock())
+        return answer.is_supported
+
+    def _prove_by_query(self, batch: Sequence[Delivery]) -> None:
+        for (study_uid, series_uid), of_series in by_series(batch):
+            held = self._courier.held_instances(study_uid, series_uid)
+            if held is None:
+                # it offers no query either: stored is all that can be said for now
+                self._ledger.update(
+                    [item.delivery_id for item in of_series],
+                    expected=State.STORED,
+                    next_attempt_at=self._after(self._sync.retry_max_s),
+                    last_error="the PACS can neither commit nor be asked what it holds",
+                )
+                continue
+            there = [item.delivery_id for item in of_series if item.sop_instance_uid in held]
+            self._ledger.update(
+                there,
+                expected=State.STORED,
+                state=State.PROVEN,
+                proven_at=self._now(),
+                proof="c-find",
+                last_error="",
+            )
+            for item in of_series:
+                if item.sop_instance_uid not in held:
+                    self._ask_again(item)
+
+    def _ask_again(self, item: Delivery) -> None:
+        """Wait for an instance the PACS took but does not list; ask, then send it again."""
+        words = "the PACS took it but does not list it"
+        columns = self._blame.after_loss(item, words, self._clock())
+        self._ledger.update([item.delivery_id], expected=State.STORED, **columns)
+
+
+def by_series(
+    batch: Sequence[Delivery],
+) -> list[tuple[tuple[str, str], list[Delivery]]]:
+    """Return deliveries by study and series, in their order.
+
+    Parameters
+    ----------
+    batch : sequence of Delivery
+    """
+    series: dict[tuple[str, str], list[Delivery]] = {}
+    for item in batch:
+        key = (item.study_instance_uid, item.series_instance_uid)
+        series.setdefault(key, []).append(item)
+    return list(series.items())

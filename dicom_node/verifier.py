@@ -1,0 +1,119 @@
+"""Looking again at what a PACS vouched for: under which identity, and whether it still has it."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from dicom_node.clock import Clock, stamp
+from dicom_node.courier import Courier
+from dicom_node.identity import Identity
+from dicom_node.kept_identity import Finding, Kept, find_identity
+from dicom_node.ledger import Delivery
+from dicom_node.ledger_proofs import LedgerProofs
+from dicom_node.ledger_writer import Ledger
+from dicom_node.pacs import Pacs
+from dicom_node.prover import by_series
+from dicom_node.setting_tables import SyncSettings
+from dicom_node.study_answer import StudyAnswer
+
+_log = logging.getLogger(__name__)
+
+_NEVER_S: Final = 40 * 365 * 86400.0
+"""Only what a person orders to be looked at again is older."""
+
+IdentityOf = Callable[[str], Identity | None]
+"""Returns the identity a study is sent with, None when it is not known."""
+
+
+class Verifier:
+    """Verifies at one PACS, one study in a step.
+
+    Parameters
+    ----------
+    destination : str
+    sync : SyncSettings
+    ledger : Ledger
+    courier : Courier
+    identity_of : callable
+        Takes a Study Instance UID.
+    clock : Clock
+    """
+
+    def __init__(
+        self,
+        destination: str,
+        sync: SyncSettings,
+        ledger: Ledger,
+        courier: Courier | Pacs,
+        identity_of: IdentityOf,
+        clock: Clock,
+    ) -> None:
+        self._destination = destination
+        self._interval_s = sync.reverify_interval_s
+        self._ledger = ledger
+        self._proofs = LedgerProofs(ledger, destination)
+        self._courier = courier
+        self._identity_of = identity_of
+        self._clock = clock
+
+    def step(self) -> bool:
+        """Ask for the identity of a study that was proven since it was last asked for."""
+        study_uid = self._proofs.next_unverified()
+        if study_uid is None:
+            return False
+        self._compare(study_uid, self._courier.find_study(study_uid))
+        return True
+
+    def step_again(self) -> bool:
+        """Ask whether the study that was looked at longest ago is still there, if it is time."""
+        age = timedelta(seconds=self._interval_s or _NEVER_S)
+        study_uid = self._proofs.next_verified_before(stamp(self._clock() - age))
+        if study_uid is None:
+            return False
+        answers = self._courier.find_study(study_uid)
+        self._doubt(self._missing(study_uid, answers))
+        self._compare(study_uid, answers)
+        return True
+
+    def _missing(self, study_uid: str, answers: Sequence[StudyAnswer] | None) -> list[Delivery]:
+        """Return what it no longer lists; instance by instance only where its count differs."""
+        proven = self._proofs.proven(study_uid)
+        counts = [answer.instances for answer in answers or ()]
+        known = [count for count in counts if count is not None]
+        has_all_counts = bool(counts) and len(known) == len(counts)
+        if answers is None or (has_all_counts and sum(known) == len(proven)):
+            return []
+        missing: list[Delivery] = []
+        for series, of_series in by_series(proven):
+            held = self._courier.held_instances(*series)
+            if held is not None:
+                missing += [item for item in of_series if item.sop_instance_uid not in held]
+        return missing
+
+    def _doubt(self, missing: Sequence[Delivery]) -> None:
+        if not missing:
+            return
+        self._proofs.doubt([item.delivery_id for item in missing])
+        words = f"it no longer lists {len(missing)} instances it vouched for: asking, then sending"
+        self._tell("instances_missing", words)
+
+    def _compare(self, study_uid: str, answers: Sequence[StudyAnswer] | None) -> None:
+        now = stamp(self._clock())
+        finding = self._finding(study_uid, answers)
+        self._proofs.record_verified(study_uid, finding.state, now)
+        kept = "" if finding.kept is Kept.SAME else finding.kept.value
+        is_news = self._proofs.record_difference(study_uid, kept, finding.found, now)
+        if is_news:
+            self._tell("identity_differs" if finding.found else "identity_state", finding.words)
+
+    def _finding(self, study_uid: str, answers: Sequence[StudyAnswer] | None) -> Finding:
+        ours = self._identity_of(study_uid)
+        if ours is None:
+            return Finding(Kept.UNANSWERED)
+        sent = [item.sent_at for item in self._proofs.proven(study_uid)]
+        return find_identity(ours, answers, was_there_before=not any(sent))
+
+    def _tell(self, event: str, words: str) -> None:
+        self._ledger.record_event(event, self._destination, words, stamp(self._clock()))
+        _log.warning(event, extra={"destination": self._destination})
