@@ -38,7 +38,7 @@ class PresentationStates {
     tile.states = frame ? states.filter((state) => refersTo(state.references, frame.slice)) : [];
     const applied = tile.presentation;
     const words = applied ? `Presentation state applied: ${nameOf(applied)}` : "";
-    const offer = tile.states.length ? `Presentation state not applied: ${tile.states.map(nameOf).join(", ")} (E)` : "";
+    const offer = tile.states.length ? `Presentation state not applied: ${tile.states.map(nameOf).join(", ")} (Q)` : "";
     write(tile.texts.field("text-presentation"), words || offer);
     if (applied && applied.left_out.length) write(tile.texts.field("text-presentation"), `${words}, without: ${applied.left_out.join(", ")}`);
   }
@@ -105,5 +105,5 @@ export function installPresentationStates(viewer) {
     tile.onDrawn(() => states.draw(tile));
   });
   viewer.registerAction("presentation", () => states.next());
-  viewer.registerKey("E", "Presentation state: apply the next one, none", () => states.next());
+  viewer.registerKey("Q", "Presentation state: apply the next one, none", () => states.next());
 }
