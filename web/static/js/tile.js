@@ -25,6 +25,9 @@ import { Viewport } from "./viewport.js";
  *   returns is called when the tile moves on
  */
 
+/** How much larger than its own size a preview may be drawn. */
+const FINER = 1.5;
+
 export class Tile {
   /**
    * @param {HTMLElement} root made from the page's template `tile`
@@ -271,7 +274,12 @@ export class Tile {
 
   drawn() {
     if (!this.frame) return;
-    this.texts.zoom(this.viewport.place().scale);
+    const { scale } = this.viewport.place();
+    this.texts.zoom(scale);
+    const { preview, pixels, info } = this.frame;
+    // a preview made smaller than its frame is not to be looked at closely
+    const isReduced = !pixels && preview && preview.width < info.columns;
+    if (preview && isReduced && scale * info.columns > FINER * preview.width) this.loader.needValues();
     this.texts.edges(this.frame.info, this.viewport.view);
     this.drawnListeners.call();
   }

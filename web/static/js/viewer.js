@@ -241,7 +241,10 @@ export class Viewer {
   /* What the studies hold. */
 
   async refresh() {
-    for (const study of this.studies.values()) this.clock.set(await study.refresh());
+    // one that is compared with may be away; that must not hold up the one that was opened
+    const others = [...this.studies.values()].filter((study) => study !== this.study);
+    const [now] = await Promise.all([this.study.refresh(), ...others.map((study) => study.refresh().catch(() => ""))]);
+    this.clock.set(now);
     for (const tile of this.tiles) tile.grow();
     if (!this.active.study && this.tiles.length === 1) this.chooseSeries(this.study.firstToShow());
     this.showAround();
