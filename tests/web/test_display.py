@@ -46,6 +46,7 @@ def test_banner_and_corners_are_made_of_one_info() -> None:
         "place": "Slice 1.21 mm at -42.2 mm",
         "fidelity": "Values as received",
         "side_conflict": "",
+        "corrected": "",
     }
 
 
