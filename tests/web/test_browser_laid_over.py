@@ -81,7 +81,7 @@ def test_overlays_lie_where_the_scanner_drew_them(
             break
         page.wait_for_timeout(50)
     np.testing.assert_array_equal(levels(page), expected)
-    page.keyboard.press("y")
+    page.keyboard.press("#")
     np.testing.assert_array_equal(levels(page), plain)
 
 
@@ -120,16 +120,16 @@ def test_a_presentation_state_is_told_and_applied_when_chosen(
     keeper.keep(image, state)
     open_one_to_one(page, image)
     told = page.locator("[data-field=text-presentation]")
-    expect(told).to_have_text("Presentation state not applied: BONE (E)")
+    expect(told).to_have_text("Presentation state not applied: BONE (Q)")
     plain = grey(image.pixel_array, 40, 400)
     np.testing.assert_array_equal(levels(page), plain)
-    page.keyboard.press("e")
+    page.keyboard.press("q")
     expect(told).to_contain_text("Presentation state applied: BONE")
     turned = np.fliplr(np.rot90(255 - grey(image.pixel_array, 300, 900), -1))
     np.testing.assert_array_equal(levels(page), turned)
     expect(page.locator("polyline.graphic")).to_have_count(1)
     expect(page.locator("text.graphic-text")).to_have_text("<b>Fracture</b>")
-    page.keyboard.press("e")
+    page.keyboard.press("q")
     expect(told).to_contain_text("not applied")
     np.testing.assert_array_equal(levels(page), plain)
     expect(page.locator("polyline.graphic")).to_have_count(0)

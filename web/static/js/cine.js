@@ -42,7 +42,10 @@ export class Cine {
     this.show();
   }
 
-  /** Go on when the image is drawn; the rate is kept as well as the line allows. @param {number} due */
+  /**
+   * Go on when the image is drawn; the rate is kept as well as the line allows.
+   * @param {number} due
+   */
   step(due) {
     const { tile } = this;
     if (!tile) return;

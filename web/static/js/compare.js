@@ -45,7 +45,10 @@ class Compare {
     return item;
   }
 
-  /** Show a study in the tile after the active one. @param {string} studyUid */
+  /**
+   * Show a study in the tile after the active one.
+   * @param {string} studyUid
+   */
   async beside(studyUid) {
     const { viewer } = this;
     try {

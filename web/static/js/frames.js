@@ -23,7 +23,10 @@ const AHEAD_AT_ONCE = 2;
 /** An answer that belongs to another frame than the one asked for. It is never drawn. */
 export class WrongFrame extends Error {}
 
-/** Frames with every stored value. @extends {Loads<Frame>} */
+/**
+ * Frames with every stored value.
+ * @extends {Loads<Frame>}
+ */
 export class FrameStore extends Loads {
   /** @param {{note: (bytes: number, ms: number) => void}} [speed] learns from what comes */
   constructor(speed) {

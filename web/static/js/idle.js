@@ -48,7 +48,10 @@ export class Idle {
     setInterval(() => this.tick(), 500);
   }
 
-  /** A pointer that only moves does not uncover: the cover wants a tap. @param {string} sign */
+  /**
+   * A pointer that only moves does not uncover: the cover wants a tap.
+   * @param {string} sign
+   */
   touch(sign) {
     if (this.cover.hidden) this.touched = performance.now();
     else if (sign === "keydown" || sign === "pointerdown" || sign === "touchstart") setTimeout(() => this.uncover(), 0);

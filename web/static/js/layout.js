@@ -32,7 +32,10 @@ export class Layout {
     return idle[idle.length - 1];
   }
 
-  /** Begin a tile with the next series that has pictures and is not shown. @param {Tile} tile */
+  /**
+   * Begin a tile with the next series that has pictures and is not shown.
+   * @param {Tile} tile
+   */
   fill(tile) {
     const { study, tiles } = this.viewer;
     const shown = new Set(tiles.map((one) => one.seriesUid));
@@ -41,7 +44,10 @@ export class Layout {
     else tile.empty();
   }
 
-  /** Let one tile fill the stage; null shows all again. @param {Tile | null} tile */
+  /**
+   * Let one tile fill the stage; null shows all again.
+   * @param {Tile | null} tile
+   */
   maximise(tile) {
     const { stage, tiles } = this.viewer;
     const isUndone = !tile || tile.root.dataset.maximised === "true";

@@ -16,7 +16,11 @@ export class LineSpeed {
     this.bytesPerSecond = null;
   }
 
-  /** Learn from an answer. @param {number} bytes @param {number} ms from its first to its last byte */
+  /**
+   * Learn from an answer.
+   * @param {number} bytes
+   * @param {number} ms from its first to its last byte
+   */
   note(bytes, ms) {
     if (!(bytes >= LEAST_BYTES) || !(ms >= 0)) return;
     const speed = (bytes / Math.max(1, ms)) * 1000;

@@ -28,7 +28,10 @@ export class Links {
     return tile !== other && patientOf(tile) !== "" && patientOf(tile) === patientOf(other);
   }
 
-  /** Let the other tiles follow a tile that scrolled. @param {Tile} tile */
+  /**
+   * Let the other tiles follow a tile that scrolled.
+   * @param {Tile} tile
+   */
   follow(tile) {
     if (!this.isLinked || this.isFollowing || !tile.series) return;
     const place = placeOf(tile.series, tile.index);
@@ -41,7 +44,11 @@ export class Links {
     this.isFollowing = false;
   }
 
-  /** Put the cross-hair on a point; the other tiles go to the slices that show it. @param {Tile} tile @param {{x: number, y: number}} pixel in the image */
+  /**
+   * Put the cross-hair on a point; the other tiles go to the slices that show it.
+   * @param {Tile} tile
+   * @param {{x: number, y: number}} pixel in the image
+   */
   jump(tile, pixel) {
     const info = tile.frame?.info;
     if (!info || !shareSpace(info, info)) return;
@@ -139,7 +146,10 @@ function press(action, isPressed) {
   if (button) button.setAttribute("aria-pressed", String(isPressed));
 }
 
-/** Links, lines and the cross-hair: buttons, keys, tool. @param {Viewer} viewer */
+/**
+ * Links, lines and the cross-hair: buttons, keys, tool.
+ * @param {Viewer} viewer
+ */
 export function installLinks(viewer) {
   const links = new Links(viewer);
   viewer.links = links;

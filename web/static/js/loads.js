@@ -38,7 +38,10 @@ export class Loads {
     for (const [key, { controller }] of this.coming) if (!keep.has(key)) controller.abort();
   }
 
-  /** Forget what a tile wanted. @param {object} owner */
+  /**
+   * Forget what a tile wanted.
+   * @param {object} owner
+   */
   leave(owner) {
     this.expect(owner, []);
     this.wanted.delete(owner);
@@ -64,7 +67,11 @@ export class Loads {
     return value;
   }
 
-  /** Load what comes next, while the slice that is wanted is here in another form. @param {object} owner @param {Slice[]} next most wanted first */
+  /**
+   * Load what comes next, while the slice that is wanted is here in another form.
+   * @param {object} owner
+   * @param {Slice[]} next most wanted first
+   */
   ahead(owner, next) {
     this.expect(owner, next);
     this.queue = [...next];

@@ -55,5 +55,5 @@ export function installOverlays(viewer) {
     for (const tile of viewer.tiles) lay(tile).then(() => tile.viewport.draw());
   };
   viewer.registerAction("overlays", toggle);
-  viewer.registerKey("Y", "Overlays of the scanner", toggle);
+  viewer.registerKey("#", "Overlays of the scanner", toggle);
 }

@@ -65,6 +65,8 @@ export function iconUrl(name) {
 export class NodeClock {
   /** @param {string} now the node's time, ISO 8601 */
   constructor(now) {
+    /** Milliseconds this machine's clock is behind. */
+    this.offset = 0;
     this.set(now);
   }
 

@@ -27,7 +27,10 @@ class PresentationStates {
     return states;
   }
 
-  /** Say whether there are states for what a tile shows. @param {Tile} tile */
+  /**
+   * Say whether there are states for what a tile shows.
+   * @param {Tile} tile
+   */
   async tell(tile) {
     const { frame, study } = tile;
     const states = frame && study ? await this.of(study) : [];
@@ -35,7 +38,7 @@ class PresentationStates {
     tile.states = frame ? states.filter((state) => refersTo(state.references, frame.slice)) : [];
     const applied = tile.presentation;
     const words = applied ? `Presentation state applied: ${nameOf(applied)}` : "";
-    const offer = tile.states.length ? `Presentation state not applied: ${tile.states.map(nameOf).join(", ")} (E)` : "";
+    const offer = tile.states.length ? `Presentation state not applied: ${tile.states.map(nameOf).join(", ")} (Q)` : "";
     write(tile.texts.field("text-presentation"), words || offer);
     if (applied && applied.left_out.length) write(tile.texts.field("text-presentation"), `${words}, without: ${applied.left_out.join(", ")}`);
   }
@@ -102,5 +105,5 @@ export function installPresentationStates(viewer) {
     tile.onDrawn(() => states.draw(tile));
   });
   viewer.registerAction("presentation", () => states.next());
-  viewer.registerKey("E", "Presentation state: apply the next one, none", () => states.next());
+  viewer.registerKey("Q", "Presentation state: apply the next one, none", () => states.next());
 }

@@ -16,7 +16,10 @@ import { versionQuery } from "./stack.js";
 const BUDGET_BYTES = 48 * 1024 * 1024;
 const AHEAD_AT_ONCE = 1;
 
-/** The first pictures of frames, each in one answer with its info. @extends {Loads<Preview>} */
+/**
+ * The first pictures of frames, each in one answer with its info.
+ * @extends {Loads<Preview>}
+ */
 export class PreviewStore extends Loads {
   /** @param {{note: (bytes: number, ms: number) => void}} [speed] learns from what comes */
   constructor(speed) {

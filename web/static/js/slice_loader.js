@@ -3,6 +3,8 @@
  * settled, every value. An answer is handed on only while it is the slice that is wanted.
  */
 
+import { versionKey } from "./loads.js";
+
 /** @typedef {import("./stack.js").Slice} Slice */
 /** @typedef {import("./frames.js").Frame} Frame */
 /**
@@ -32,6 +34,8 @@ export class SliceLoader {
     this.wanted = null;
     /** One number for each wish; an answer to an earlier one is of no use. */
     this.turn = 0;
+    /** The wish whose values were asked for. */
+    this.valuesTurn = 0;
     /** @type {Next} */
     this.next = { previews: [], frames: [] };
     /** @type {Frame | null} what was handed on for this wish */
@@ -85,6 +89,7 @@ export class SliceLoader {
   values(turn) {
     const slice = this.wanted;
     if (!slice || turn !== this.turn) return Promise.resolve();
+    this.valuesTurn = turn;
     return this.stores.frames.get(this, slice, this.next.frames).then(
       (frame) => this.give(frame, turn),
       (error) => {
@@ -95,7 +100,8 @@ export class SliceLoader {
 
   /** Ask for every value of the slice now, however large it is. */
   needValues() {
-    if (this.wanted && this.given && !this.given.pixels && !this.given.reason) this.values(this.turn);
+    const isHere = !this.given || this.given.pixels || this.given.reason;
+    if (this.wanted && !isHere && this.valuesTurn !== this.turn) this.values(this.turn);
   }
 
   /** Ask again for what did not come. */
@@ -107,7 +113,7 @@ export class SliceLoader {
   give(frame, turn) {
     const { wanted, given } = this;
     if (turn !== this.turn || !wanted || frame === given) return;
-    if (frame.slice.key !== wanted.key || frame.slice.digest !== wanted.digest) return;
+    if (versionKey(frame.slice) !== versionKey(wanted)) return;
     if (given && given.pixels && !frame.pixels) return;
     this.given = frame;
     this.onFrame(frame);

@@ -15,6 +15,7 @@ export function registerStandard(viewer) {
   const keyMap = new KeyMap(viewer.actions);
   viewer.registerAction("help", () => keyMap.open());
   viewer.registerKey("?", "This page", () => keyMap.open());
+  viewer.registerKey("H", "This page", () => keyMap.open());
   viewer.registerKey("F1", "This page", () => keyMap.open());
 }
 

@@ -59,7 +59,10 @@ export class TileTexts {
     write(this.field(name), text);
   }
 
-  /** Say whose picture it is, and how true it is. @param {import("./frames.js").Frame} frame that is drawn */
+  /**
+   * Say whose picture it is, and how true it is.
+   * @param {import("./frames.js").Frame} frame that is drawn
+   */
   identity(frame) {
     const { display } = frame.info;
     this.put("corner-name", display.name);

@@ -25,6 +25,9 @@ import { Viewport } from "./viewport.js";
  *   returns is called when the tile moves on
  */
 
+/** How much larger than its own size a preview may be drawn. */
+const FINER = 1.5;
+
 export class Tile {
   /**
    * @param {HTMLElement} root made from the page's template `tile`
@@ -71,17 +74,29 @@ export class Tile {
     this.slider.addEventListener("input", () => this.goTo(Number(this.slider.value)));
   }
 
-  /** Call a function whenever the picture was drawn: another one, moved, zoomed, or windowed. @param {() => void} act @returns {() => void} ends it */
+  /**
+   * Call a function whenever the picture was drawn: another one, moved, zoomed, or windowed.
+   * @param {() => void} act
+   * @returns {() => void} ends it
+   */
   onDrawn(act) {
     return this.drawnListeners.add(act);
   }
 
-  /** Call a function when another slice is wanted, or the series changed. @param {() => void} act @returns {() => void} ends it */
+  /**
+   * Call a function when another slice is wanted, or the series changed.
+   * @param {() => void} act
+   * @returns {() => void} ends it
+   */
   onSlice(act) {
     return this.sliceListeners.add(act);
   }
 
-  /** Call a function when `frame` has become another one. @param {() => void} act @returns {() => void} ends it */
+  /**
+   * Call a function when `frame` has become another one.
+   * @param {() => void} act
+   * @returns {() => void} ends it
+   */
   onFrame(act) {
     return this.frameListeners.add(act);
   }
@@ -98,7 +113,11 @@ export class Tile {
 
   /* What the study holds. */
 
-  /** Show a series of a study. @param {Study} study @param {number} at its place in the study */
+  /**
+   * Show a series of a study.
+   * @param {Study} study
+   * @param {number} at its place in the study
+   */
   show(study, at) {
     const series = study.series[at];
     if (!series || (this.study === study && this.seriesUid === series.series_instance_uid)) return;
@@ -159,7 +178,10 @@ export class Tile {
     this.loader.want(slice, { previews: next(previews), frames: next(frames) });
   }
 
-  /** Draw a frame, once it can be drawn under the window that was chosen. @param {Frame} frame */
+  /**
+   * Draw a frame, once it can be drawn under the window that was chosen.
+   * @param {Frame} frame
+   */
   take(frame) {
     const voi = this.voi(frame);
     if (this.canDraw(frame, voi)) this.adopt(frame, frame.preview);
@@ -167,7 +189,12 @@ export class Tile {
     else this.loader.needValues(); // a preview knows nothing of the presentation state
   }
 
-  /** Draw what the node windowed, if that is still what is wanted. @param {Frame} frame @param {Voi} voi @param {ImageBitmap} picture */
+  /**
+   * Draw what the node windowed, if that is still what is wanted.
+   * @param {Frame} frame
+   * @param {Voi} voi
+   * @param {ImageBitmap} picture
+   */
   takeWindowed(frame, voi, picture) {
     if (this.loader.given !== frame || this.frame?.pixels) return;
     if (this.frame !== frame) this.adopt(frame, picture);
@@ -199,7 +226,10 @@ export class Tile {
     this.texts.window(seen.info, voi, this.isInverted);
   }
 
-  /** Show an instance without a picture, or say why there is none. @param {Frame} frame */
+  /**
+   * Show an instance without a picture, or say why there is none.
+   * @param {Frame} frame
+   */
   showReason(frame) {
     this.viewport.clear("refused");
     this.canvas.dataset.frame = frame.slice.key;
@@ -244,7 +274,12 @@ export class Tile {
 
   drawn() {
     if (!this.frame) return;
-    this.texts.zoom(this.viewport.place().scale);
+    const { scale } = this.viewport.place();
+    this.texts.zoom(scale);
+    const { preview, pixels, info } = this.frame;
+    // a preview made smaller than its frame is not to be looked at closely
+    const isReduced = !pixels && preview && preview.width < info.columns;
+    if (preview && isReduced && scale * info.columns > FINER * preview.width) this.loader.needValues();
     this.texts.edges(this.frame.info, this.viewport.view);
     this.drawnListeners.call();
   }
@@ -312,7 +347,10 @@ export class Tile {
     return chosen;
   }
 
-  /** Choose the window of the series that is shown. @param {Voi | null} voi null for the file's own */
+  /**
+   * Choose the window of the series that is shown.
+   * @param {Voi | null} voi null for the file's own
+   */
   chooseWindow(voi) {
     if (voi) this.touched.set(this.seriesUid, voi);
     else this.touched.delete(this.seriesUid);

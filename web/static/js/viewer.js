@@ -34,7 +34,10 @@ export class Viewer {
   constructor(studyUid) {
     /** The study the page was opened for. */
     this.study = new Study(studyUid);
-    /** All that are open: this one and those it is compared with. @type {Map<string, Study>} */
+    /**
+     * All that are open: this one and those it is compared with.
+     * @type {Map<string, Study>}
+     */
     this.studies = new Map([[studyUid, this.study]]);
     this.stores = newStores();
     this.clock = new NodeClock(document.body.dataset.now || "");
@@ -84,24 +87,39 @@ export class Viewer {
     for (const act of this.startActs) act();
   }
 
-  /** Call a function once, when the study is open. @param {() => void} act */
+  /**
+   * Call a function once, when the study is open.
+   * @param {() => void} act
+   */
   onStart(act) {
     this.startActs.push(act);
   }
 
   /* What other modules add. */
 
-  /** Give buttons with that `data-action` their work. @param {string} name @param {import("./actions.js").Action} act gets the button's data */
+  /**
+   * Give buttons with that `data-action` their work.
+   * @param {string} name
+   * @param {import("./actions.js").Action} act gets the button's data
+   */
   registerAction(name, act) {
     this.actions.register(name, act);
   }
 
-  /** Give a key its work; it appears on the map of keys. @param {string} key @param {string} words @param {() => void} act */
+  /**
+   * Give a key its work; it appears on the map of keys.
+   * @param {string} key
+   * @param {string} words
+   * @param {() => void} act
+   */
   registerKey(key, words, act) {
     this.actions.registerKey(key, words, act);
   }
 
-  /** Offer a tool for the left button, chosen by `chooseTool` or a button. @param {Tool} tool */
+  /**
+   * Offer a tool for the left button, chosen by `chooseTool` or a button.
+   * @param {Tool} tool
+   */
   registerTool(tool) {
     this.tools.set(tool.name, tool);
   }
@@ -115,22 +133,37 @@ export class Viewer {
     this.documents.push({ canShow, show });
   }
 
-  /** Call a function when another tile becomes the active one. @param {() => void} act @returns {() => void} ends it */
+  /**
+   * Call a function when another tile becomes the active one.
+   * @param {() => void} act
+   * @returns {() => void} ends it
+   */
   onActive(act) {
     return this.activeListeners.add(act);
   }
 
-  /** Call a function when the left button gets a tool. @param {() => void} act @returns {() => void} ends it */
+  /**
+   * Call a function when the left button gets a tool.
+   * @param {() => void} act
+   * @returns {() => void} ends it
+   */
   onTool(act) {
     return this.toolListeners.add(act);
   }
 
-  /** Call a function whenever any tile was drawn, or emptied. @param {() => void} act @returns {() => void} ends it */
+  /**
+   * Call a function whenever any tile was drawn, or emptied.
+   * @param {() => void} act
+   * @returns {() => void} ends it
+   */
   onDrawn(act) {
     return this.drawnListeners.add(act);
   }
 
-  /** Tell people something in passing. @param {string} words */
+  /**
+   * Tell people something in passing.
+   * @param {string} words
+   */
   say(words) {
     const note = /** @type {HTMLElement} */ (document.getElementById("note"));
     write(note, words);
@@ -145,7 +178,10 @@ export class Viewer {
 
   /* Tiles. */
 
-  /** Call a function with every tile: those there are, and those that come. @param {(tile: Tile) => void} act */
+  /**
+   * Call a function with every tile: those there are, and those that come.
+   * @param {(tile: Tile) => void} act
+   */
   onTile(act) {
     this.tileActs.push(act);
     this.tiles.forEach(act);
@@ -205,13 +241,20 @@ export class Viewer {
   /* What the studies hold. */
 
   async refresh() {
-    for (const study of this.studies.values()) this.clock.set(await study.refresh());
+    // one that is compared with may be away; that must not hold up the one that was opened
+    const others = [...this.studies.values()].filter((study) => study !== this.study);
+    const [now] = await Promise.all([this.study.refresh(), ...others.map((study) => study.refresh().catch(() => ""))]);
+    this.clock.set(now);
     for (const tile of this.tiles) tile.grow();
     if (!this.active.study && this.tiles.length === 1) this.chooseSeries(this.study.firstToShow());
     this.showAround();
   }
 
-  /** Open another study beside this one. @param {string} studyUid @returns {Promise<Study>} */
+  /**
+   * Open another study beside this one.
+   * @param {string} studyUid
+   * @returns {Promise<Study>}
+   */
   async open(studyUid) {
     const study = this.studies.get(studyUid) || new Study(studyUid);
     if (!study.facts) await study.refresh();
@@ -219,7 +262,10 @@ export class Viewer {
     return study;
   }
 
-  /** Show a series in the active tile. @param {number} at its place in display order */
+  /**
+   * Show a series in the active tile.
+   * @param {number} at its place in display order
+   */
   chooseSeries(at) {
     this.active.show(this.active.study || this.study, at);
     this.showAround();
@@ -244,7 +290,10 @@ export class Viewer {
     return /** @type {Tool} */ (this.tools.get(name) || this.tools.get("window"));
   }
 
-  /** Give the left button a tool. @param {string} name */
+  /**
+   * Give the left button a tool.
+   * @param {string} name
+   */
   chooseTool(name) {
     this.leftTool = name;
     for (const tile of this.tiles) {

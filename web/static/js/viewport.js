@@ -133,7 +133,11 @@ export class Viewport {
     this.context.drawImage(source, part.x, part.y, part.width, part.height);
   }
 
-  /** Draw what the node windowed. @param {Frame} frame @param {import("./placement.js").Placement} place */
+  /**
+   * Draw what the node windowed.
+   * @param {Frame} frame
+   * @param {import("./placement.js").Placement} place
+   */
   drawPicture(frame, place) {
     if (!this.picture) return;
     this.drawPainted({ source: this.picture, part: wholeOf(frame.info) }, place);
