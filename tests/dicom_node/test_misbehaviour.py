@@ -120,3 +120,32 @@ def test_each_status_has_its_consequence(
     assert item.state == state
     # no room is the archive's trouble; what it cannot understand is the instance's
     assert item.attempts == (1 if status == 0xC000 else 0)
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_each_reason_not_to_commit_ends_in_proof_or_with_a_person(
+    room, make_desk, make_instance, node_port, tmp_path, wait, reason
+):
+    room.accept(make_instance())
+    room.settle()
+    pacs = FicklePacs(
+        tmp_path / "fickle", seed=1, return_addresses={"LIFEBOAT": ("127.0.0.1", node_port)}
+    )
+    failing = [reason]
+    if reason == 0x0122:
+        failing *= 100  # it will never commit this class
+    pacs.behave = lambda ways: "fails" if "commitment fails" in ways and failing else ""
+    pacs.choose = lambda reasons: failing.pop()
+    pacs.start()
+    try:
+        desk = make_desk(pacs.port)
+        end = "attention" if reason == 0x0119 else "proven"
+        wait(lambda: desk.step(600) or desk.counts() == {end: 1})
+        item = delivery(desk)
+    finally:
+        pacs.stop()
+    assert pacs.received[item.sop_instance_uid] == 1  # what it lists is never sent again
+    if reason == 0x0119:
+        assert "another kind of object" in item.last_error
+    else:
+        assert item.proof == ("c-find" if reason == 0x0122 else "commitment")
