@@ -15,7 +15,7 @@ from dicom_node.adoption import Adopter
 from dicom_node.blame import Blame
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.converter import FOLDER, Converter
-from dicom_node.courier import Courier
+from dicom_node.courier import ConversationLost, Courier
 from dicom_node.errors import NodeError, PeerRefused, PeerUnreachable
 from dicom_node.identity import Identity
 from dicom_node.index import FILE as INDEX_FILE
@@ -258,7 +258,7 @@ class Destination:
                 self._record(group, waiting)
                 is_full |= any(receipt.is_out_of_resources for receipt in group)
                 outcomes |= {receipt.outcome for receipt in group}
-        except NodeError:
+        except ConversationLost:
             # the one in hand when the conversation broke may be what breaks it
             for delivery_id in list(waiting)[:1]:
                 self._record([Receipt(delivery_id, Outcome.UNKNOWN)], waiting)
