@@ -17,6 +17,8 @@ from tests.dicom_node.fickle_pacs import (
 IS_FULL = os.environ.get("LIFEBOAT_FAULTS") == "full"
 COUNT = 1000 if IS_FULL else 100
 SEEDS = (1, 2, 3) if IS_FULL else (1,)
+PATIENCE_S = 2.0 if IS_FULL else 0.6
+"""How long an answer may take; on a busy machine the long form must not be fooled by its load."""
 
 
 def study(make_instance, count: int) -> list:
@@ -43,23 +45,26 @@ def test_whatever_a_pacs_does_all_is_proven_or_a_persons_and_nothing_is_doubled(
         room.accept(ds)
     room.settle()
     pacs = FicklePacs(
-        tmp_path / "fickle", seed=seed, return_addresses={"LIFEBOAT": ("127.0.0.1", node_port)}
+        tmp_path / "fickle",
+        seed=seed,
+        silence_s=1.5 * PATIENCE_S,
+        return_addresses={"LIFEBOAT": ("127.0.0.1", node_port)},
     )
     pacs.start()
     try:
         with Door(pacs) as door:
             desk = make_desk(
                 door.port,
-                "pacs.answer_timeout_s=0.6",
-                "pacs.connect_timeout_s=0.6",
-                "pacs.probe_timeout_s=0.6",
+                f"pacs.answer_timeout_s={PATIENCE_S}",
+                f"pacs.connect_timeout_s={PATIENCE_S}",
+                f"pacs.probe_timeout_s={PATIENCE_S}",
                 "pacs.commitment_wait_s=1800",
-                "sync.batch_size=40",
+                f"sync.batch_size={COUNT // 3}",
             )
-            counts = drain(desk, 600 if IS_FULL else 120)
+            counts = drain(desk, 1500 if IS_FULL else 120)
     finally:
         pacs.stop()
-    assert set(counts) <= {"proven", "attention"}
+    assert not set(counts) - {"proven", "attention"}, counts
     assert sum(counts.values()) == COUNT
     proven = [item for uid in studies(sent) for item in desk.reader.deliveries(uid)]
     really_there = set(pacs.held)
