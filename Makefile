@@ -27,6 +27,7 @@ lint: .venv/ready-test ## Check style and types.
 	$(BIN)/ruff check $(PATHS)
 	$(BIN)/ruff format --check --quiet $(PATHS)
 	$(BIN)/mypy
+	tsc --project tests/js
 
 test-browser: .venv/ready-test ## Drive the pages in the system's Chromium.
 	$(BIN)/pytest -m browser

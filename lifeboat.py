@@ -6,17 +6,16 @@ processes stay small.
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import signal
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
+
+from dicom_node.command_line import login_name, settings_of, settings_options
+from dicom_node.sync_command import sync
 
 if TYPE_CHECKING:
     from dicom_node.settings import Settings
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
 _STOP_MARGIN_S = 5.0
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def main() -> None:
@@ -46,28 +43,6 @@ def main() -> None:
 def _fail(message: str, code: int) -> None:
     click.echo(f"lifeboat: {message}", err=True)
     sys.exit(code)
-
-
-def settings_options(command: _F) -> _F:
-    """Add the options that choose the settings to a command."""
-    options = (
-        click.option("--config", type=click.Path(path_type=Path), help="A TOML file of settings."),
-        click.option("--data", type=click.Path(path_type=Path), help="The data folder."),
-        click.option(
-            "--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="One setting."
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _settings(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> Settings:
-    from dicom_node.log import configure_logging
-    from dicom_node.settings import load_settings
-
-    configure_logging()
-    return load_settings(config, data=data, overrides=overrides)
 
 
 def _arguments(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> list[str]:
@@ -97,7 +72,7 @@ def run(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> N
     Example: lifeboat run --config /etc/lifeboat.toml
     Ctrl-C or SIGTERM stops it; running transfers are finished first.
     """
-    settings = _settings(config, data, overrides)
+    settings = settings_of(config, data, overrides)
     from dicom_node.checks import require_startable
     from dicom_node.supervisor import Supervisor
 
@@ -145,7 +120,7 @@ def receive(config: Path | None, data: Path | None, overrides: tuple[str, ...]) 
     \b
     Example: lifeboat receive --data /srv/lifeboat
     """
-    settings = _settings(config, data, overrides)
+    settings = settings_of(config, data, overrides)
     from dicom_node.process import run_until_stopped
     from dicom_node.receiver import Receiver
 
@@ -162,7 +137,7 @@ def web(config: Path | None, data: Path | None, overrides: tuple[str, ...]) -> N
     \b
     Example: lifeboat web --data /srv/lifeboat --set web.port=8081
     """
-    settings = _settings(config, data, overrides)
+    settings = settings_of(config, data, overrides)
     from dicom_node.process import stop_with_supervisor
     from web.server import serve
 
@@ -178,7 +153,7 @@ def sync_worker(config: Path | None, data: Path | None, overrides: tuple[str, ..
     \b
     Example: lifeboat sync-worker --data /srv/lifeboat --set pacs.host=10.0.0.5
     """
-    settings = _settings(config, data, overrides)
+    settings = settings_of(config, data, overrides)
     from dicom_node.process import run_until_stopped
     from dicom_node.sync import SyncService
 
@@ -217,7 +192,7 @@ def check(config: Path | None, data: Path | None, overrides: tuple[str, ...]) ->
     \b
     Example: lifeboat check --config /etc/lifeboat.toml
     """
-    settings = _settings(config, data, overrides)
+    settings = settings_of(config, data, overrides)
     from dicom_node.checks import run_checks
 
     results = run_checks(settings)
@@ -239,7 +214,7 @@ def status(
     \b
     Example: lifeboat status --json
     """
-    settings = _settings(config, data, overrides)
+    settings = settings_of(config, data, overrides)
     from dicom_node.checks import node_status
     from dicom_node.report import print_status
 
@@ -259,7 +234,7 @@ def reindex(config: Path | None, data: Path | None, overrides: tuple[str, ...]) 
     \b
     Example: lifeboat reindex --data /srv/lifeboat
     """
-    settings = _settings(config, data, overrides)
+    settings = settings_of(config, data, overrides)
     from dicom_node.receiver import reindex as build_index
     from dicom_node.report import progress_of
 
@@ -277,7 +252,7 @@ def scrub(config: Path | None, data: Path | None, overrides: tuple[str, ...]) ->
     Example: lifeboat scrub --data /srv/lifeboat
     Nothing is changed; the node may be running. It does the same slowly, all the time.
     """
-    settings = _settings(config, data, overrides)
+    settings = settings_of(config, data, overrides)
     from dicom_node.report import progress_of
     from dicom_node.scrub import find_damaged
 
@@ -307,7 +282,7 @@ def send(
     \b
     Example: lifeboat send ./case-12 --to 10.0.0.5:104 --aet PACS
     """
-    settings = _settings(config, data, overrides)
+    settings = settings_of(config, data, overrides)
     from dicom_node.report import progress_of
     from dicom_node.sender import parse_peer, send_files
 
@@ -318,46 +293,6 @@ def send(
         click.echo(line, err=True)
     click.echo(f"{report.stored} of {report.total} instances stored by {aet}")
     sys.exit(0 if report.total and report.stored == report.total else EXIT_FAILED)
-
-
-@cli.group()
-def sync() -> None:
-    """Look at the return of instances to the PACS."""
-
-
-@sync.command("status")
-@settings_options
-@click.option("--json", "as_json", is_flag=True, help="For scripts.")
-def sync_status(
-    config: Path | None, data: Path | None, overrides: tuple[str, ...], as_json: bool
-) -> None:
-    """Show how far each study has come at each PACS; exit 1 while something is unproven.
-
-    \b
-    Example: lifeboat sync status
-    """
-    settings = _settings(config, data, overrides)
-    from dicom_node.checks import not_queued_yet
-    from dicom_node.clock import stamp, utc_now
-    from dicom_node.ledger import FILE, LedgerReader
-    from dicom_node.report import print_sync_status
-
-    ledger = LedgerReader(settings.node.data / FILE)
-    destinations, studies = ledger.destinations(), ledger.studies()
-    not_queued = not_queued_yet(settings)
-    if as_json:
-        found = {
-            "destinations": [asdict(item) for item in destinations],
-            "studies": [asdict(item) for item in studies],
-            "not_queued_yet": not_queued,
-        }
-        click.echo(json.dumps(found, indent=1))
-    else:
-        print_sync_status(destinations, studies, not_queued, today=stamp(utc_now())[:10])
-    waiting = sum(
-        n for item in destinations for state, n in item.counts.items() if state != "proven"
-    )
-    sys.exit(EXIT_FAILED if waiting or not_queued else 0)
 
 
 @cli.command()
@@ -385,7 +320,7 @@ def mode(
              lifeboat mode auto
     The node may run on. Delivery goes on whenever the PACS answers. A drill hides no outage.
     """
-    settings = _settings(config, data, overrides)
+    settings = settings_of(config, data, overrides)
     from dicom_node.mode_order import ModeOrders
     from dicom_node.mode_state import read_mode
     from dicom_node.outage_mode import Mode
@@ -394,12 +329,12 @@ def mode(
 
     orders = ModeOrders(settings.node.data)
     if action == "auto":
-        orders.withdraw(by=_login_name(), reason=reason)
+        orders.withdraw(by=login_name(), reason=reason)
     elif action == "trial":
-        orders.allow_trial(by=_login_name(), reason=reason)
+        orders.allow_trial(by=login_name(), reason=reason)
     elif action != "status":
         seconds = parse_duration(duration) if duration else 0.0
-        orders.give(Mode(action), by=_login_name(), reason=reason, duration_s=seconds)
+        orders.give(Mode(action), by=login_name(), reason=reason, duration_s=seconds)
     print_mode(settings.node.data, as_json=as_json)
     if action == "status" and read_mode(settings.node.data).mode is not Mode.NORMAL:
         sys.exit(EXIT_FAILED)
@@ -422,7 +357,7 @@ def modalities_list(config: Path | None, data: Path | None, overrides: tuple[str
     \b
     Example: lifeboat modalities list
     """
-    settings = _settings(config, data, overrides)
+    settings = settings_of(config, data, overrides)
     from dicom_node.report import print_modalities
     from dicom_node.unknown_switch import UnknownSwitch
 
@@ -448,23 +383,21 @@ def accept_unknown(
     Example: lifeboat modalities accept-unknown --for 4h --reason "CT from the van"
              lifeboat modalities accept-unknown --off
     """
-    settings = _settings(config, data, overrides)
+    settings = settings_of(config, data, overrides)
     from dicom_node.unknown_switch import UnknownSwitch, parse_duration
 
     switch = UnknownSwitch(settings.node.data)
     if off:
-        switch.close(by=_login_name(), reason=reason)
+        switch.close(by=login_name(), reason=reason)
         click.echo("unknown scanners are refused")
         return
-    opening = switch.open(parse_duration(duration), by=_login_name(), reason=reason)
+    opening = switch.open(parse_duration(duration), by=login_name(), reason=reason)
     click.echo(f"unknown scanners are accepted until {opening.until}")
     if not settings.modalities:
         click.echo("no modality is listed, so everyone was accepted before, too", err=True)
 
 
-def _login_name() -> str:
-    """Return who sits at the keyboard, behind sudo too."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()
+cli.add_command(sync)
 
 
 if __name__ == "__main__":

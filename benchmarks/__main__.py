@@ -24,6 +24,8 @@ from benchmarks.header import LIFEBOAT as LIFEBOAT_HEADER
 from benchmarks.ingest import CASES, QUICK_CASES, CaseResult, IngestBenchmark
 from benchmarks.machine import describe_machine, file_system
 from benchmarks.processes import BenchmarkError
+from benchmarks.race import MOST_ROUNDS as MOST_RACES
+from benchmarks.race import OHIF, QUICK_SLICES, SLICES, RaceBenchmark, RaceResult
 from benchmarks.receivers import LIFEBOAT
 from benchmarks.render import QUICK_TURNS, TURNS, RenderBenchmark
 from benchmarks.serving import MemoryResult
@@ -33,6 +35,7 @@ from benchmarks.tables import (
     print_ingest,
     print_machine,
     print_memory,
+    print_race,
     print_render,
 )
 from dicom_node.report import progress_of
@@ -51,7 +54,9 @@ QUICK_SERVED: Final = (3, 1, 40)
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--only", type=click.Choice(["ingest", "drain", "render", "header"]), help="One part alone."
+    "--only",
+    type=click.Choice(["ingest", "drain", "render", "race", "header"]),
+    help="One part alone.",
 )
 @click.option("--quick", is_flag=True, help="One round of little: whether it works, not how fast.")
 @click.option("--rounds", type=click.IntRange(1, 100), help=f"Turns of each; {ROUNDS} by default.")
@@ -66,7 +71,7 @@ QUICK_SERVED: Final = (3, 1, 40)
 def main(
     only: str | None, quick: bool, rounds: int | None, report: Path | None, folder: Path
 ) -> None:
-    """Measure Lifeboat beside DCMTK, Orthanc and pydicom, in one run on the same data.
+    """Measure Lifeboat beside DCMTK, Orthanc, OHIF and pydicom, in one run on the same data.
 
     Example: python -m benchmarks --only ingest --rounds 3 --json figures.json
     """
@@ -74,7 +79,7 @@ def main(
         signal.signal(number, lambda *_: sys.exit("stopped"))
     console = Console(width=max(_WIDTH, Console().width))
     rounds = rounds or (1 if quick else ROUNDS)
-    little = quick or only in ("render", "header")
+    little = quick or only in ("render", "race", "header")
     needed_bytes = (rounds + 1) * (_QUICK_BYTES_PER_ROUND if little else _BYTES_PER_ROUND)
     try:
         with _working_folder(folder, needed_bytes) as work:
@@ -121,6 +126,7 @@ class Run:
             "ingest": self._ingest,
             "drain": self._drain,
             "render": self._render,
+            "race": self._race,
             "header": self._header,
         }
         for name, part in parts.items():
@@ -169,6 +175,16 @@ class Run:
         timings = [timing for result in results for timing in result.timings]
         self.has_failed |= any(t.failure for t in timings if t.name.startswith(LIFEBOAT.name))
         return [*results, memory]
+
+    def _race(self) -> list[RaceResult]:
+        slices = QUICK_SLICES if self._quick else SLICES
+        benchmark = RaceBenchmark(self._folder, self._uids, self._rng, slices)
+        with progress_of("Races of viewers") as progress:
+            results = benchmark.measure(min(self._rounds, MOST_RACES), progress)
+        print_race(self._console, results)
+        rows = [row for result in results for row in result.rows]
+        self.has_failed |= any(row.failure for row in rows if row.name != OHIF)
+        return results
 
     def _header(self) -> list[HeaderResult]:
         files = QUICK_FILES if self._quick else FILES

@@ -15,11 +15,36 @@ from benchmarks.figures import middle, middle_ratio, percentile, present
 from benchmarks.header import PEERS as HEADER_PEERS
 from benchmarks.header import HeaderResult
 from benchmarks.ingest import CaseResult, Row
+from benchmarks.race import OHIF, RaceResult, RaceRow
 from benchmarks.receivers import ORTHANC, STORESCP
 from benchmarks.render import PEERS
 from benchmarks.serving import MemoryResult
 
 _INGEST_COLUMNS: Final = ("inst/s", "MB/s", "x Orthanc", "x storescp", "lowest..highest")
+_RACE_FIGURES: Final = (
+    "first_s",
+    "final_s",
+    "first_megabytes",
+    "first_requests",
+    "megabytes",
+    "requests",
+    "heap_mb",
+    "memory_mb",
+    "scroll_per_s",
+    "drag_per_s",
+)
+_RACE_COLUMNS: Final = (
+    "first s",
+    "final s",
+    "MB 1st",
+    "req 1st",
+    "MB",
+    "req",
+    "heap",
+    "memory",
+    "scroll/s",
+    "drag/s",
+)
 _NAME_WIDTH: Final = 32
 _FIGURE_WIDTH: Final = 6
 
@@ -62,6 +87,42 @@ def print_memory(console: Console, result: MemoryResult) -> None:
     for pictures, resident_mb in zip(result.pictures, result.resident_mb, strict=True):
         table.add_row(f"{pictures:,}", f"{resident_mb:.0f}", "")
     _print(console, table)
+
+
+def print_race(console: Console, results: Sequence[RaceResult]) -> None:
+    """Print how soon each viewer showed a picture, and how it moved."""
+    console.rule("Race of viewers: a fresh browser without GPU", align="left")
+    for result in results:
+        table = _table(f"{result.title} (bar {result.bar_s:g} s)", "viewer", _RACE_COLUMNS, "")
+        (peer,) = (row for row in result.rows if row.name == OHIF)
+        for row in result.rows:
+            figures = [_race_figure(middle(_race_samples(row, name))) for name in _RACE_FIGURES]
+            table.add_row(row.name, *figures, escape(row.failure) or _race_ratios(row, peer))
+        _print(console, table)
+
+
+def _race_figure(value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def _race_samples(row: RaceRow, name: str) -> list[float | None]:
+    return [None if visit is None else getattr(visit, name) for visit in row.visits]
+
+
+def _race_ratios(row: RaceRow, peer: RaceRow) -> str:
+    """Say how many times better than the peer: sooner, quicker, smaller."""
+    if row is peer:
+        return ""
+    words = []
+    for name, word in (("first_s", "first"), ("final_s", "final"), ("memory_mb", "memory")):
+        ratio = middle_ratio(_race_samples(peer, name), _race_samples(row, name))
+        words.append(f"{word} {ratio:.1f}x")
+    for name, word in (("scroll_per_s", "scroll"), ("drag_per_s", "drag")):
+        ratio = middle_ratio(_race_samples(row, name), _race_samples(peer, name))
+        words.append("" if math.isnan(ratio) else f"{word} {ratio:.1f}x")
+    return "x OHIF: " + ", ".join(filter(None, words))
 
 
 def print_drain(console: Console, results: Sequence[DrainResult]) -> None:

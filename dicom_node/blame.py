@@ -60,6 +60,8 @@ class Blame:
                 stored_at=stamp(now),
                 counts=False,
             )
+        if receipt.outcome is Outcome.NOT_COVERED:
+            return Attempt(receipt.delivery_id, State.HELD, receipt.comment, None, "", counts=False)
         counts = _is_to_blame(receipt, item, has_stored_since)
         is_final = counts and item.attempts >= len(self._sync.object_waits_s)
         wait_s = self._wait_s(item) if counts else self._short_wait_s()

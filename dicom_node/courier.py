@@ -16,6 +16,7 @@ from dicom_node.pacs import CommitmentAnswer, Pacs
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Receipt, Shipment
 from dicom_node.study_answer import StudyAnswer
+from dicom_node.study_search import FoundStudy, StudyKeys
 from dicom_node.trial_object import TrialObject
 from dicom_node.verdict import Layer, Verdict, stuck_at
 
@@ -96,6 +97,11 @@ class Courier:
             "held_instances", study_instance_uid, series_instance_uid
         )
         return held
+
+    def find_studies(self, keys: StudyKeys) -> list[FoundStudy] | None:
+        """See `Pacs.find_studies`."""
+        found: list[FoundStudy] | None = self._call("find_studies", keys)
+        return found
 
     def find_study(self, study_instance_uid: str) -> list[StudyAnswer] | None:
         """See `Pacs.find_study`."""

@@ -34,7 +34,8 @@ def replace_json(path: Path, content: Any) -> None:
 def append_json_line(path: Path, content: Any) -> None:
     """Add one line to a file of JSON lines, durably; what is there is never changed."""
     is_new = not path.exists()
-    _write(path, json.dumps(content).encode() + b"\n", os.O_APPEND)
+    begin = b"\n" if _is_cut_off(path) else b""
+    _write(path, begin + json.dumps(content).encode() + b"\n", os.O_APPEND)
     if is_new:
         sync_folder(path.parent)
 
@@ -72,6 +73,16 @@ def _write(path: Path, data: bytes, flag: int) -> None:
         file.write(data)
         file.flush()
         os.fsync(descriptor)
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Tell whether a crash left half a line at the end, which would swallow the next one."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except OSError:
+        return False  # missing or empty
 
 
 def _give_to_owner_of(folder: Path, descriptor: int) -> None:

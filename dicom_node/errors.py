@@ -66,6 +66,18 @@ class StoreInUse(NodeError):
     code = "store-in-use"
 
 
+class BadCorrection(NodeError):
+    """A correction of an identity cannot be made with these values."""
+
+    code = "bad-correction"
+
+
+class CorrectionRefused(NodeError):
+    """A correction, or taking one back, would do harm as things stand now."""
+
+    code = "correction-refused"
+
+
 class PeerUnreachable(NodeError):
     """No association with the peer: no route, no answer, or it closed on us."""
 
@@ -89,6 +101,8 @@ DIMSE_STATUS: Final[dict[type[NodeError], int]] = {
     StorageFailed: 0xA700,
     DatabaseFailed: 0xA700,
     StoreInUse: 0xA700,
+    BadCorrection: 0x0110,
+    CorrectionRefused: 0x0110,
     PeerUnreachable: 0x0110,
     PeerRefused: 0x0110,
 }

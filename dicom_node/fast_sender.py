@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from dicom_node.command_set import StoreAnswer, read_store_answer, store_request
+from dicom_node.corrected_copy import NotCovered
 from dicom_node.errors import BadDataset
 from dicom_node.lent_association import LentAssociation
-from dicom_node.outgoing_file import BLOCK_BYTES, Damaged, OutgoingFile
+from dicom_node.outgoing_file import BLOCK_BYTES, Damaged, OutgoingFile, as_sent
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES
 from dicom_node.rate_cap import RateCap
 from dicom_node.shipment import Outcome, Receipt, Shipment
@@ -105,8 +106,10 @@ class FastSender:
             self._lent.end(is_broken=False)
             return Receipt(item.delivery_id, Outcome.NOT_SENT)
         try:
-            with OutgoingFile(item, self._buffer) as file:
+            with as_sent(item) as sent, OutgoingFile(sent, self._buffer) as file:
                 return self._send(item, file, context_id)
+        except NotCovered as error:
+            return Receipt(item.delivery_id, Outcome.NOT_COVERED, comment=str(error))
         except Damaged:
             return Receipt(item.delivery_id, Outcome.UNREADABLE)
         except NoAnswer as error:

@@ -5,8 +5,9 @@ identity, and joining two people by it would show one under the other's name.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,16 +25,7 @@ from dicom_node.index_tables import (
 
 FILE: Final = "index.sqlite"
 _IS_DAMAGED: Final = instances.c.damaged_at != ""
-_COLUMNS: Final = tuple(instances.c.keys())
-_ONE_INSTANCE: Final = (
-    sa.select(instances)
-    .where(
-        instances.c.study_instance_uid == sa.bindparam("study"),
-        instances.c.series_instance_uid == sa.bindparam("series"),
-        instances.c.sop_instance_uid == sa.bindparam("instance"),
-    )
-    .order_by(instances.c.version)
-)
+_DECIMALS_KEPT: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +100,26 @@ class SeriesRecord:
     laterality: str
     number_of_series_related_instances: int
     last_received_at: str
+    station_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCount:
+    """Images of one series that came from one sender and say the same of side and acquisition.
+
+    `calling_ae_title` is who sent them; `first_number` and `last_number` are the lowest and the
+    highest Instance Number (0020,0013), None where there is none.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    calling_ae_title: str
+    image_laterality: str
+    acquisition_number: int | None
+    images_in_acquisition: int | None
+    number_of_images: int
+    first_number: int | None
+    last_number: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +165,7 @@ class InstanceRecord:
     version: int
     is_conflict: bool
     damaged_at: str
+    image_laterality: str = ""
 
 
 class IndexReader:
@@ -203,23 +216,64 @@ class IndexReader:
         )
         return [SeriesRecord(**row) for row in self._rows(statement)]
 
+    def series_of(self, study_instance_uids: Sequence[str]) -> list[SeriesRecord]:
+        """Return the series of several studies, in no order."""
+        statement = sa.select(series).where(series.c.study_instance_uid.in_(study_instance_uids))
+        return [SeriesRecord(**row) for row in self._rows(statement)]
+
+    def image_counts(self, study_instance_uids: Sequence[str]) -> list[ImageCount]:
+        """Return how many images several studies hold, by what tells whether any are missing."""
+        said = (
+            instances.c.study_instance_uid,
+            instances.c.series_instance_uid,
+            instances.c.calling_ae_title,
+            instances.c.image_laterality,
+            instances.c.acquisition_number,
+            instances.c.images_in_acquisition,
+        )
+        statement = (
+            sa.select(
+                *said,
+                sa.func.count().label("number_of_images"),
+                sa.func.min(instances.c.instance_number).label("first_number"),
+                sa.func.max(instances.c.instance_number).label("last_number"),
+            )
+            .where(
+                instances.c.study_instance_uid.in_(study_instance_uids), instances.c.version == 1
+            )
+            .group_by(*said)
+        )
+        return [ImageCount(**row) for row in self._rows(statement)]
+
+    def namesakes(self, found: Sequence[StudyRecord]) -> list[tuple[str, str, str]]:
+        """Return everyone held who was born on the day, or has the name, of one of these patients.
+
+        Returns
+        -------
+        list of tuple of str
+            Patient's Name, birth date and Patient ID.
+        """
+        who = (studies.c.patient_name, studies.c.patient_birth_date, studies.c.patient_id)
+        names = {fold_text(study.patient_name) for study in found}
+        days = {study.patient_birth_date for study in found} - {""}
+        is_alike = sa.or_(
+            studies.c.patient_birth_date.in_(days), studies.c.patient_name_folded.in_(names)
+        )
+        statement = sa.select(*who).where(is_alike).distinct()
+        return [
+            (row["patient_name"], row["patient_birth_date"], row["patient_id"])
+            for row in self._rows(statement)
+        ]
+
     def instances(
         self, study_instance_uid: str, series_instance_uid: str | None = None
     ) -> list[InstanceRecord]:
         """Return the instances of a study, or of one series, by instance number."""
-        conditions = [instances.c.study_instance_uid == study_instance_uid]
-        if series_instance_uid is not None:
-            conditions.append(instances.c.series_instance_uid == series_instance_uid)
-        statement = (
-            sa.select(instances)
-            .where(*conditions)
-            .order_by(
-                instances.c.series_instance_uid,
-                instances.c.instance_number.nulls_last(),
-                instances.c.instance_id,
-            )
+        if series_instance_uid is None:
+            return self._instances(_OF_STUDY, {"study": study_instance_uid})
+        return self._instances(
+            _OF_SERIES, {"study": study_instance_uid, "series": series_instance_uid}
         )
-        return [self._instance_record(row) for row in self._rows(statement)]
 
     def instance(
         self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
@@ -233,27 +287,15 @@ class IndexReader:
                 "instance": sop_instance_uid,
             },
         )
-        return None if row is None else self._instance_record(zip(_COLUMNS, row, strict=True))
+        return None if row is None else self._instance_record(row)
 
     def instances_after(self, instance_id: int, limit: int) -> list[InstanceRecord]:
         """Return instances in the order they were indexed, after a given one."""
-        statement = (
-            sa.select(instances)
-            .where(instances.c.instance_id > instance_id)
-            .order_by(instances.c.instance_id)
-            .limit(limit)
-        )
-        return [self._instance_record(row) for row in self._rows(statement)]
+        return self._instances(_AFTER, {"after": instance_id, "limit": limit})
 
     def stored_after(self, path: str, limit: int) -> list[InstanceRecord]:
         """Return instances in the order of their paths (relative, as stored), after a given one."""
-        statement = (
-            sa.select(instances)
-            .where(instances.c.path > path)
-            .order_by(instances.c.path)
-            .limit(limit)
-        )
-        return [self._instance_record(row) for row in self._rows(statement)]
+        return self._instances(_STORED_AFTER, {"after": path, "limit": limit})
 
     def holds_path(self, path: str) -> bool:
         """Tell whether a file is indexed, by its path relative to the data folder."""
@@ -300,14 +342,8 @@ class IndexReader:
 
     def revision(self) -> str:
         """Return a text that changes whenever anything was indexed."""
-        damaged = sa.select(sa.func.count()).select_from(instances).where(_IS_DAMAGED)
-        statement = sa.select(
-            sa.func.max(instances.c.instance_id).label("last"),
-            damaged.scalar_subquery().label("damaged"),
-        )
-        last = next(iter(self._rows(statement)), None)
-        facts = (last["last"] or 0, last["damaged"]) if last else (0, 0)
-        return f"{self.generation()}-{facts[0]}-{facts[1]}"
+        row = self._database.first_row(_REVISION, {})
+        return "-0-0" if row is None else f"{row[0] or ''}-{row[1] or 0}-{row[2]}"
 
     def counts(self) -> dict[str, int]:
         """Return how many studies, series, instances, conflicts and damaged files there are."""
@@ -332,13 +368,62 @@ class IndexReader:
         """Return the path of every indexed instance, relative to the data folder."""
         return {row["path"] for row in self._rows(sa.select(instances.c.path))}
 
-    def _instance_record(self, row: sa.RowMapping | Iterable[tuple[str, Any]]) -> InstanceRecord:
-        values = dict(row)
-        values["path"] = Path(f"{self._folder}/{values['path']}")  # half the time of joining
-        for name in ("image_position_patient", "image_orientation_patient", "pixel_spacing"):
-            values[name] = _decimals(values[name])
-        values["is_conflict"] = bool(values["is_conflict"])
-        return InstanceRecord(**values)
+    def _instances(
+        self, statement: sa.Select[Any], parameters: dict[str, str | int]
+    ) -> list[InstanceRecord]:
+        rows = self._database.plain_rows(statement, parameters)
+        return [self._instance_record(row) for row in rows]
+
+    def _instance_record(self, row: Sequence[Any]) -> InstanceRecord:
+        """Make a record of a row's values, which stand in the order of its fields."""
+        values = list(row)
+        values[_PATH] = Path(f"{self._folder}/{values[_PATH]}")  # half the time of joining
+        for place in _DECIMALS:
+            values[place] = _decimals(values[place])
+        values[_IS_CONFLICT] = bool(values[_IS_CONFLICT])
+        return InstanceRecord(*values)
+
+
+_FIELDS: Final = tuple(field.name for field in fields(InstanceRecord))
+_PATH: Final = _FIELDS.index("path")
+_IS_CONFLICT: Final = _FIELDS.index("is_conflict")
+_DECIMALS: Final = tuple(
+    map(_FIELDS.index, ("image_position_patient", "image_orientation_patient", "pixel_spacing"))
+)
+
+# made once: building a statement costs more than running it
+_INSTANCES: Final = sa.select(*(instances.c[name] for name in _FIELDS))
+_OF_STUDY: Final = _INSTANCES.where(
+    instances.c.study_instance_uid == sa.bindparam("study")
+).order_by(
+    instances.c.series_instance_uid,
+    instances.c.instance_number.nulls_last(),
+    instances.c.instance_id,
+)
+_OF_SERIES: Final = _OF_STUDY.where(instances.c.series_instance_uid == sa.bindparam("series"))
+_ONE_INSTANCE: Final = _INSTANCES.where(
+    instances.c.study_instance_uid == sa.bindparam("study"),
+    instances.c.series_instance_uid == sa.bindparam("series"),
+    instances.c.sop_instance_uid == sa.bindparam("instance"),
+).order_by(instances.c.version)
+_AFTER: Final = (
+    _INSTANCES.where(instances.c.instance_id > sa.bindparam("after"))
+    .order_by(instances.c.instance_id)
+    .limit(sa.bindparam("limit"))
+)
+_REVISION: Final = sa.select(
+    sa.select(about.c.value).where(about.c.key == "generation").scalar_subquery(),
+    sa.select(sa.func.max(instances.c.instance_id)).scalar_subquery(),
+    sa.select(sa.func.count())
+    .select_from(instances)
+    .where(instances.c.damaged_at != sa.literal_column("''"))  # written out: for its own index
+    .scalar_subquery(),
+)
+_STORED_AFTER: Final = (
+    _INSTANCES.where(instances.c.path > sa.bindparam("after"))
+    .order_by(instances.c.path)
+    .limit(sa.bindparam("limit"))
+)
 
 
 def _conditions(query: StudyQuery) -> list[sa.ColumnElement[bool]]:
@@ -394,6 +479,7 @@ def _study_record(row: sa.RowMapping) -> StudyRecord:
     return StudyRecord(**values)
 
 
+@lru_cache(maxsize=_DECIMALS_KEPT)  # orientation and spacing are the same in a whole series
 def _decimals(text: str) -> tuple[float, ...] | None:
     try:
         numbers = tuple(float(part) for part in text.split("\\")) if text else None

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from dicom_node.database import text_column
 
-SCHEMA_VERSION: Final = "3"
+SCHEMA_VERSION: Final = "4"
 """An index of another version is set aside and built anew from the files."""
 
 metadata = sa.MetaData()
@@ -47,6 +47,7 @@ studies = sa.Table(
     text_column("last_received_at"),
     sa.Index("studies_newest", sa.text("study_date DESC, study_time DESC, last_received_at DESC")),
     sa.Index("studies_patient_id", "patient_id"),
+    sa.Index("studies_born", "patient_birth_date", "patient_name_folded"),
 )
 
 series = sa.Table(
@@ -59,6 +60,7 @@ series = sa.Table(
     text_column("series_description"),
     text_column("body_part_examined"),
     text_column("laterality"),
+    text_column("station_name"),
     sa.Column("number_of_series_related_instances", sa.Integer, nullable=False, server_default="0"),
     text_column("last_received_at"),
 )
@@ -82,6 +84,7 @@ instances = sa.Table(
     text_column("image_position_patient"),
     text_column("image_orientation_patient"),
     text_column("frame_of_reference_uid"),
+    text_column("image_laterality"),
     text_column("pixel_spacing"),
     text_column("slice_thickness"),
     text_column("image_type"),
@@ -100,13 +103,30 @@ instances = sa.Table(
     sa.Column("version", sa.Integer, nullable=False, server_default="1"),
     sa.Column("is_conflict", sa.Boolean, nullable=False, server_default="0"),
     text_column("damaged_at"),
-    sa.Index("instances_of_series", "study_instance_uid", "series_instance_uid"),
+    # the last six let the board count what is here without reading a row
+    sa.Index(
+        "instances_of_series",
+        "study_instance_uid",
+        "series_instance_uid",
+        "calling_ae_title",
+        "image_laterality",
+        "acquisition_number",
+        "images_in_acquisition",
+        "instance_number",
+        "version",
+    ),
 )
 
 sa.Index(
     "instances_damaged",
     instances.c.study_instance_uid,
     sqlite_where=instances.c.damaged_at != "",
+)
+
+sa.Index(
+    "instances_conflicting",
+    instances.c.study_instance_uid,
+    sqlite_where=sa.text("is_conflict = 1"),  # as the queries ask it
 )
 
 commitment_reports = sa.Table(

@@ -62,6 +62,7 @@ _SERIES_VALUES: Final = (
     "series_description",
     "body_part_examined",
     "laterality",
+    "station_name",
 )
 _PATIENT: Final = _STUDY_TEXTS[:4]
 _INSTANCE_VALUES: Final = (
@@ -74,6 +75,7 @@ _INSTANCE_VALUES: Final = (
     "image_position_patient",
     "image_orientation_patient",
     "frame_of_reference_uid",
+    "image_laterality",
     "pixel_spacing",
     "slice_thickness",
     "image_type",

@@ -1,6 +1,6 @@
 """What became of each instance at each destination, for everyone to read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -150,6 +150,20 @@ class RecordedMode:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeptIdentity:
+    """How one PACS keeps one study, where that is not as we sent it.
+
+    `state` is a `kept_identity.Kept`; `differences` is JSON, a list of `identity.Difference`.
+    """
+
+    destination: str
+    study_instance_uid: str
+    found_at: str
+    state: str
+    differences: str
+
+
 class LedgerReader:
     """The reading side, for any thread of any process. A missing file is an empty ledger.
 
@@ -197,6 +211,20 @@ class LedgerReader:
             grouped.setdefault(row["destination"], []).append(row)
         return [_study_delivery(study_instance_uid, *item) for item in grouped.items()]
 
+    def counts_of(self, study_instance_uids: Sequence[str]) -> dict[str, dict[str, dict[str, int]]]:
+        """Return instances per state of several studies, by study and destination."""
+        key = (deliveries.c.study_instance_uid, deliveries.c.destination, deliveries.c.state)
+        statement = (
+            sa.select(*key, sa.func.count().label("n"))
+            .where(deliveries.c.study_instance_uid.in_(study_instance_uids))
+            .group_by(*key)
+        )
+        found: dict[str, dict[str, dict[str, int]]] = {}
+        for row in self._rows(statement):
+            places = found.setdefault(row["study_instance_uid"], {})
+            places.setdefault(row["destination"], no_counts())[row["state"]] = row["n"]
+        return found
+
     def deliveries(self, study_instance_uid: str) -> list[Delivery]:
         """Return each instance of a study at each destination."""
         statement = (
@@ -205,6 +233,24 @@ class LedgerReader:
             .order_by(deliveries.c.destination, deliveries.c.delivery_id)
         )
         return [Delivery(**row) for row in self._rows(statement)]
+
+    def count_refused(self, destination: str, study_instance_uid: str) -> int:
+        """Return how many instances need a person at a destination; '' is each, of all studies."""
+        conditions = [deliveries.c.state == State.ATTENTION]
+        conditions += [deliveries.c.destination == destination] if destination else []
+        if study_instance_uid:
+            conditions.append(deliveries.c.study_instance_uid == study_instance_uid)
+        statement = sa.select(sa.func.count().label("n")).where(*conditions)
+        return next((int(row["n"]) for row in self._rows(statement)), 0)
+
+    def identity_differences(self, study_instance_uid: str = "") -> list[KeptIdentity]:
+        """Return the studies a PACS keeps otherwise than we sent them, or what is said of one."""
+        statement = sa.select(identity_difference).order_by(identity_difference.c.found_at.desc())
+        if study_instance_uid:
+            statement = statement.where(
+                identity_difference.c.study_instance_uid == study_instance_uid
+            )
+        return [KeptIdentity(**row) for row in self._rows(statement)]
 
     def last_instance_id(self) -> int:
         """Return up to where the index was read."""
@@ -224,7 +270,7 @@ class LedgerReader:
             .order_by(events.c.event_id.desc())
             .limit(limit)
         )
-        return [_recorded_mode(LedgerEvent(**row)) for row in self._rows(statement)]
+        return [recorded_mode(LedgerEvent(**row)) for row in self._rows(statement)]
 
     def _counts_of_destinations(self) -> dict[str, dict[str, int]]:
         statement = sa.select(
@@ -244,7 +290,8 @@ class LedgerReader:
         return {row["destination"]: row["at"] for row in self._rows(statement)}
 
 
-def _recorded_mode(event: LedgerEvent) -> RecordedMode:
+def recorded_mode(event: LedgerEvent) -> RecordedMode:
+    """Return the change of the mode that an event of its kind tells of."""
     by, _, reason = event.detail.partition(": ")
     mode = event.kind.removeprefix(MODE_KIND)
     return RecordedMode(event.event_id, event.at, mode, by, reason)

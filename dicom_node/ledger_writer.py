@@ -1,7 +1,8 @@
 """The writing side of the ledger: every step of a delivery, durable before the next is taken."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from dicom_node.database import writer_engine
 from dicom_node.errors import DatabaseFailed
 from dicom_node.index import InstanceRecord
 from dicom_node.ledger import Attempt, Delivery, State
+from dicom_node.ledger_entries import add_event, enter_destination, set_mark
 from dicom_node.ledger_schema import prepare_ledger
 from dicom_node.ledger_tables import (
     about,
@@ -20,11 +22,11 @@ from dicom_node.ledger_tables import (
     commitments,
     deliveries,
     destinations,
-    events,
 )
 from dicom_node.setting_tables import PacsSettings
 
 _OPEN = (State.QUEUED, State.SENDING)
+_MOST_HELD = 1000
 
 
 def _kept(first: sa.ColumnElement[Any], second: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -90,6 +92,12 @@ class Ledger:
         """Close the file."""
         self._engine.dispose()
 
+    @contextmanager
+    def change(self) -> Iterator[sa.Connection]:
+        """Open a transaction for entries of another module; it is durable when it ends."""
+        with self._engine.begin() as connection:
+            yield connection
+
     def mark(self, key: str) -> str:
         """Return a remembered position, '' when there is none."""
         with self._engine.connect() as connection:
@@ -99,7 +107,7 @@ class Ledger:
     def set_mark(self, key: str, value: str) -> None:
         """Remember a position."""
         with self._engine.begin() as connection:
-            _set_mark(connection, key, value)
+            set_mark(connection, key, value)
 
     def record_destinations(self, configured: Sequence[PacsSettings]) -> None:
         """Enter the configured destinations.
@@ -114,7 +122,7 @@ class Ledger:
                 .values(is_reachable=None, detail="no longer configured")
             )
             for pacs in configured:
-                _enter_destination(connection, pacs)
+                enter_destination(connection, pacs)
 
     def record_probe(self, destination: str, *, is_reachable: bool, detail: str, now: str) -> None:
         """Enter the result of a probe; a change becomes an event."""
@@ -130,7 +138,7 @@ class Ledger:
             if before is not is_reachable:
                 values["changed_at"] = now
                 kind = "reachable" if is_reachable else "unreachable"
-                _add_event(connection, kind, destination, detail, now)
+                add_event(connection, kind, destination, detail, now)
             connection.execute(
                 sa.update(destinations).where(destinations.c.name == destination).values(values)
             )
@@ -138,7 +146,7 @@ class Ledger:
     def record_event(self, kind: str, destination: str, detail: str, now: str) -> None:
         """Enter something that happened."""
         with self._engine.begin() as connection:
-            _add_event(connection, kind, destination, detail, now)
+            add_event(connection, kind, destination, detail, now)
 
     def enqueue(
         self,
@@ -181,7 +189,7 @@ class Ledger:
                     rows,
                 )
             for key, value in marks.items():
-                _set_mark(connection, key, value)
+                set_mark(connection, key, value)
 
     def hold(self, sop_instance_uids: Iterable[str], reason: str) -> None:
         """Keep back what is not sent yet of these instances, for a person to decide."""
@@ -194,6 +202,20 @@ class Ledger:
                 )
                 .values(state=State.HELD, last_error=reason)
             )
+
+    def corrected(
+        self, destination: str, *states: State, correction_id: str = ""
+    ) -> list[Delivery]:
+        """Return deliveries in one of some states that have a correction, or a certain one."""
+        is_meant = deliveries.c.correction_id == correction_id
+        return self._deliveries(
+            sa.and_(
+                deliveries.c.destination == destination,
+                deliveries.c.state.in_(states),
+                is_meant if correction_id else deliveries.c.correction_id != "",
+            ),
+            limit=1 if correction_id else _MOST_HELD,
+        )
 
     def take(self, delivery_ids: Sequence[int], now: str) -> set[int]:
         """Mark queued deliveries as being sent; return those that still were queued."""
@@ -420,62 +442,8 @@ def _queued(record: InstanceRecord, destination: str, data: Path, now: str) -> d
     }
 
 
-def _enter_destination(connection: sa.Connection, pacs: PacsSettings) -> None:
-    place = {"ae_title": pacs.ae_title, "host": pacs.host, "port": pacs.port}
-    before = connection.execute(
-        sa.select(destinations.c.ae_title, destinations.c.host, destinations.c.port).where(
-            destinations.c.name == pacs.name
-        )
-    ).one_or_none()
-    connection.execute(
-        insert(destinations)
-        .values(name=pacs.name, **place)
-        .on_conflict_do_update(index_elements=["name"], set_={**place, "is_reachable": None})
-    )
-    if before is not None and before._asdict() != place:
-        # what the one before still answers says nothing of this one
-        asked = sa.select(commitments.c.transaction_uid).where(
-            commitments.c.destination == pacs.name
-        )
-        connection.execute(
-            sa.delete(commitment_items).where(commitment_items.c.transaction_uid.in_(asked))
-        )
-        connection.execute(
-            sa.update(deliveries)
-            .where(
-                deliveries.c.destination == pacs.name,
-                deliveries.c.state.in_((State.STORED, State.PROVEN)),
-            )
-            .values(
-                state=State.QUEUED,
-                attempts=0,
-                transaction_uid="",
-                proven_at="",
-                proof="",
-                next_attempt_at="",
-                last_error="the PACS was changed in the settings: asking the new one",
-            )
-        )
-
-
 def _is_over(now: str, latest: str) -> sa.ColumnElement[bool]:
     return sa.or_(deliveries.c.next_attempt_at <= now, deliveries.c.next_attempt_at > latest)
 
 
 CONFLICT_REASON = "the same SOP Instance UID exists with other bytes; a person must decide"
-
-
-def _set_mark(connection: sa.Connection, key: str, value: str) -> None:
-    connection.execute(
-        insert(about)
-        .values(key=key, value=value)
-        .on_conflict_do_update(index_elements=["key"], set_={"value": value})
-    )
-
-
-def _add_event(
-    connection: sa.Connection, kind: str, destination: str, detail: str, now: str
-) -> None:
-    connection.execute(
-        sa.insert(events).values(at=now, kind=kind, destination=destination, detail=detail)
-    )

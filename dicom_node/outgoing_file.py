@@ -3,9 +3,12 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
+from dicom_node.corrected_copy import corrected_copy
 from dicom_node.errors import BadDataset
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES, read_head
 from dicom_node.shipment import Shipment
@@ -16,6 +19,30 @@ BLOCK_BYTES: Final = 1 << 19
 
 class Damaged(Exception):
     """Our file cannot be read, or is not what was stored."""
+
+
+@contextmanager
+def as_sent(item: Shipment) -> Iterator[Shipment]:
+    """Have what really leaves: the stored file, or a corrected copy of it for as long as needed.
+
+    Raises
+    ------
+    Damaged
+        The stored file is not what was stored, or the disk has no room for a copy.
+    dicom_node.corrected_copy.NotCovered
+        The correction does not fit this instance.
+    """
+    if item.copy_order is None:
+        yield item
+        return
+    with ExitStack() as kept:
+        try:
+            path, digest = kept.enter_context(
+                corrected_copy(item.path, item.digest, item.copy_order)
+            )
+        except (OSError, BadDataset) as exc:
+            raise Damaged("no corrected copy can be made") from exc
+        yield replace(item, path=path, digest=digest)
 
 
 class OutgoingFile:

@@ -34,6 +34,13 @@ from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.slow_start import SlowStart
 from dicom_node.study_answer import StudyAnswer, read_study_answer, study_identifier
+from dicom_node.study_search import (
+    MOST_FOUND,
+    FoundStudy,
+    StudyKeys,
+    found_study,
+    search_identifier,
+)
 from dicom_node.transport import acknowledge_at_once
 from dicom_node.trial_object import TrialObject
 from dicom_node.verdict import Layer, Verdict
@@ -134,7 +141,7 @@ class Pacs:
             if item.get("StudyInstanceUID", study_instance_uid) == study_instance_uid
         ]
 
-    def _find(self, identifier: Dataset) -> list[Dataset] | None:
+    def _find(self, identifier: Dataset, limit: int = 0) -> list[Dataset] | None:
         model = StudyRootQueryRetrieveInformationModelFind
         found: list[Dataset] = []
         with self._association([build_context(model)]) as association:
@@ -147,6 +154,9 @@ class Pacs:
                     found.append(match)
                 elif code != 0:
                     return None
+                if len(found) == limit:
+                    association.abort()
+                    break
         return found
 
     def accepted_contexts(self, proposed: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -166,6 +176,21 @@ class Pacs:
                 (str(context.abstract_syntax), str(context.transfer_syntax[0]))
                 for context in association.accepted_contexts
             }
+
+    def find_studies(self, keys: StudyKeys) -> list[FoundStudy] | None:
+        """Ask by C-FIND for studies, at most `MOST_FOUND` of them.
+
+        Returns
+        -------
+        list of FoundStudy, or None
+            None where it offers no query or the query failed.
+
+        Raises
+        ------
+        PeerUnreachable, PeerRefused
+        """
+        found = self._find(search_identifier(keys), limit=MOST_FOUND)
+        return None if found is None else [found_study(match) for match in found]
 
     def send(self, shipments: Sequence[Shipment]) -> Iterator[Receipt]:
         """Send instances as they are stored, over as many associations as go well.

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +13,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from dicom_node.ledger import FILE as LEDGER_FILE
@@ -20,6 +21,7 @@ from dicom_node.ledger import DestinationState, LedgerReader, RecordedMode, Stat
 from dicom_node.mode_state import read_mode
 from dicom_node.policy import OF_PACS
 from dicom_node.settings import Settings
+from dicom_node.sync_order import SyncOrder
 from dicom_node.unknown_switch import Opening
 
 _LINE_EVERY_S = 2.0
@@ -75,6 +77,7 @@ def print_sync_status(
     studies: Sequence[StudyDelivery],
     not_queued: int,
     today: str,
+    pauses: Mapping[str, SyncOrder],
 ) -> None:
     """Print how far each destination and each study has come.
 
@@ -86,6 +89,8 @@ def print_sync_status(
         Instances held that the delivering process has not looked at yet.
     today : str
         The date in UTC, YYYY-MM-DD: times of today are written without it.
+    pauses : mapping
+        The order that keeps a destination from being sent to, by its name.
     """
     console = Console()
     if not destinations:
@@ -94,8 +99,19 @@ def print_sync_status(
         console.print(f"[yellow]{not_queued} instances are not queued yet; does sync run?[/]")
     for item in destinations:
         console.print(_destination_lines(item, today), highlight=False)
+        if pause := pauses.get(item.name):
+            words = f"  Paused since {_short(pause.at, today)} by {pause.by}: {pause.reason}"
+            console.print(words, style="yellow", highlight=False, markup=False)
+        _print_bar(console, item)
     if studies:
         console.print(_study_table(studies, today))
+
+
+def _print_bar(console: Console, item: DestinationState) -> None:
+    total, proven = sum(item.counts.values()), item.counts[State.PROVEN]
+    if total and console.is_terminal:
+        console.print("  ", ProgressBar(total=total, completed=proven, width=60))
+    console.print(f"  {proven} of {total} proven\n", highlight=False)
 
 
 def _destination_lines(item: DestinationState, today: str) -> str:
@@ -108,7 +124,7 @@ def _destination_lines(item: DestinationState, today: str) -> str:
     oldest = _short(item.oldest_unproven_at, today) or "none"
     return (
         f"[bold]{item.name}[/] ({item.ae_title} at {item.host} port {item.port}) {answers}\n"
-        f"  {counts}; oldest unproven: {oldest}\n"
+        f"  {counts}; oldest unproven: {oldest}"
     )
 
 

@@ -91,6 +91,8 @@ class PacsSettings:
     """Its DICOM port."""
     proof: str = "auto"
     """What counts as proof: `commitment`, `c-find`, or `auto` (commitment, else C-FIND)."""
+    required: bool = True
+    """Whether an instance counts as returned, and may one day go, only when it is proven here."""
     decides_mode: bool = True
     """Whether an outage of it is an outage of the node; of several, only the first by default."""
     probe_timeout_s: float = 3.0
@@ -135,6 +137,8 @@ class StorageSettings:
     """Free space that is never used up, bytes: below it new instances are refused."""
     reserve_inodes: int = 1000
     """Free inodes that are never used up."""
+    keep_days: float = 30.0
+    """How long an instance stays at least after it arrived, days, however well it is proven."""
     journal_bytes: int = 512 * 1024**2
     """Size of the journal that takes what arrives before it has a file, bytes; 0 = no journal."""
     sync_writes: bool = True
@@ -161,6 +165,9 @@ class SyncSettings:
     it lost is sent again."""
     batch_size: int = 500
     """Instances of one study taken to be sent at a time, after asking what the PACS has of them."""
+    temporary_ids: tuple[str, ...] = ("TMP*", "TEMP*", "UNK*", "EMERG*")
+    """Patient IDs that are only for the time of an outage, with `*` and `?`; these studies are
+    listed as still to be reconciled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +234,24 @@ class WebSettings:
     """How long one frame may take to be decoded before its process is killed, seconds."""
     decode_memory_bytes: int = 1024**3
     """Memory that decoding one frame may take, bytes; half of it is the largest frame."""
+    theatre_list: str = ""
+    """CSV file of the day's operations, read anew whenever it changes; empty means there is none.
+    Its first line names the columns: patient_id, time, theatre, procedure, side."""
+    theatre: str = ""
+    """Name of the theatre this node stands in, as in the list: then every page is in wall mode and
+    the board shows that theatre's list. Empty means a page is in wall mode where `/?wall=1` was
+    opened."""
+    idle_s: float = 180.0
+    """Seconds without a touch after which a page with images goes back to the board and clears it;
+    0 = never."""
+    idle_theatre_s: float = 900.0
+    """The same in wall mode, seconds."""
     cache_bytes: int = 4 * 1024**3
     """What decoded frames in `cache/` in the data folder may take, bytes; 0 = none are kept there.
     Nothing is written when less than twice `storage.reserve_bytes` is free."""
+    measurements: bool = True
+    """Offer measuring in the viewer: lengths, angles, values of areas. Key images and notes stay
+    either way."""
+    presets_file: str = ""
+    """TOML file with the windows offered for CT, each a table `[[preset]]` with `name`, `width`,
+    `center` (HU) and, if a digit chooses it, `key`; "" = the built-in ones."""

@@ -290,6 +290,8 @@ def _check_decoding(web: WebSettings) -> None:
         raise BadSettings("web.decode_memory_bytes must be at least 256 MiB (268435456)")
     if web.cache_bytes < 0:
         raise BadSettings("web.cache_bytes must be 0 or more")
+    if min(web.idle_s, web.idle_theatre_s) < 0:
+        raise BadSettings("web.idle_s and web.idle_theatre_s must be 0 seconds or more")
 
 
 def _check_modality(modality: ModalitySettings) -> None:

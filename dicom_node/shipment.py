@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from dicom_node.corrected_copy import CopyOrder
+
 
 class Outcome(StrEnum):
     """What became of one instance that was to be sent."""
@@ -20,11 +22,16 @@ class Outcome(StrEnum):
     """The association ended before it was this instance's turn."""
     UNREADABLE = "unreadable"
     """Our own file cannot be read."""
+    NOT_COVERED = "not-covered"
+    """A correction is in force that does not fit this instance; a person must look."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """One instance to send; `path` is absolute, `digest` that of its data set, '' if unknown."""
+    """One instance to send; `path` is absolute, `digest` that of its data set, '' if unknown.
+
+    With a `copy_order`, a corrected copy of the file is sent.
+    """
 
     delivery_id: int
     path: Path
@@ -32,6 +39,7 @@ class Shipment:
     sop_instance_uid: str
     transfer_syntax_uid: str
     digest: str = ""
+    copy_order: CopyOrder | None = None
 
     @property
     def context(self) -> tuple[str, str]:

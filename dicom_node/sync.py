@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from pydicom.uid import UID
@@ -15,6 +16,8 @@ from dicom_node.adoption import Adopter
 from dicom_node.blame import Blame
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.converter import FOLDER, Converter
+from dicom_node.corrected_copy import CopyOrder, sweep
+from dicom_node.correction_desk import CorrectionReader
 from dicom_node.courier import ConversationLost, Courier
 from dicom_node.errors import NodeError, PeerRefused, PeerUnreachable
 from dicom_node.identity import Identity
@@ -27,7 +30,9 @@ from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_hook import ModeHook
 from dicom_node.mode_keeper import ModeKeeper
 from dicom_node.mode_order import ModeOrders
+from dicom_node.order_keeper import OrderKeeper
 from dicom_node.outage_mode import Proof
+from dicom_node.outgoing_corrections import OutgoingCorrections
 from dicom_node.pacs import Pacs
 from dicom_node.prover import Prover, by_series
 from dicom_node.quiet_hours import QuietHours
@@ -37,6 +42,7 @@ from dicom_node.setting_tables import PacsSettings, SyncSettings
 from dicom_node.settings import Settings
 from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.storage import make_data_folder
+from dicom_node.sync_order import SyncOrders
 from dicom_node.trial import Trial, new_trial
 from dicom_node.verdict import Condition, Layer, Verdict
 from dicom_node.verifier import IdentityOf, Verifier
@@ -67,6 +73,8 @@ class Destination:
         For waiting, seconds: a wall clock that is set changes no wait.
     jitter : callable
         Returns a number in [0, 1).
+    is_paused : callable
+        Tells whether a person ordered that nothing is sent.
     identity_of : callable
         Returns the identity a study is sent with, by its Study Instance UID.
     converter : Converter, optional
@@ -84,9 +92,11 @@ class Destination:
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        is_paused: Callable[[], bool] = lambda: False,
         identity_of: IdentityOf = lambda study_instance_uid: None,
         converter: Converter | None = None,
     ) -> None:
+        self._is_paused = is_paused
         self._pacs = pacs
         self._sync: SyncSettings = settings.sync
         self._data = settings.node.data
@@ -101,6 +111,9 @@ class Destination:
         self._clock = clock
         self._monotonic = monotonic
         self._jitter = jitter
+        self._corrections = OutgoingCorrections(
+            settings.node.data, settings.node.name, ledger, pacs.name
+        )
         self._blame = Blame(settings.sync, jitter)
         self._proofs = LedgerProofs(ledger, pacs.name)
         self._prover = Prover(pacs, settings.sync, ledger, courier, jitter, clock)
@@ -118,7 +131,9 @@ class Destination:
         if not self._is_reachable:
             return False
         self._look_for_proof()
-        has_sent = self._try(self._deliver, self._delivery, "delivery_paused")
+        has_sent = not self._is_paused() and self._try(
+            self._deliver, self._delivery, "delivery_paused"
+        )
         self._try(self._prover.step, self._proof, "proof_paused")
         self._look_for_proof()
         has_verified = self._try(self._verify, self._verifying, "verification_paused")
@@ -135,6 +150,10 @@ class Destination:
         if not self._quiet_hours.include(self._clock()):
             self._verifier.step_again()
         return False
+
+    def close(self) -> None:
+        """Close what was opened for reading."""
+        self._corrections.close()
 
     def _try(self, work: Callable[[], bool], pause: Pause, event: str) -> bool:
         """Do one kind of work unless it waits after a failure; one never holds up the other."""
@@ -216,17 +235,18 @@ class Destination:
     def _deliver(self) -> bool:
         if self._quiet_hours.include(self._clock()):
             return False
+        self._corrections.release()
         batch = self._ledger.due(
             self._pacs.name, self._now(), self._latest(), self._sync.batch_size, self._begun_study
         )
         self._begun_study = batch[0].study_instance_uid if batch else ""
-        missing = self._without_held(batch)
-        taken = self._ledger.take([item.delivery_id for item in missing], self._now())
-        missing = [item for item in missing if item.delivery_id in taken]
+        missing, copy_order = self._corrections.take(
+            self._without_held(batch), self._courier.find_study, self._now()
+        )
         if not missing:
             return bool(batch)
         try:
-            self._send(missing)
+            self._send(missing, copy_order)
         finally:
             # whatever has no receipt is asked for before it is sent again
             self._ledger.requeue_unknown(self._pacs.name)
@@ -249,15 +269,18 @@ class Destination:
             missing += [item for item in of_series if item.sop_instance_uid not in held]
         return missing
 
-    def _send(self, batch: Sequence[Delivery]) -> None:
+    def _send(self, batch: Sequence[Delivery], copy_order: CopyOrder | None) -> None:
         waiting = {item.delivery_id: item for item in batch}
         outcomes: set[Outcome] = set()
         is_full = False
+        shipments = [self._shipment(item, copy_order) for item in batch]
         try:
-            for group in self._forms.send([self._shipment(item) for item in batch]):
+            for group in self._forms.send(shipments):
                 self._record(group, waiting)
                 is_full |= any(receipt.is_out_of_resources for receipt in group)
                 outcomes |= {receipt.outcome for receipt in group}
+                if self._is_paused():
+                    return  # what has no receipt yet is asked for before it is sent again
         except ConversationLost:
             # the one in hand when the conversation broke may be what breaks it
             for delivery_id in list(waiting)[:1]:
@@ -280,7 +303,7 @@ class Destination:
         words = f"{count} instances went as {UID(form).name}: it does not take {UID(own).name}"
         self._ledger.record_event("sent_decompressed", self._pacs.name, words, self._now())
 
-    def _shipment(self, item: Delivery) -> Shipment:
+    def _shipment(self, item: Delivery, copy_order: CopyOrder | None) -> Shipment:
         return Shipment(
             item.delivery_id,
             self._data / item.path,
@@ -288,6 +311,7 @@ class Destination:
             item.sop_instance_uid,
             item.transfer_syntax_uid,
             item.digest,
+            copy_order,
         )
 
     def _record(self, receipts: Sequence[Receipt], waiting: dict[int, Delivery]) -> None:
@@ -319,19 +343,23 @@ class SyncService:
         self, settings: Settings, clock: Clock = utc_now, decompress: Sequence[str] = ()
     ) -> None:
         data = make_data_folder(settings.node.data)
+        sweep(data)
         self._ledger = Ledger(data / LEDGER_FILE)
         self._index = IndexReader(data / INDEX_FILE)
+        self._corrections = CorrectionReader(data)
         self._ledger.record_destinations(settings.pacs)
         self._ledger.requeue_unknown()
         adopter = Adopter(settings, self._ledger, self._index, clock)
         self._hook = ModeHook(settings.mode)
         modes = ModeKeeper(settings, self._ledger, self._hook.announce, clock)
-        orders = ModeOrders(data, clock)
+        orders, sync_orders = ModeOrders(data, clock), SyncOrders(data, clock)
+        names = [pacs.name for pacs in settings.pacs]
+        keeper = OrderKeeper(sync_orders, self._ledger, names, clock)
         self._couriers = [Courier(pacs, settings.dicom.ae_title) for pacs in settings.pacs]
         self._converters = [
             Converter(decompress, data / FOLDER) if decompress else None for pacs in settings.pacs
         ]
-        destinations = [
+        self._destinations = [
             Destination(
                 pacs,
                 settings,
@@ -340,6 +368,7 @@ class SyncService:
                 modes,
                 new_trial(pacs, settings, courier, orders, self._index, clock),
                 clock,
+                is_paused=partial(sync_orders.is_paused, pacs.name),
                 identity_of=self._identity_of,
                 converter=converter,
             )
@@ -347,9 +376,9 @@ class SyncService:
                 settings.pacs, self._couriers, self._converters, strict=True
             )
         ]
-        steps = [adopter.step, modes.step]
+        steps = [adopter.step, modes.step, keeper.step]
         if settings.sync.enabled:
-            steps += [destination.step for destination in destinations]
+            steps += [destination.step for destination in self._destinations]
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._loop, args=(step,), daemon=True) for step in steps
@@ -357,7 +386,11 @@ class SyncService:
 
     def _identity_of(self, study_instance_uid: str) -> Identity | None:
         study = self._index.study(study_instance_uid)
-        return None if study is None else Identity.of(asdict(study))
+        if study is None:
+            return None
+        identity = Identity.of(asdict(study))
+        correction = self._corrections.active(study_instance_uid)
+        return identity if correction is None else correction.of(identity)
 
     def start(self) -> None:
         """Start delivering."""
@@ -375,6 +408,9 @@ class SyncService:
         for thread in self._threads:
             thread.join()
         self._hook.stop()
+        for destination in self._destinations:
+            destination.close()
+        self._corrections.close()
         self._index.close()
         self._ledger.close()
 

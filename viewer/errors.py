@@ -58,3 +58,9 @@ class BadRequest(ViewerError):
     """A render parameter (window, viewport, quality, media type) makes no sense."""
 
     code: ClassVar[str] = "bad-render-request"
+
+
+class UnsupportedDocument(ViewerError):
+    """The report, document, waveform or video in the object is absent, damaged, or another kind."""
+
+    code: ClassVar[str] = "unsupported-document"

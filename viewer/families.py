@@ -24,8 +24,8 @@ class Family:
 
 VIDEO: Final = Family(
     "video",
-    "This is a video; the viewer does not play it. It is stored safely and goes to the PACS as it"
-    " is; play it there, or on the machine that recorded it.",
+    "This is a video, not a picture. It is stored safely and goes to the PACS as it is; its own"
+    " page plays it where the browser can, and saves it.",
 )
 _KEPT: Final = "It is stored safely;"
 KEY_OBJECTS: Final = Family(
@@ -38,17 +38,17 @@ PRESENTATION_STATE: Final = Family(
     " Open the images it refers to.",
 )
 REPORT: Final = Family(
-    "report", f"This is a report; it holds no picture. {_KEPT} read it on the PACS or the RIS."
+    "report", f"This is a report; it holds no picture. {_KEPT} read it on its own page."
 )
 WAVEFORM: Final = Family(
     "waveform",
-    f"This is an ECG or another waveform; it holds no picture. {_KEPT} open it on the PACS or on"
-    " the ECG system.",
+    f"This is an ECG or another waveform; it holds no picture. {_KEPT} its own page draws it;"
+    " measure on the ECG system.",
 )
 DOCUMENT: Final = Family(
     "document",
-    f"This is a PDF or another document; it holds no picture. {_KEPT} save the object and open"
-    " the document in it, or read it on the PACS.",
+    f"This is a PDF or another document; it holds no picture. {_KEPT} its own page shows or"
+    " saves the document.",
 )
 RAW_DATA: Final = Family(
     "raw-data",
@@ -71,7 +71,7 @@ RELATION: Final = Family(
 )
 MODEL: Final = Family(
     "model",
-    f"This is a 3D model; it holds no picture. {_KEPT} save the object and open the model in it.",
+    f"This is a 3D model; it holds no picture. {_KEPT} its own page saves the model.",
 )
 
 _BY_SOP_CLASS: Final[tuple[tuple[str, Family | None], ...]] = (

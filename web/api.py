@@ -1,23 +1,29 @@
 """The JSON API under /api/v1, made for our own pages and open to scripts."""
 
 from dataclasses import asdict, replace
-from functools import partial
+from datetime import date
 from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
+from flask.json import dumps
 from flask.typing import ResponseReturnValue
 from isal import isal_zlib
 
+from dicom_node.correction import Correction
 from dicom_node.index import InstanceRecord, StudyQuery, StudyRecord
 from web import answers, live
 from web.answers import InstanceAnswer
+from web.board import Board, current_board, listed_query, operations_of
 from web.context import WebContext, current
 from web.display import frame_answer
-from web.errors import BadParameter, NotFound, WrongContentType
+from web.errors import BadParameter, NotFound
+from web.json_bodies import json_object
 from web.multipart import in_pieces
-from web.series import placed_frames, series_answers
-from web.studies import destination_chip, study_answer
+from web.opened_study import opened_study
+from web.studies import destination_chip
 from web.sync import sync_answer
+from web.theatre_list import same_id
+from web.wall import is_enough, wall_of
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -43,38 +49,73 @@ _INSTANCE: Final = "/studies/<uid:study>/series/<uid:series>/instances/<uid:inst
 @blueprint.post("/studies/search")
 def search() -> Response:
     """Find studies, newest first; what is looked for travels in the body, never in an address."""
-    context = current()
-    query = search_query(json_body())
-    found = context.index.search_studies(replace(query, limit=query.limit + 1))
+    context, board = current(), current_board()
+    body = json_object()
+    theatre = read_theatre(body)
+    wall = wall_of(context.settings.web, request)
+    query = search_query(body)
+    is_hidden = wall.is_wall and not (theatre or query.text.strip() or query.patient_id)
+    found = [] if is_hidden else find(context, board, query, theatre)
     return jsonify(
-        studies=study_list(context, found[: query.limit]),
+        studies=board.answers(found[: query.limit]),
         is_more=len(found) > query.limit,
+        is_hidden=is_hidden,
+        theatre_list=board.theatre_answer(theatre, found),
         counts=context.index.counts(),
         destinations=destination_list(context),
         now=context.now_text(),
     )
 
 
-def json_body() -> dict[str, Any]:
-    """Return the request's JSON object.
+def find(context: WebContext, board: Board, query: StudyQuery, theatre: str) -> list[StudyRecord]:
+    """Search studies; those of a theatre list in the order of their operations.
+
+    Parameters
+    ----------
+    context : WebContext
+        Settings and readers.
+    board : Board
+        Holds the theatre list.
+    query : StudyQuery
+        What to look for.
+    theatre : str
+        Name of a theatre, `*` for all of the list, "" for everybody.
 
     Returns
     -------
-    dict
+    list of StudyRecord
+        One more than the query's limit where there are more.
+    """
+    asked = replace(query, limit=query.limit + 1)
+    if not theatre:
+        return context.index.search_studies(asked)
+    operations = operations_of(board.theatre_file.current(), theatre)
+    order = {same_id(one.patient_id): place for place, one in reversed([*enumerate(operations)])}
+    found = context.index.search_studies(listed_query(asked, operations)) if operations else []
+    return sorted(found, key=lambda study: order.get(same_id(study.patient_id), len(order)))
+
+
+def read_theatre(body: dict[str, Any]) -> str:
+    """Take the theatre out of a search.
+
+    Parameters
+    ----------
+    body : dict
+        The search.
+
+    Returns
+    -------
+    str
 
     Raises
     ------
-    WrongContentType
-        The body is compressed or not `application/json`.
     BadParameter
-        It is not a JSON object.
+        It is no text.
     """
-    if request.mimetype != "application/json" or request.headers.get("Content-Encoding"):
-        raise WrongContentType("Send the search as plain application/json.")
-    body = request.get_json(silent=True)
-    if not isinstance(body, dict):
-        raise BadParameter("The body must be a JSON object.")
-    return body
+    theatre = body.pop("theatre", "")
+    if not isinstance(theatre, str):
+        raise BadParameter("theatre has the wrong type in the search.")
+    return theatre
 
 
 def search_query(body: dict[str, Any]) -> StudyQuery:
@@ -83,7 +124,8 @@ def search_query(body: dict[str, Any]) -> StudyQuery:
     Parameters
     ----------
     body : dict
-        `text`, `modality`, `study_date`: str; `limit`, `offset`: int; all optional.
+        `text`, `modality`, `study_date`: str; `limit`, `offset`: int; all optional. A text of fewer
+        than three letters must be a whole Patient ID.
 
     Returns
     -------
@@ -105,33 +147,24 @@ def search_query(body: dict[str, Any]) -> StudyQuery:
     if not (1 <= query.limit <= LARGEST_PAGE and 0 <= query.offset < 10**9):
         raise BadParameter(f"limit must be 1 to {LARGEST_PAGE} and offset not negative.")
     answers.check_date_range(query.study_date, "study_date")
-    return query
+    return query if is_enough(query.text) else exactly(query)
 
 
-def study_list(context: WebContext, studies: list[StudyRecord]) -> list[dict[str, Any]]:
-    """Return studies as JSON with their words and states.
+def exactly(query: StudyQuery) -> StudyQuery:
+    """Return a query whose text is too short to be looked for anywhere: it must be a Patient ID.
 
     Parameters
     ----------
-    context : WebContext
-        Settings and readers.
-    studies : list of StudyRecord
-        The studies.
+    query : StudyQuery
+        Any query.
 
     Returns
     -------
-    list of dict
+    StudyQuery
     """
-    return [
-        study_answer(
-            study,
-            context.ledger.study(study.study_instance_uid),
-            now=context.clock(),
-            quiet_after_s=context.settings.web.quiet_after_s,
-            has_pacs=bool(context.settings.pacs),
-        )
-        for study in studies
-    ]
+    text = query.text.strip()
+    # a list of two, so that no ID is taken for a pattern
+    return replace(query, text="", patient_id=f"{text}\\{text}") if text else query
 
 
 def destination_list(context: WebContext) -> list[dict[str, Any]]:
@@ -156,16 +189,55 @@ def destination_list(context: WebContext) -> list[dict[str, Any]]:
 def study(study: str) -> ResponseReturnValue:
     """Answer with one study, its series and their instances in display order."""
     context = current()
+    revision = live.revision(context)  # first: what comes in between is then told as a change
     record = context.index.study(study)
     if record is None:
         raise NotFound("This node does not hold that study.")
-    [answer] = study_list(context, [record])
-    answer["series"] = series_answers(
-        context.index.series(study),
-        context.index.instances(study),
-        partial(placed_frames, context),
-    )
-    return jsonify(study=answer, revision=live.revision(context), now=context.now_text())
+    [answer] = current_board().answers([record])
+    answer["correction_id"] = id_of(context.corrections.active(study))
+    series = opened_study(context, study).series.decode("ascii")
+    listed = f'{dumps(answer)[:-1]}, "series": {series}}}'
+    rest = dumps({"revision": revision, "now": context.now_text()})
+    return Response(f'{{"study": {listed}, {rest[1:]}', mimetype="application/json")
+
+
+@blueprint.get("/studies/<uid:study>/others")
+def others(study: str) -> ResponseReturnValue:
+    """Answer with the other studies of the same patient: one ID of one issuer."""
+    context = current()
+    record = context.index.study(study)
+    if record is None:
+        raise NotFound("This node does not hold that study.")
+    return jsonify(studies=current_board().answers(other_studies(context, record)))
+
+
+def other_studies(context: WebContext, study: StudyRecord) -> list[StudyRecord]:
+    """Return the other studies of a study's patient, newest first.
+
+    Parameters
+    ----------
+    context : WebContext
+        Settings and readers.
+    study : StudyRecord
+        The study.
+
+    Returns
+    -------
+    list of StudyRecord
+        None without a patient ID: nobody is found by having none.
+    """
+    if not study.patient_id.strip():
+        return []
+    # "?" stands for any character of an ID that might be read as a wildcard; equal ones are kept
+    pattern = study.patient_id.replace("*", "?")
+    query = StudyQuery(patient_id=pattern, limit=LARGEST_PAGE)
+    return [
+        one
+        for one in context.index.search_studies(query)
+        if one.study_instance_uid != study.study_instance_uid
+        and (one.patient_id, one.issuer_of_patient_id)
+        == (study.patient_id, study.issuer_of_patient_id)
+    ]
 
 
 @blueprint.get(f"{_INSTANCE}/frames/<int:frame_number>/info")
@@ -173,11 +245,74 @@ def info(study: str, series: str, instance: str, frame_number: int) -> ResponseR
     """Answer with everything a browser needs to show one frame, and whose it is."""
     context = current()
     record = context.record(study, series, instance)
-    facts = frame_answer(context.open(record), frame_number, context.clock().date())
+    correction = asked_correction(context, study)
+    today = context.clock().date()
+    facts = frame_facts(context, record, frame_number, today, correction)
+    return answers.of_instance(jsonify(facts), record, variant=id_of(correction))
+
+
+def asked_correction(context: WebContext, study_instance_uid: str) -> Correction | None:
+    """Return the correction in force for a study.
+
+    Parameters
+    ----------
+    context : WebContext
+        Reads the corrections.
+    study_instance_uid : str
+
+    Returns
+    -------
+    Correction or None
+
+    Raises
+    ------
+    NotFound
+        The client names a version and another correction than this: what it keeps for long would
+        be the wrong identity.
+    """
+    correction = context.corrections.active(study_instance_uid)
+    if request.args.get("v") and request.args.get("correction", "") != id_of(correction):
+        raise NotFound("The identity of this study was corrected meanwhile. Open it again.")
+    return correction
+
+
+def id_of(correction: Correction | None) -> str:
+    """Return the id of a correction, "" for none."""
+    return "" if correction is None else correction.correction_id
+
+
+def frame_facts(
+    context: WebContext,
+    record: InstanceRecord,
+    frame_number: int,
+    today: date,
+    correction: Correction | None,
+) -> dict[str, Any]:
+    """Return everything a browser needs to show one frame, and whose it is.
+
+    Parameters
+    ----------
+    context : WebContext
+        Opens the instance.
+    record : InstanceRecord
+        The instance.
+    frame_number : int
+        1-based.
+    today : date
+        The day ages are counted on.
+    correction : Correction, optional
+        The one in force for its study.
+
+    Returns
+    -------
+    dict
+        As `web.display.frame_answer`.
+    """
+    facts = frame_answer(context.open(record), frame_number, today, correction)
     # an instance without a study or a series of its own is filed under UIDs made for it
     facts["study_instance_uid"] = record.study_instance_uid
     facts["series_instance_uid"] = record.series_instance_uid
-    return answers.of_instance(jsonify(facts), record)
+    return facts
 
 
 @blueprint.get(f"{_INSTANCE}/frames/<int:frame_number>/pixels")

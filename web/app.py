@@ -11,9 +11,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from dicom_node.clock import Clock, utc_now
-from dicom_node.errors import NodeError
+from dicom_node.correction_desk import CorrectionReader
+from dicom_node.errors import BadCorrection, CorrectionRefused, NodeError
 from dicom_node.index import FILE as INDEX_FILE
-from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import LedgerReader
 from dicom_node.settings import Settings
@@ -25,19 +25,35 @@ from viewer.stacks import FramePlace
 from web import (
     annotations,
     api,
+    assets,
+    board,
+    confirmations,
     dicomweb,
     display_check,
+    documents,
     errors,
+    export,
     live,
+    marks,
+    packing,
     pages,
+    plain,
+    preview,
+    print_page,
     quick,
+    reconcile,
     rendered,
     security,
+    tags,
 )
 from web.context import EXTENSION, WebContext
+from web.corrected import CorrectedIndex
 from web.decoded_frames import new_decoded_frames
 from web.errors import WebError
 from web.limits import LARGEST_BODY_BYTES
+from web.mark_store import MarkStore
+from web.opened_study import OpenedStudy
+from web.presets import read_presets
 
 HEADER_CACHE_BYTES: Final = 64 * 1024 * 1024
 BODY_CACHE_BYTES: Final = 256 * 1024 * 1024
@@ -48,8 +64,11 @@ STATUS_OF_KIND: Final[dict[type[Exception], HTTPStatus]] = {
     errors.WebError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BadParameter: HTTPStatus.BAD_REQUEST,
     errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.OutOfDate: HTTPStatus.CONFLICT,
     errors.NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     errors.WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.ChangedMeanwhile: HTTPStatus.CONFLICT,
+    errors.MeasuringOff: HTTPStatus.FORBIDDEN,
     errors.ForeignHost: HTTPStatus.FORBIDDEN,
     errors.ForeignOrigin: HTTPStatus.FORBIDDEN,
     errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
@@ -61,10 +80,13 @@ STATUS_OF_KIND: Final[dict[type[Exception], HTTPStatus]] = {
     viewer_errors.UnsupportedTransferSyntax: HTTPStatus.NOT_ACCEPTABLE,
     viewer_errors.UnsupportedPixels: HTTPStatus.NOT_ACCEPTABLE,
     viewer_errors.UnsafePixels: HTTPStatus.NOT_ACCEPTABLE,
+    viewer_errors.UnsupportedDocument: HTTPStatus.NOT_ACCEPTABLE,
     viewer_errors.DecoderBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     viewer_errors.NoSuchFrame: HTTPStatus.NOT_FOUND,
     viewer_errors.BadRequest: HTTPStatus.BAD_REQUEST,
     NodeError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    BadCorrection: HTTPStatus.BAD_REQUEST,
+    CorrectionRefused: HTTPStatus.CONFLICT,
 }
 """HTTP status per kind of error; the nearest base class counts."""
 
@@ -100,7 +122,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     -------
     Flask
     """
-    app = Flask("web")
+    app = Flask("web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default JSON provider
@@ -108,8 +130,28 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.extensions[EXTENSION] = context
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
+    packing.install(app)
+    assets.install(app)
     quick.install(app, context, settings.web.host)
-    for part in (pages, display_check, api, annotations, live, dicomweb, rendered):
+    board.install(app, context)
+    for part in (
+        pages,
+        plain,
+        display_check,
+        documents,
+        tags,
+        export,
+        print_page,
+        api,
+        confirmations,
+        annotations,
+        live,
+        marks,
+        dicomweb,
+        rendered,
+        preview,
+        reconcile,
+    ):
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
     app.register_error_handler(ViewerError, answer_known)
@@ -134,16 +176,20 @@ def new_context(settings: Settings, clock: Clock) -> WebContext:
     WebContext
     """
     data = settings.node.data
-    index = IndexReader(data / INDEX_FILE)
+    corrections = CorrectionReader(data)
+    index = CorrectedIndex(data / INDEX_FILE, corrections)
     return WebContext(
         settings=settings,
         clock=clock,
         index=index,
+        corrections=corrections,
         ledger=LedgerReader(data / LEDGER_FILE),
+        marks=MarkStore(data),
         bodies=ByteBoundedCache(BODY_CACHE_BYTES, body_bytes),
         frames=new_decoded_frames(
             settings, index, ByteBoundedCache(HEADER_CACHE_BYTES, header_bytes)
         ),
+        presets=read_presets(settings.web.presets_file),
     )
 
 
@@ -164,18 +210,22 @@ def header_bytes(instance: Instance) -> int:
     return 16384 + 4 * length
 
 
-def body_bytes(body: bytes | tuple[bytes, str] | list[FramePlace]) -> int:
+def body_bytes(
+    body: bytes | OpenedStudy | tuple[bytes, object] | list[FramePlace],
+) -> int:
     """Return what a kept answer takes.
 
     Parameters
     ----------
-    body : bytes, or bytes and a content encoding, or the places of an instance's frames
+    body : bytes, or bytes and little else, or the list of a study, or the places of frames
         The answer.
 
     Returns
     -------
     int
     """
+    if isinstance(body, OpenedStudy):
+        return len(body.series)
     if isinstance(body, list):
         return FRAME_PLACE_BYTES * len(body)
     return len(body) if isinstance(body, bytes) else len(body[0])

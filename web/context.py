@@ -9,15 +9,18 @@ import numpy as np
 from flask import current_app
 
 from dicom_node.clock import Clock, stamp
+from dicom_node.correction_desk import CorrectionReader
 from dicom_node.index import FILE as INDEX_FILE
-from dicom_node.index import IndexReader, InstanceRecord
+from dicom_node.index import InstanceRecord
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import LedgerReader
 from dicom_node.settings import Settings
 from viewer.cache import ByteBoundedCache
 from viewer.decode import Instance
+from web.corrected import CorrectedIndex
 from web.decoded_frames import DecodedFrames
 from web.errors import NotFound
+from web.mark_store import MarkStore
 
 EXTENSION: Final = "lifeboat"
 _Value = TypeVar("_Value")
@@ -27,15 +30,19 @@ _Value = TypeVar("_Value")
 class WebContext:
     """Settings, readers of what other processes write, the clock and the caches of one process.
 
-    `bodies` keeps ready answers, up to a number of bytes; `frames` opens instances and decodes.
+    `marks` is what people set on images; `bodies` keeps ready answers, up to a number of bytes;
+    `frames` opens instances and decodes; `presets` are the windows offered for CT.
     """
 
     settings: Settings
     clock: Clock
-    index: IndexReader
+    index: CorrectedIndex
+    corrections: CorrectionReader
     ledger: LedgerReader
+    marks: MarkStore
     bodies: ByteBoundedCache[Hashable, Any]
     frames: DecodedFrames
+    presets: tuple[dict[str, Any], ...]
 
     @property
     def index_file(self) -> Path:
@@ -48,8 +55,9 @@ class WebContext:
         return self.settings.node.data / LEDGER_FILE
 
     def close(self) -> None:
-        """End the processes and threads that decode."""
+        """End the processes and threads that decode, and close what is written."""
         self.frames.close()
+        self.marks.close()
 
     def now_text(self) -> str:
         """Return the time now as ISO 8601 in UTC."""

@@ -147,6 +147,19 @@ class DecodedFrames:
             )
         return instance
 
+    def expect(self, record: InstanceRecord, frame_number: int) -> None:
+        """Have a frame decoded that somebody is about to look at; returns at once.
+
+        Parameters
+        ----------
+        record : InstanceRecord
+            Its instance.
+        frame_number : int
+            1-based.
+        """
+        if record.transfer_syntax_uid not in NATIVE_SYNTAXES and self._pool.has_spare:
+            self._read_ahead.expected(record, frame_number)
+
     def _opened(self, record: InstanceRecord) -> HeldInstance:
         header = read_file_header(record.path)
         is_quick = header.transfer_syntax_uid in QUICK_SYNTAXES

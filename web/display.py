@@ -1,34 +1,26 @@
 """What the viewer says about a frame, in words made from the same object as its pixels."""
 
+import re
 from datetime import date
 from typing import Any, Final
 
+from dicom_node.correction import Correction
 from viewer.decode import Instance
 from viewer.frame_info import frame_info
 from web import words
+from web.corrected import apply_correction
 
-PRESETS: Final[tuple[dict[str, Any], ...]] = tuple(
-    {"name": name, "width": width, "center": center, "key": key}
-    for name, width, center, key in (
-        ("Brain", 80, 40, "1"),
-        ("Subdural", 200, 75, "2"),
-        ("Stroke", 40, 40, "3"),
-        ("Bone", 1800, 400, "4"),
-        ("Lung", 1500, -600, "5"),
-        ("Mediastinum", 350, 50, "6"),
-        ("Abdomen", 400, 50, "7"),
-        ("Liver", 150, 30, "8"),
-        ("Angio", 600, 300, "9"),
-        ("Temporal bone", 2800, 600, ""),
-        ("Head-neck soft", 375, 40, ""),
-        ("Spine soft", 250, 50, ""),
-        ("Spine bone", 1800, 400, ""),
-    )
-)
-"""CT windows in HU with their keys; offered only where modality values are HU."""
+_SIDES: Final = {"L": "Left", "R": "Right", "B": "Both sides"}
+_NAMED_SIDE: Final = {
+    "L": re.compile(r"\b(left|lt|links|gauche)\b", re.IGNORECASE),
+    "R": re.compile(r"\b(right|rt|rechts|droite)\b", re.IGNORECASE),
+}
+"""Words of descriptions that name a side; single letters mean too many other things."""
 
 
-def frame_answer(instance: Instance, frame_number: int, today: date) -> dict[str, Any]:
+def frame_answer(
+    instance: Instance, frame_number: int, today: date, correction: Correction | None
+) -> dict[str, Any]:
     """Return a frame's info with `display`: the words around its picture.
 
     Parameters
@@ -39,18 +31,20 @@ def frame_answer(instance: Instance, frame_number: int, today: date) -> dict[str
         1-based.
     today : date
         The day ages are counted on.
+    correction : Correction, optional
+        The one in force for its study.
 
     Returns
     -------
     dict
-        As `viewer.frame_info.frame_info`, with `display` added.
+        As `viewer.frame_info.frame_info`, with `display` and `correction` added.
 
     Raises
     ------
     viewer.errors.NoSuchFrame
         The instance has no such frame.
     """
-    info = frame_info(instance, frame_number)
+    info = apply_correction(frame_info(instance, frame_number), correction)
     return info | {"display": frame_words(info, today)}
 
 
@@ -82,7 +76,9 @@ def frame_words(info: dict[str, Any], today: date) -> dict[str, str]:
         "accession": study["accession_number"].strip() or words.NOT_KNOWN,
         "series": series_words(info["series"]),
         "place": place_words(info),
+        "side_conflict": side_conflict(info["series"]),
         "fidelity": fidelity_words(info["lossy"]),
+        "corrected": (info.get("correction") or {}).get("was", ""),
     }
 
 
@@ -99,7 +95,7 @@ def series_words(series: dict[str, Any]) -> str:
     str
     """
     number = series["series_number"]
-    side = {"L": "Left", "R": "Right", "B": "Both sides"}.get(series["laterality"], "")
+    side = _SIDES.get(series["laterality"], "")
     parts = (
         "" if number is None else f"Series {number}",
         series["modality"],
@@ -107,6 +103,30 @@ def series_words(series: dict[str, Any]) -> str:
         side,
     )
     return " · ".join(filter(None, parts))
+
+
+def side_conflict(series: dict[str, Any]) -> str:
+    """Say when a description names the other side than the header does, else "".
+
+    Parameters
+    ----------
+    series : dict
+        The series part of a frame's info.
+
+    Returns
+    -------
+    str
+    """
+    header = series["laterality"]
+    named = {
+        side
+        for side, pattern in _NAMED_SIDE.items()
+        if pattern.search(series["series_description"])
+    }
+    if header not in ("L", "R") or named in (set(), {header}):
+        return ""
+    told = " and ".join(sorted(_SIDES[side].lower() for side in named))
+    return f"Side in doubt: the header says {_SIDES[header].lower()}, the description {told}"
 
 
 def place_words(info: dict[str, Any]) -> str:

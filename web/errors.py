@@ -24,6 +24,12 @@ class NotFound(WebError):
     code = "not-found"
 
 
+class OutOfDate(WebError):
+    """What the request decides on has changed since it was looked at."""
+
+    code = "out-of-date"
+
+
 class NotAcceptable(WebError):
     """What was asked for exists, but not in a form the client accepts."""
 
@@ -34,6 +40,18 @@ class WrongContentType(WebError):
     """The request's body is not of the one type the address takes."""
 
     code = "wrong-content-type"
+
+
+class ChangedMeanwhile(WebError):
+    """What the request would change was changed by someone else first."""
+
+    code = "changed-meanwhile"
+
+
+class MeasuringOff(WebError):
+    """The settings of this node switch measuring off."""
+
+    code = "measuring-off"
 
 
 class ForeignHost(WebError):

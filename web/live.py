@@ -5,8 +5,10 @@ from pathlib import Path
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from dicom_node.desk_file import FILE as DESK_FILE
 from dicom_node.mode_state import read_mode
 from dicom_node.trouble import troubles
+from web.board import current_board
 from web.context import WebContext, current
 from web.mode import mode_answer
 
@@ -50,7 +52,7 @@ def readyz() -> ResponseReturnValue:
 
 
 def revision(context: WebContext) -> str:
-    """Return a text that changes whenever the index, the ledger or the mode changed.
+    """Return a text that changes whenever a page would say something else.
 
     Parameters
     ----------
@@ -62,9 +64,14 @@ def revision(context: WebContext) -> str:
     str
     """
     mode = read_mode(context.settings.node.data, context.clock)
-    return (
-        f"{context.index.revision()}-{file_mark(context.ledger_file)}-{mode.mode.value}{mode.since}"
+    marks = (
+        context.index.revision(),
+        file_mark(context.ledger_file),
+        file_mark(context.settings.node.data / DESK_FILE),
+        current_board().theatre_file.mark(),
+        f"{mode.mode.value}{mode.since}",
     )
+    return "-".join(marks)
 
 
 def file_mark(database: Path) -> str:

@@ -2,19 +2,21 @@
 
 from typing import Any, Final
 
-from flask import Blueprint, render_template
+from flask import Blueprint, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from dicom_node.index import StudyQuery, StudyRecord
 from dicom_node.trouble import troubles
 from web import api
+from web.board import current_board
 from web.context import WebContext, current
-from web.display import PRESETS
 from web.errors import NotFound
 from web.mode import mode_answer
+from web.opened_study import OpenedStudy, opened_study
+from web.preview import preview_address
 from web.security import LOCAL_HOSTS
-from web.series import series_answers
 from web.sync import STATES, blank_rows, sync_answer
+from web.wall import remember, wall_of
 from web.words import counted
 
 blueprint = Blueprint("pages", __name__)
@@ -39,17 +41,24 @@ MODALITIES: Final = ("CR", "CT", "DX", "MG", "MR", "NM", "OT", "PT", "RF", "US",
 
 
 @blueprint.get("/")
-def board() -> str:
+def board() -> Response:
     """Show the studies, newest first."""
-    context = current()
-    found = context.index.search_studies(StudyQuery(limit=FIRST_PAGE))
+    context, beside = current(), current_board()
+    wall = wall_of(context.settings.web, request)
+    theatre = wall.theatre
+    is_hidden = wall.is_wall and not theatre
+    query = StudyQuery(limit=FIRST_PAGE)
+    found = [] if is_hidden else api.find(context, beside, query, theatre)[:FIRST_PAGE]
     held = context.index.counts()
-    return render_template(
+    page = render_template(
         "board.html",
         page="board",
-        studies=api.study_list(context, found),
-        blank=blank_row(context),
+        studies=beside.answers(found),
+        blank=blank_row(),
         held=held["instances"],
+        is_hidden=is_hidden,
+        theatre=theatre,
+        theatre_list=beside.theatre_answer(theatre, found),
         tally=(
             f"This node holds {counted(held['studies'], 'study')}, "
             f"{counted(held['instances'], 'image')}."
@@ -58,6 +67,7 @@ def board() -> str:
         modalities=MODALITIES,
         **shared(context),
     )
+    return remember(make_response(page), wall, request)
 
 
 @blueprint.get("/studies/<uid:study>")
@@ -67,15 +77,26 @@ def viewer(study: str) -> ResponseReturnValue:
     record = context.index.study(study)
     if record is None:
         raise NotFound("This node does not hold that study. The PACS may.")
-    [answer] = api.study_list(context, [record])
+    [answer] = current_board().answers([record])
+    opened = opened_study(context, study)
     return render_template(
         "viewer.html",
         page="viewer",
         study=answer,
-        series=series_answers(context.index.series(study), context.index.instances(study)),
-        presets=PRESETS,
+        opening=_opening_address(context, opened),
+        presets=context.presets,
+        measurements=context.settings.web.measurements,
         **shared(context),
     )
+
+
+def _opening_address(context: WebContext, opened: OpenedStudy) -> str:
+    """Return the address of the picture the viewer asks for first, "" when there is none."""
+    if opened.opening is None:
+        return ""
+    record, frame_number = opened.opening
+    correction = context.corrections.active(record.study_instance_uid)
+    return preview_address(record, frame_number, api.id_of(correction))
 
 
 @blueprint.get("/sync")
@@ -105,7 +126,10 @@ def shared(context: WebContext) -> dict[str, Any]:
     dict
     """
     settings = context.settings
+    wall = wall_of(settings.web, request)
     return {
+        "is_wall": wall.is_wall,
+        "idle_s": settings.web.idle_theatre_s if wall.is_wall else settings.web.idle_s,
         "node_name": settings.node.name,
         "troubles": troubles(settings),
         "mode": mode_answer(context),
@@ -118,13 +142,8 @@ def shared(context: WebContext) -> dict[str, Any]:
     }
 
 
-def blank_row(context: WebContext) -> dict[str, Any]:
+def blank_row() -> dict[str, Any]:
     """Return an empty study; the script fills copies of its row.
-
-    Parameters
-    ----------
-    context : WebContext
-        Settings and readers.
 
     Returns
     -------
@@ -140,7 +159,7 @@ def blank_row(context: WebContext) -> dict[str, Any]:
         has_patient_conflict=False,
         **dict.fromkeys(TEXTS, ""),
     )
-    [row] = api.study_list(context, [empty])
+    [row] = current_board().answers([empty])
     return row
 
 

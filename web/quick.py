@@ -23,6 +23,8 @@ from web.answers import InstanceAnswer
 from web.context import WebContext
 from web.limits import WsgiApp
 
+SENT_AT_ONCE_BYTES: Final = 4 * 1024 * 1024
+"""Larger answers are made while they are sent, so that slow clients hold little memory."""
 _FAILURE: Final = "lifeboat.failure"
 """Where a refusal waits for the application, which puts it into words."""
 _UID: Final = "([0-9.]{1,64})"
@@ -132,7 +134,8 @@ class QuickPictures:
             environ[_FAILURE] = error
             return self._app(environ, start_response)
         start_response("200 OK", [*headers, *security.HEADERS.items()])
-        return answer.chunks
+        # the server sends a list at once, and anything else piece by piece, which takes longer
+        return list(answer.chunks) if answer.size_bytes <= SENT_AT_ONCE_BYTES else answer.chunks
 
     def _maker(self, is_api: bool, frame: str | None, kind: str) -> _Make | None:
         makers = {

@@ -6,6 +6,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Final
 
@@ -77,6 +78,7 @@ class ReadAhead:
         self._now = now
         self._changed = threading.Condition()
         self._asked: _Place | None = None
+        self._expected: _Place | None = None
         self._thread: threading.Thread | None = None
         self._is_closed = False
         self._order: _Order | None = None
@@ -94,10 +96,29 @@ class ReadAhead:
         """
         with self._changed:
             self._asked = (record, frame_number)
-            if self._thread is None and not self._is_closed:
-                self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
+            self._wake()
+
+    def expected(self, record: InstanceRecord, frame_number: int) -> None:
+        """Note that somebody is about to look at a frame; returns at once.
+
+        It is decoded before anything else is, unless it was asked for by then.
+
+        Parameters
+        ----------
+        record : InstanceRecord
+            Its instance.
+        frame_number : int
+            1-based.
+        """
+        with self._changed:
+            self._expected = (record, frame_number)
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._thread is None and not self._is_closed:
+            self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
 
     def close(self) -> None:
         """End the thread, after the frame that it decodes now."""
@@ -108,24 +129,33 @@ class ReadAhead:
             self._thread.join()
 
     def _run(self) -> None:
-        while (place := self._next()) is not None:
+        while (work := self._next()) is not None:
             try:
-                self._follow(*place)
+                work()
             except (ViewerError, NodeError) as error:
                 # whoever asks for that frame hears of it; here it only ends this run
                 _log.info("read_ahead_ended", extra={"error_code": error.code})
             except Exception:  # noqa: BLE001 - nobody waits for it, and the next frame needs it
                 _log.exception("read_ahead_failed")
 
-    def _next(self) -> _Place | None:
+    def _next(self) -> Callable[[], None] | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._asked is not None or self._is_closed)
-            place, self._asked = self._asked, None
-            return None if self._is_closed else place
+            self._changed.wait_for(self._is_interrupted)
+            if self._is_closed:
+                return None
+            if self._expected is not None:
+                expected, self._expected = self._expected, None
+                return partial(self._decode_now, *expected)
+            asked, self._asked = self._asked, None
+            return None if asked is None else partial(self._follow, *asked)
+
+    def _decode_now(self, record: InstanceRecord, frame_number: int) -> None:
+        while not self._decode_one(record, frame_number) and not self._is_overtaken():
+            pass
 
     def _follow(self, record: InstanceRecord, frame_number: int) -> None:
         with self._changed:
-            if self._changed.wait_for(lambda: self._asked is not None or self._is_closed, QUIET_S):
+            if self._changed.wait_for(self._is_interrupted, QUIET_S):
                 return
         for place in self._around(record, frame_number):
             while not self._is_overtaken() and not self._decode_one(*place):
@@ -143,7 +173,10 @@ class ReadAhead:
 
     def _is_overtaken(self) -> bool:
         with self._changed:
-            return self._asked is not None or self._is_closed
+            return self._is_interrupted()
+
+    def _is_interrupted(self) -> bool:
+        return self._asked is not None or self._expected is not None or self._is_closed
 
     def _around(self, record: InstanceRecord, frame_number: int) -> list[_Place]:
         """Return the frames to decode, the most wanted first."""

@@ -12,7 +12,7 @@ LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 HEADERS: Final = {
     "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self'; base-uri 'none'; object-src 'none'; "
+        "default-src 'self'; img-src 'self' blob:; base-uri 'none'; object-src 'none'; "
         "form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",

@@ -24,7 +24,7 @@ from dicom_node.settings import Settings
 from web.app import create_app
 from web.context import EXTENSION, WebContext
 from web.limits import BoundedWork, keep_freed_memory
-from web.warm_up import start_warm_up
+from web.warm_up import WarmUp
 
 STOP_TIMEOUT_S: Final = 10
 """How long answers under way may take after a request to stop, seconds."""
@@ -163,8 +163,10 @@ def load_app(settings: Settings) -> BoundedWork:
     app = create_app(settings)
     context: WebContext = app.extensions[EXTENSION]
     context.frames.start()
-    start_warm_up(context)
+    warm_up = WarmUp(context)
+    warm_up.start()
     multiprocessing.util.Finalize(None, context.close, exitpriority=0)
+    multiprocessing.util.Finalize(None, warm_up.close, exitpriority=1)
     return BoundedWork(app, settings.web.threads)
 
 

@@ -1,12 +1,13 @@
 """What pages and the JSON API say about a study: its values, and the same in words."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from functools import lru_cache
+from typing import Final
 
 from dicom_node.index import SeriesRecord, StudyRecord
-from dicom_node.ledger import DestinationState, StudyDelivery
+from dicom_node.ledger import DestinationState
 from web import words
 
 STATES: Final = ("queued", "sending", "stored", "proven", "held", "attention")
@@ -24,42 +25,7 @@ class Chip:
     words: str
 
 
-def study_answer(
-    study: StudyRecord,
-    deliveries: Iterable[StudyDelivery],
-    *,
-    now: datetime,
-    quiet_after_s: float,
-    has_pacs: bool,
-) -> dict[str, Any]:
-    """Return a study as JSON: the indexed values, and `display` with the words people read.
-
-    Parameters
-    ----------
-    study : StudyRecord
-        The study.
-    deliveries : iterable of StudyDelivery
-        Its deliveries, one per destination.
-    now : datetime
-        The time now, UTC.
-    quiet_after_s : float
-        Seconds without a new instance after which nothing more is assumed to be on its way.
-    has_pacs : bool
-        Whether any destination is configured.
-
-    Returns
-    -------
-    dict
-    """
-    return asdict(study) | {
-        "display": study_words(study, now.date()),
-        "received": asdict(received(study.last_received_at, now, quiet_after_s)),
-        "delivery": asdict(
-            delivery(deliveries, study.number_of_study_related_instances, has_pacs=has_pacs)
-        ),
-    }
-
-
+@lru_cache(maxsize=2048)  # a board asks for the same hundreds of them every second and a half
 def study_words(study: StudyRecord, today: date) -> dict[str, str]:
     """Return the texts of a study's row, all made from one record.
 
@@ -73,7 +39,7 @@ def study_words(study: StudyRecord, today: date) -> dict[str, str]:
     Returns
     -------
     dict
-        Keys are the names of the fields in the page.
+        Keys are the names of the fields in the page. It is kept: do not change it.
     """
     label, number = words.patient_number(study.patient_id)
     return {
@@ -143,13 +109,54 @@ def received(last_received_at: str, now: datetime, quiet_after_s: float) -> Chip
     return Chip("quiet", f"No new images for {words.elapsed(silence_s)}")
 
 
-def delivery(deliveries: Iterable[StudyDelivery], held: int, *, has_pacs: bool) -> Chip:
+def side_words(sides: Collection[str]) -> str:
+    """Return in words which sides of the body the images of a study name.
+
+    Parameters
+    ----------
+    sides : collection of str
+        Laterality (0020,0060) and Image Laterality (0020,0062): L, R, B.
+
+    Returns
+    -------
+    str
+        "" where they name none.
+    """
+    if "B" in sides or {"L", "R"} <= set(sides):
+        return "Left and right"
+    return {"L": "Left", "R": "Right"}.get("".join(sides), "")
+
+
+def side_conflict(sides: Collection[str], listed: Collection[str]) -> str:
+    """Say in words when the theatre list and the images name different sides; "" when not.
+
+    Parameters
+    ----------
+    sides : collection of str
+        What the images name.
+    listed : collection of str
+        What the list says of the patient's operations: L, R, B, "".
+
+    Returns
+    -------
+    str
+    """
+    [image_side] = sides if len(sides) == 1 else [""]
+    wanted = set(listed) - {""}
+    if image_side not in ("L", "R") or not wanted or wanted & {image_side, "B"}:
+        return ""
+    said = {"L": "left", "R": "right"}
+    other = said["R" if image_side == "L" else "L"]
+    return f"Side: the list says {other}, the images say {said[image_side]}"
+
+
+def delivery(counts: Mapping[str, Mapping[str, int]], held: int, *, has_pacs: bool) -> Chip:
     """Say how far the return of a study to the PACS has come; of several PACS, the one behind.
 
     Parameters
     ----------
-    deliveries : iterable of StudyDelivery
-        One per destination.
+    counts : mapping
+        Instances in each state, by destination.
     held : int
         Instances of the study this node holds.
     has_pacs : bool
@@ -160,7 +167,7 @@ def delivery(deliveries: Iterable[StudyDelivery], held: int, *, has_pacs: bool) 
     Chip
         State `none`, `waiting`, `sending`, `stored`, `proven` or `attention`.
     """
-    all_of_it = [(item.destination, delivery_of_counts(item.counts, held)) for item in deliveries]
+    all_of_it = [(name, delivery_of_counts(places, held)) for name, places in counts.items()]
     if not all_of_it:
         return Chip("waiting", "Waiting for PACS") if has_pacs else Chip("none", "No PACS set up")
     name, chip = min(all_of_it, key=lambda item: _URGENCY.index(item[1].state))

@@ -14,9 +14,11 @@ from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_hook import ModeChange
 from dicom_node.mode_keeper import ModeKeeper
 from dicom_node.mode_order import ModeOrders
+from dicom_node.order_keeper import OrderKeeper
 from dicom_node.pacs import Pacs
 from dicom_node.settings import load_settings
 from dicom_node.sync import Destination
+from dicom_node.sync_order import SyncOrders
 from dicom_node.trial import new_trial
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -54,6 +56,8 @@ class Desk:
         self.modes = ModeKeeper(self.settings, self.ledger, self.changes.append, *clocks)
         self.orders = ModeOrders(self.room.data, clocks[0])
         trial = new_trial(pacs, self.settings, self.pacs, self.orders, self.room.reader, *clocks)
+        self.sync_orders = SyncOrders(self.room.data, clocks[0])
+        self.keeper = OrderKeeper(self.sync_orders, self.ledger, [pacs.name], clocks[0])
         self.destination = Destination(
             pacs,
             self.settings,
@@ -63,7 +67,8 @@ class Desk:
             trial,
             *clocks,
             lambda: 0.5,
-            self.identity_of,
+            is_paused=lambda: self.sync_orders.is_paused(pacs.name),
+            identity_of=self.identity_of,
         )
 
     def identity_of(self, study_instance_uid: str) -> Identity | None:
@@ -89,6 +94,7 @@ class Desk:
     def step(self, seconds: float = 0.0) -> None:
         self.now += timedelta(seconds=seconds)
         self.adopter.step()
+        self.keeper.step()
         self.destination.step()
         self.adopter.step()
 
@@ -97,6 +103,7 @@ class Desk:
         return {name: n for name, n in state.counts.items() if n}
 
     def close(self) -> None:
+        self.destination.close()
         self.reader.close()
         self.ledger.close()
 

@@ -52,7 +52,7 @@ def picture(page: Page, name: str) -> None:
 
 
 def shown_grey_levels(page: Page, ds: pydicom.Dataset) -> np.ndarray[Any, Any]:
-    text = page.locator("#frame").evaluate(READ_PIXELS, [ds.Columns, ds.Rows])
+    text = page.locator("[data-field=frame]").evaluate(READ_PIXELS, [ds.Columns, ds.Rows])
     return np.frombuffer(base64.b64decode(text), np.uint8).reshape(ds.Rows, ds.Columns)
 
 
@@ -65,14 +65,14 @@ def expected_grey_levels(ds: pydicom.Dataset, center: float, width: float) -> An
 
 def window_on_screen(page: Page) -> tuple[float, float]:
     """Return center and width as they are shown."""
-    match = re.search(r"W ([\d.]+)\s+L (-?[\d.]+)", page.inner_text("#text-window"))
+    match = re.search(r"W ([\d.]+)\s+L (-?[\d.]+)", page.inner_text("[data-field=text-window]"))
     assert match
     return float(match[2]), float(match[1])
 
 
 def frame_on_screen(page: Page, by_uid: dict[str, pydicom.Dataset]) -> pydicom.Dataset:
-    page.wait_for_selector("#frame[data-state=final]")
-    return by_uid[page.locator("#frame").get_attribute("data-frame").partition("#")[0]]
+    page.wait_for_selector("[data-field=frame][data-state=final]")
+    return by_uid[page.locator("[data-field=frame]").get_attribute("data-frame").partition("#")[0]]
 
 
 def test_the_story_as_people_see_it(make_node, free_ports, page, tmp_path, wait):
@@ -111,11 +111,12 @@ def test_the_story_as_people_see_it(make_node, free_ports, page, tmp_path, wait)
             shown_grey_levels(page, ds).astype(int) - expected_grey_levels(ds, center, width)
         )
         assert difference.max() <= 1
-        before = page.locator("#frame").get_attribute("data-frame")
+        before = page.locator("[data-field=frame]").get_attribute("data-frame")
         page.mouse.move(800, 500)
         page.mouse.wheel(0, 100)
         page.wait_for_function(
-            "before => document.querySelector('#frame').dataset.frame !== before", arg=before
+            "before => document.querySelector('[data-field=frame]').dataset.frame !== before",
+            arg=before,
         )
 
     # drag the window: wider to the right, and the picture follows the numbers on screen

@@ -26,6 +26,7 @@ const infoOf = (sop) => ({
   modality: { rescale_slope: 1, rescale_intercept: 0, lut: null },
 });
 
+const tile = {};
 const real = globalThis.fetch;
 afterEach(() => {
   globalThis.fetch = real;
@@ -50,31 +51,31 @@ function node(change = (url, answer) => answer) {
 test("a frame is fetched once and knows its range", async () => {
   const asked = node();
   const store = new FrameStore();
-  const frame = await store.get(slice("7"), []);
+  const frame = await store.get(tile, slice("7"), []);
   assert.deepEqual([...frame.pixels], [3, 9]);
   assert.equal(frame.range, 6);
-  await store.get(slice("7"), []);
+  await store.get(tile, slice("7"), []);
   assert.deepEqual(asked, ["/api/v1/7/pixels?v=0123456789abcdef", "/api/v1/7/info?v=0123456789abcdef"]);
 });
 
 test("pixels that name another frame are refused", async () => {
   node((url, answer) => (url.includes("/pixels") ? new Response(Uint8Array.of(1, 2), { headers: { "X-Frame": "8#1" } }) : answer));
-  await assert.rejects(new FrameStore().get(slice("7"), []), WrongFrame);
+  await assert.rejects(new FrameStore().get(tile, slice("7"), []), WrongFrame);
 });
 
 test("an info that names another frame is refused", async () => {
   node((url, answer) => (url.includes("/info") ? Response.json(infoOf("8")) : answer));
-  await assert.rejects(new FrameStore().get(slice("7"), []), WrongFrame);
+  await assert.rejects(new FrameStore().get(tile, slice("7"), []), WrongFrame);
 });
 
 test("pixels of another size than the info says are refused", async () => {
   node((url, answer) => (url.includes("/pixels") ? new Response(Uint8Array.of(1), { headers: { "X-Frame": "7#1" } }) : answer));
-  await assert.rejects(new FrameStore().get(slice("7"), []), WrongFrame);
+  await assert.rejects(new FrameStore().get(tile, slice("7"), []), WrongFrame);
 });
 
 test("what cannot be shown gives the reason instead of pixels", async () => {
   node((url, answer) => (url.includes("/pixels") ? Response.json({ error: { code: "unsupported-pixels", message: "Damaged." } }, { status: 406 }) : answer));
-  const frame = await new FrameStore().get(slice("7"), []);
+  const frame = await new FrameStore().get(tile, slice("7"), []);
   assert.equal(frame.pixels, null);
   assert.deepEqual(frame.reason, { code: "unsupported-pixels", message: "Damaged." });
 });
@@ -82,8 +83,8 @@ test("what cannot be shown gives the reason instead of pixels", async () => {
 test("other bytes under the same UID are another frame", async () => {
   const asked = node();
   const store = new FrameStore();
-  await store.get(slice("7"), []);
-  await store.get(slice("7", "fedcba9876543210"), []);
+  await store.get(tile, slice("7"), []);
+  await store.get(tile, slice("7", "fedcba9876543210"), []);
   assert.equal(asked.length, 4);
 });
 
@@ -95,20 +96,30 @@ test("what is no longer wanted is given up, what is next is loaded", async () =>
     return answer;
   });
   const store = new FrameStore();
-  const stale = store.get(slice("1"), []);
-  const frame = await store.get(slice("2"), [slice("3")]);
+  const stale = store.get(tile, slice("1"), []);
+  const frame = await store.get(tile, slice("2"), [slice("3")]);
   release();
   await assert.rejects(stale, { name: "AbortError" });
   assert.equal(frame.slice.key, "2#1");
-  await store.frame(slice("3"));
+  await store.one(slice("3"));
   assert.ok(store.has(slice("3")));
   assert.ok(!store.has(slice("1")));
 });
 
 test("memory stays within the budget, the oldest frame goes first", () => {
   const store = new FrameStore();
-  const big = { bytes: 100 * 1024 * 1024 };
+  const big = { bytes: 70 * 1024 * 1024 };
   for (const sop of ["1", "2", "3"]) store.keep(`${sop}#1@0123456789abcdef`, big);
   assert.ok(!store.has(slice("1")));
   assert.ok(store.has(slice("2")) && store.has(slice("3")));
+});
+
+test("what is loaded ahead never drives out what is looked at", async () => {
+  const asked = node();
+  const store = new FrameStore();
+  store.budgetBytes = 3 * 4200 * 2; // room for two of these frames ahead
+  await store.get(tile, slice("1"), ["2", "3", "4", "5"].map((sop) => slice(sop)));
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((done) => setImmediate(done));
+  assert.deepEqual([...new Set(asked.map((url) => url.split("/")[3]))], ["1", "2", "3"]);
+  assert.ok(store.has(slice("1")));
 });

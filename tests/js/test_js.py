@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from viewer.colour import Palette, apply_supplemental_palette
+from viewer.geometry import slice_normal
+from viewer.planes import FramePlane, distance_mm, localizer_line, patient_point, pixel_of
 from viewer.shutters import Circle, Rectangle, Shutter, apply_shutter, opening
 from viewer.windowing import ModalityLut, VoiLut, Window, window_to_uint8
 
@@ -163,6 +165,58 @@ def coloured() -> dict[str, Any]:
     return {"info": info, "stored": stored[0].tolist(), "rgb": rgb[0].tolist()}
 
 
+def a_plane(random: np.random.Generator) -> FramePlane:
+    """A frame anywhere, turned at will, mostly in one of two spaces."""
+    turned, _ = np.linalg.qr(random.normal(size=(3, 3)))
+    if random.random() < 0.3:
+        turned = np.eye(3)[random.permutation(3)]
+    return FramePlane(
+        tuple(float(x) for x in (*turned[0], *turned[1])),
+        tuple(float(x) for x in random.uniform(-80, 80, 3)),
+        float(random.uniform(0.2, 3)),
+        float(random.uniform(0.2, 3)),
+        int(random.integers(20, 300)),
+        int(random.integers(20, 300)),
+        "1.2" if random.random() < 0.9 else "1.3",
+    )
+
+
+def as_info(plane: FramePlane) -> dict[str, Any]:
+    """The parts of a frame's info that tell its place."""
+    normal = slice_normal(plane.image_orientation_patient)
+    return {
+        "image_orientation_patient": plane.image_orientation_patient,
+        "image_position_patient": plane.image_position_patient,
+        "normal": normal,
+        "pixel_spacing": {"row": plane.row_spacing, "column": plane.column_spacing},
+        "rows": plane.rows,
+        "columns": plane.columns,
+        "frame_of_reference_uid": plane.frame_of_reference_uid,
+    }
+
+
+def planes() -> list[dict[str, Any]]:
+    """Pairs of frames with the line and the points the node finds."""
+    random = np.random.default_rng(20)
+    cases = []
+    for _ in range(400):
+        one, other = a_plane(random), a_plane(random)
+        pixel = (float(random.uniform(0, 100)), float(random.uniform(0, 100)))
+        point = patient_point(one, pixel)
+        cases.append(
+            {
+                "one": as_info(one),
+                "other": as_info(other),
+                "pixel": pixel,
+                "point": point,
+                "foot": pixel_of(other, point),
+                "distance": distance_mm(other, point),
+                "line": localizer_line(one, other),
+            }
+        )
+    return cases
+
+
 def test_the_modules_of_the_front_end(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
@@ -173,6 +227,8 @@ def test_the_modules_of_the_front_end(tmp_path: Path) -> None:
     file.write_text(json.dumps(vectors()))
     over = tmp_path / "coverings.json"
     over.write_text(json.dumps(coverings()))
+    space = tmp_path / "planes.json"
+    space.write_text(json.dumps(planes()))
     tests = sorted(str(path) for path in FOLDER.glob("*.test.mjs"))
     result = subprocess.run(
         [node, "--test", *tests],
@@ -180,7 +236,12 @@ def test_the_modules_of_the_front_end(tmp_path: Path) -> None:
         text=True,
         timeout=120,
         check=False,
-        env=os.environ | {"LIFEBOAT_VECTORS": str(file), "LIFEBOAT_COVERINGS": str(over)},
+        env=os.environ
+        | {
+            "LIFEBOAT_VECTORS": str(file),
+            "LIFEBOAT_COVERINGS": str(over),
+            "LIFEBOAT_PLANES": str(space),
+        },
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "# skipped 0" in result.stdout

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import {
+  clampedWindow,
   draggedWindow,
   extremes,
   greyOf,
@@ -16,6 +17,7 @@ import {
   windowLevel,
   windowToDrag,
 } from "../../web/static/js/windowing.js";
+import { windowWords } from "../../web/static/js/texts.js";
 
 const plain = {
   pixels: { dtype: "int16", min: -32768, max: 32767 },
@@ -84,6 +86,31 @@ test("dragging to the right widens, upwards brightens", () => {
   assert.ok(after.width > start.width);
   assert.ok(after.center < start.center);
   assert.equal(draggedWindow(start, -1e6, 0, 4096).width, 1);
+});
+
+test("a drag reaches windows of every size: a step is never lost in rounding", () => {
+  for (const width of [0.0004, 0.02, 1.5, 80, 400, 5000, 65535, 4e6]) {
+    const start = window(width / 3, width);
+    const near = draggedWindow(start, 1, 1, 0);
+    assert.ok(near.width > start.width && near.center < start.center, `width ${width}`);
+    const far = draggedWindow(start, 100, 0, 0);
+    assert.ok(Math.abs(far.width - width * (1 + 100 / 512)) < width / 500, `width ${width}`);
+  }
+});
+
+test("what is told of a window is what is drawn", () => {
+  const dragged = draggedWindow(window(40, 400), 33, 17, 4096);
+  assert.equal(windowWords(dragged), `W ${dragged.width}  L ${dragged.center}`);
+  assert.equal(windowWords(window(-600, 1500)), "W 1500  L -600");
+});
+
+test("windows of counts do not reach below nothing", () => {
+  const info = { series: { modality: "PT" } };
+  const clamped = clampedWindow(info, window(100, 400));
+  assert.equal(clamped.center - clamped.width / 2, 0);
+  assert.equal(clamped.center + clamped.width / 2, 300);
+  assert.deepEqual(clampedWindow({ series: { modality: "CT" } }, window(100, 400)), window(100, 400));
+  assert.deepEqual(clampedWindow(info, window(300, 400)), window(300, 400));
 });
 
 test("dragging a table starts from the window over its domain", () => {

@@ -16,6 +16,7 @@ from viewer.render import (
     LARGEST_JPEG_SIDE,
     LARGEST_STRETCHED_PIXELS,
     display_size,
+    encode,
     grey_frame,
     render_frame,
     thumbnail,
@@ -58,6 +59,16 @@ def test_jpeg_is_close_to_the_grey_frame_and_smaller_at_lower_quality(write: Wri
         assert np.abs(np.asarray(image).astype(int) - grey).mean() < 3
         sizes.append(len(encoded))
     assert sizes[1] < sizes[0]
+
+
+@pytest.mark.parametrize("quality", [1, 80, 90, 100])
+@pytest.mark.parametrize("shape", [(37, 50), (37, 50, 3)])
+def test_a_jpeg_is_what_pillow_would_write(shape: tuple[int, ...], quality: int) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, shape, np.uint8)
+    pixels.flags.writeable = False
+    expected = io.BytesIO()
+    Image.fromarray(pixels).save(expected, "JPEG", quality=quality, subsampling=0)
+    assert encode(pixels, "image/jpeg", quality) == expected.getvalue()
 
 
 def test_colour_frames_keep_their_colours(write: Write) -> None:

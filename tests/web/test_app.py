@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dicom_node.errors import NodeError
+from dicom_node.errors import BadCorrection, CorrectionRefused, NodeError
 from viewer.errors import ViewerError
 from web.app import STATUS_OF_KIND, status_of
 from web.errors import WebError
@@ -24,9 +24,16 @@ def test_every_kind_of_error_has_a_line_in_the_table(kind: type[Exception]) -> N
     assert kind in STATUS_OF_KIND
 
 
-@pytest.mark.parametrize("kind", [*kinds(NodeError)])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in kinds(NodeError) if kind not in (BadCorrection, CorrectionRefused)]
+)
 def test_an_error_of_the_node_is_a_fault_of_ours(kind: type[Exception]) -> None:
     assert status_of(kind()) == HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def test_what_a_person_asked_for_in_vain_is_no_fault() -> None:
+    assert status_of(BadCorrection()) == HTTPStatus.BAD_REQUEST
+    assert status_of(CorrectionRefused()) == HTTPStatus.CONFLICT
 
 
 def test_a_fault_shows_a_number_and_nothing_else(

@@ -73,11 +73,13 @@ def grey_levels(stored: NDArray[Any], center: float, width: float) -> NDArray[np
 
 def open_study(page: Page, dataset: FileDataset) -> None:
     page.goto(f"/studies/{dataset.StudyInstanceUID}")
-    page.wait_for_selector("#frame[data-state=final]")
+    page.wait_for_selector("[data-field=frame][data-state=final]")
 
 
 def wait_for_frame(page: Page, dataset: FileDataset) -> None:
-    page.wait_for_selector(f'#frame[data-frame="{dataset.SOPInstanceUID}#1"][data-state=final]')
+    page.wait_for_selector(
+        f'[data-field=frame][data-frame="{dataset.SOPInstanceUID}#1"][data-state=final]'
+    )
 
 
 def drawn(
@@ -85,7 +87,7 @@ def drawn(
 ) -> tuple[NDArray[np.uint8], dict[str, str]]:
     """Return the frame as it lies on the canvas, and what the canvas says of itself."""
     page.evaluate(NEXT_DRAWING)
-    text, facts = page.eval_on_selector("#frame", PIXELS, [columns, rows])
+    text, facts = page.eval_on_selector("[data-field=frame]", PIXELS, [columns, rows])
     rgba = np.frombuffer(base64.b64decode(text), np.uint8).reshape(rows, columns, 4)
     return rgba[..., :3], facts
 
@@ -101,8 +103,8 @@ def assert_drawn(page: Page, dataset: FileDataset, center: float, width: float) 
 
 def window_text(page: Page) -> tuple[float, float]:
     """Return center and width as they are shown."""
-    match = re.search(r"W ([\d.]+)\s+L (-?[\d.]+)", page.inner_text("#text-window"))
-    assert match, page.inner_text("#text-window")
+    match = re.search(r"W ([\d.]+)\s+L (-?[\d.]+)", page.inner_text("[data-field=text-window]"))
+    assert match, page.inner_text("[data-field=text-window]")
     return float(match[2]), float(match[1])
 
 
@@ -119,14 +121,14 @@ def test_a_surgeon_finds_the_patient_and_sees_the_right_grey_levels(
     wait_for_frame(page, stack[3])
     assert page.inner_text("#patient-name") == f"MEREDITH, Owen {token}"
     assert page.inner_text("#patient-id") == stack[0].PatientID
-    assert page.inner_text("#text-slice") == "Image 4 of 7"
-    assert [page.inner_text(f"#edge-{edge}") for edge in ("left", "top", "right", "bottom")] == [
-        *"RALP"
-    ]
+    assert page.inner_text("[data-field=text-slice]") == "Image 4 of 7"
+    assert [
+        page.inner_text(f"[data-field=edge-{edge}]") for edge in ("left", "top", "right", "bottom")
+    ] == [*"RALP"]
     page.click("text=1:1")
     assert_drawn(page, stack[3], 40, 400)
 
-    page.hover("#frame")
+    page.hover("[data-field=frame]")
     page.mouse.wheel(0, 120)
     wait_for_frame(page, stack[4])
     assert_drawn(page, stack[4], 40, 400)
@@ -140,7 +142,7 @@ def test_a_surgeon_finds_the_patient_and_sees_the_right_grey_levels(
 def test_dragging_windows_by_the_formula(stack: list[FileDataset], page: Page) -> None:
     open_study(page, stack[0])
     page.click("text=1:1")
-    box = page.locator("#frame").bounding_box()
+    box = page.locator("[data-field=frame]").bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
@@ -169,8 +171,8 @@ def test_presets_inversion_and_reset(stack: list[FileDataset], page: Page) -> No
     wait_for_frame(page, stack[4])
     page.keyboard.press("Escape")
     assert window_text(page) == (40, 400)
-    assert "inverted" not in page.inner_text("#text-window")
-    assert page.inner_text("#text-slice") == "Image 5 of 7", "the slice stays"
+    assert "inverted" not in page.inner_text("[data-field=text-window]")
+    assert page.inner_text("[data-field=text-slice]") == "Image 5 of 7", "the slice stays"
     page.click("text=1:1")
     assert_drawn(page, stack[4], 40, 400)
 
@@ -204,14 +206,14 @@ def test_every_drag_has_a_button_and_a_key(stack: list[FileDataset], page: Page)
 def test_a_late_answer_is_never_drawn(stack: list[FileDataset], page: Page) -> None:
     held: list[Route] = []
     late, wanted = stack[1], stack[2]
-    address = f"**/{late.SOPInstanceUID}/frames/1/pixels*"
+    address = f"**/{late.SOPInstanceUID}/frames/1/p*"
     page.route(address, lambda route: held.append(route))
     open_study(page, stack[0])
     page.click("text=1:1")
     page.keyboard.press("Home")
     wait_for_frame(page, stack[0])
     page.keyboard.press("ArrowDown")
-    expect(page.locator("#frame")).to_have_attribute("data-state", "loading")
+    expect(page.locator("[data-field=frame]")).to_have_attribute("data-state", "loading")
     page.keyboard.press("ArrowDown")
     wait_for_frame(page, wanted)
     with page.expect_response(address) as arrival:
@@ -219,7 +221,7 @@ def test_a_late_answer_is_never_drawn(stack: list[FileDataset], page: Page) -> N
             route.continue_()
     arrival.value.finished()
     assert_drawn(page, wanted, 40, 400)
-    assert page.inner_text("#text-slice") == "Image 3 of 7"
+    assert page.inner_text("[data-field=text-slice]") == "Image 3 of 7"
     page.keyboard.press("ArrowUp")
     wait_for_frame(page, late)
     assert_drawn(page, late, 40, 400)
@@ -235,13 +237,13 @@ def test_an_answer_of_another_image_is_refused(stack: list[FileDataset], page: P
     page.route(f"**/{wrong.SOPInstanceUID}/frames/1/*", answer_with_other)
     open_study(page, stack[0])
     page.keyboard.press("ArrowDown")
-    expect(page.locator("#refusal-title")).to_have_text("This image was not drawn")
+    expect(page.locator("[data-field=refusal-title]")).to_have_text("This image was not drawn")
     page.evaluate(NEXT_DRAWING)
-    assert page.eval_on_selector("#frame", IS_BLACK)
-    assert page.get_attribute("#frame", "data-state") == "refused"
+    assert page.eval_on_selector("[data-field=frame]", IS_BLACK)
+    assert page.get_attribute("[data-field=frame]", "data-state") == "refused"
     page.keyboard.press("ArrowDown")
     wait_for_frame(page, stack[5])
-    expect(page.locator("#refusal")).to_be_hidden()
+    expect(page.locator("[data-field=refusal]")).to_be_hidden()
 
 
 def test_banner_and_pixels_are_of_one_patient(keeper: Any, make_instance: Make, page: Page) -> None:
@@ -259,7 +261,7 @@ def test_banner_and_pixels_are_of_one_patient(keeper: Any, make_instance: Make, 
         wait_for_frame(page, dataset)
         family = dataset.PatientID.split("^")[0]
         assert page.inner_text("#patient-name").startswith(family)
-        assert page.inner_text("#corner-name").startswith(family)
+        assert page.inner_text("[data-field=corner-name]").startswith(family)
         assert_drawn(page, dataset, 40, 400)
 
 
@@ -281,7 +283,7 @@ def test_new_images_join_while_the_viewed_one_stays(
             for n in (0, 8, 9)
         )
     )
-    expect(page.locator("#text-slice")).to_have_text("Image 8 of 10", timeout=5000)
+    expect(page.locator("[data-field=text-slice]")).to_have_text("Image 8 of 10", timeout=5000)
     assert drawn(page)[1]["frame"] == f"{stack[6].SOPInstanceUID}#1"
     expect(page.locator("#strip")).to_contain_text("10 images")
 
@@ -298,7 +300,7 @@ def test_names_of_patients_are_text_and_not_in_addresses(
     expect(page.locator("#studies .study")).to_have_count(1)
     assert page.inner_text(".study .name") == name.upper()
     page.click(".study .name")
-    page.wait_for_selector("#frame[data-state=final]")
+    page.wait_for_selector("[data-field=frame][data-state=final]")
     assert page.inner_text("#patient-name") == name.upper()
     assert page.inner_text("#patient-id") == number
     assert page.locator("img[src=x]").count() == 0
@@ -315,8 +317,10 @@ def test_one_bad_image_leaves_the_others_usable(
     keeper.keep(good, bad, after)
     open_study(page, good)
     page.keyboard.press("ArrowDown")
-    expect(page.locator("#refusal-title")).to_have_text("This image cannot be shown here")
-    assert len(page.inner_text("#refusal-words")) > 20
+    expect(page.locator("[data-field=refusal-title]")).to_have_text(
+        "This image cannot be shown here"
+    )
+    assert len(page.inner_text("[data-field=refusal-words]")) > 20
     assert page.inner_text("#patient-name") == "PHANTOM, Test", "whose it is stays known"
     page.keyboard.press("ArrowDown")
     wait_for_frame(page, after)
@@ -352,8 +356,8 @@ def test_frames_of_colour_are_drawn_as_they_are(
     open_study(page, dataset)
     page.click("text=1:1")
     page.keyboard.press("ArrowDown")
-    page.wait_for_selector(f'#frame[data-frame="{dataset.SOPInstanceUID}#2"]')
-    assert page.inner_text("#text-slice") == "Frame 2 of 3"
+    page.wait_for_selector(f'[data-field=frame][data-frame="{dataset.SOPInstanceUID}#2"]')
+    assert page.inner_text("[data-field=text-slice]") == "Frame 2 of 3"
     np.testing.assert_array_equal(drawn(page, 40, 50)[0], rgb[1])
 
 

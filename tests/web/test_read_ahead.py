@@ -43,6 +43,23 @@ def test_the_next_frames_are_decoded_across_instances() -> None:
     assert ("1", 1) in done
 
 
+def test_an_expected_frame_is_decoded_itself_and_nothing_else() -> None:
+    done: list[tuple[str, int]] = []
+    is_done = threading.Event()
+
+    def decode(record: Record, frame_number: int) -> bool:
+        done.append((record.sop_instance_uid, frame_number))
+        is_done.set()
+        return True
+
+    series = [Record("1", 9)]
+    ahead = ReadAhead(lambda _: series, decode)  # type: ignore[arg-type]  # all it looks at
+    ahead.expected(series[0], 5)  # type: ignore[arg-type]  # the same
+    assert is_done.wait(20)
+    ahead.close()
+    assert done == [("1", 5)]
+
+
 @pytest.mark.parametrize("at", [1, 1_000_000_000])
 def test_a_number_of_frames_beyond_all_measure_costs_nothing(at: int) -> None:
     series = [Record("1", 2_000_000_000), Record("2", 1)]

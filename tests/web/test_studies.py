@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from dicom_node.ledger import DestinationState, StudyDelivery, no_counts
+from dicom_node.ledger import DestinationState
 from web.studies import Chip, delivery, delivery_of_counts, destination_chip, received
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -8,10 +8,6 @@ NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 def ago(seconds: float) -> str:
     return (NOW - timedelta(seconds=seconds)).isoformat()
-
-
-def delivery_to(destination: str, **counts: int) -> StudyDelivery:
-    return StudyDelivery("1.2", destination, no_counts() | counts, "", "", "", (), "")
 
 
 def test_a_study_is_receiving_then_quiet_and_never_complete() -> None:
@@ -48,13 +44,13 @@ def test_the_chip_tells_the_least_certain_truth() -> None:
 
 
 def test_of_several_pacs_the_one_behind_is_named() -> None:
-    chip = delivery([delivery_to("near", proven=2), delivery_to("far", queued=2)], 2, has_pacs=True)
+    chip = delivery({"near": {"proven": 2}, "far": {"queued": 2}}, 2, has_pacs=True)
     assert chip == Chip("waiting", "far: Waiting for PACS · 0 of 2")
 
 
 def test_without_a_pacs_nothing_is_promised() -> None:
-    assert delivery([], 2, has_pacs=False) == Chip("none", "No PACS set up")
-    assert delivery([], 2, has_pacs=True).state == "waiting"
+    assert delivery({}, 2, has_pacs=False) == Chip("none", "No PACS set up")
+    assert delivery({}, 2, has_pacs=True).state == "waiting"
 
 
 def test_a_pacs_that_was_never_tried_is_neither_reachable_nor_not() -> None:

@@ -49,9 +49,14 @@ export function setChip(chip, state, words) {
   if (chip.dataset.state !== state) {
     chip.dataset.state = state;
     const use = chip.querySelector("use");
-    if (use) use.setAttribute("href", `/static/icons.svg#${state}`);
+    if (use) use.setAttribute("href", iconUrl(state));
   }
   write(chip.querySelector("[data-words]"), words);
+}
+
+/** @param {string} name @returns {string} address of an icon, of the same version as this script */
+export function iconUrl(name) {
+  return `${new URL("../icons.svg", import.meta.url).pathname}#${name}`;
 }
 
 /**
@@ -69,6 +74,11 @@ export class NodeClock {
     this.offset = Number.isFinite(offset) ? offset : 0;
   }
 
+  /** @returns {string} the node's time, ISO 8601 in UTC */
+  now() {
+    return new Date(Date.now() + this.offset).toISOString();
+  }
+
   /**
    * @param {string} moment ISO 8601
    * @returns {number} seconds since then
@@ -83,11 +93,13 @@ export class NodeClock {
  * @param {Element | null} chip
  * @param {string} lastReceivedAt ISO 8601
  * @param {NodeClock} clock
+ * @returns {string} `receiving` or `quiet`
  */
 export function setReceived(chip, lastReceivedAt, clock) {
   const quietAfter = Number(document.body.dataset.quietAfterS) || 60;
   const { state, words } = received(clock.since(lastReceivedAt), quietAfter);
   setChip(chip, state, words);
+  return state;
 }
 
 /**

@@ -8,7 +8,7 @@ import { asWindow, extremes, initialVoi, isHounsfield, modalityValue, windowBetw
 /**
  * Return the offers for a frame, best known first.
  * @param {any} info
- * @param {ArrayLike<number>} pixels
+ * @param {ArrayLike<number> | null} pixels null while they are not here
  * @param {{name: string, width: number, center: number, key: string}[]} ctPresets
  * @returns {Offer[]}
  */
@@ -29,7 +29,7 @@ export function offers(info, pixels, ctPresets) {
   return [
     { id: "default", label: "As the file says", voi: () => initialVoi(info) },
     ...own.slice(own.length > 1 ? 0 : own.length),
-    { id: "auto", label: "Automatic", voi: () => autoWindow(info, pixels) },
+    ...(pixels ? [{ id: "auto", label: "Automatic", voi: () => autoWindow(info, pixels) }] : []),
     ...fixed.map((preset) => ({
       id: preset.name,
       label: preset.key ? `${preset.name} (${preset.key})` : preset.name,

@@ -8,19 +8,23 @@
  *   stacks: {frames: [number, number, number][]}[]}} Series
  * @typedef {{key: string, url: string, digest: string, series_instance_uid: string,
  *   study_instance_uid: string, sop_instance_uid: string, frame_number: number,
- *   is_conflict: boolean}} Slice one frame; `key` names it in every answer
+ *   is_conflict: boolean, correction_id?: string}} Slice one frame; `key` names it in every answer
  */
 
 /**
  * Return the slices of a series: every frame of every stack, in display order.
  * @param {string} studyUid
  * @param {Series} series
+ * @param {string} [correctionId] of the correction of the study's identity, if there is one
  * @returns {Slice[]}
  */
-export function slicesOf(studyUid, series) {
+export function slicesOf(studyUid, series, correctionId = "") {
   return series.stacks.flatMap((stack) =>
     stack.frames.flatMap(([at, first, count]) =>
-      Array.from({ length: count }, (_, index) => slice(studyUid, series, series.instances[at], first + index)),
+      Array.from({ length: count }, (_, index) => ({
+        ...slice(studyUid, series, series.instances[at], first + index),
+        correction_id: correctionId,
+      })),
     ),
   );
 }
@@ -45,6 +49,12 @@ function slice(studyUid, series, instance, number) {
     frame_number: number,
     is_conflict: instance.is_conflict,
   };
+}
+
+/** @param {Slice} slice @returns {string} what an address names so that its answer never changes: the bytes, and whose they are */
+export function versionQuery(slice) {
+  const identity = slice.correction_id ? `&correction=${slice.correction_id}` : "";
+  return `v=${slice.digest.slice(0, 16)}${identity}`;
 }
 
 /**
@@ -72,10 +82,12 @@ export function openingIndex(series, length) {
  * @param {number} index
  * @param {number} length
  * @param {number} direction 1 or -1
+ * @param {number} [many]
  * @returns {number[]} most wanted first
  */
-export function ahead(index, length, direction) {
-  const steps = [1, -1, 2, -2, 3, 4, 5, 6, 7, 8, 9, 10];
+export function ahead(index, length, direction, many = 12) {
+  const further = Array.from({ length: Math.max(0, many - 4) }, (_, at) => at + 3);
+  const steps = [1, -1, 2, -2, ...further].slice(0, many);
   return steps.map((step) => index + step * direction).filter((at) => at >= 0 && at < length);
 }
 

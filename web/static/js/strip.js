@@ -9,12 +9,11 @@ import { counted } from "./text.js";
 export class Strip {
   /**
    * @param {HTMLElement} list
-   * @param {string} studyUid
    * @param {(index: number) => void} onChoose
    */
-  constructor(list, studyUid, onChoose) {
+  constructor(list, onChoose) {
     this.list = list;
-    this.studyUid = studyUid;
+    this.studyUid = "";
     this.template = /** @type {HTMLTemplateElement} */ (document.getElementById("series-tile"));
     list.addEventListener("click", (event) => {
       const button = /** @type {HTMLElement} */ (event.target).closest("button");
@@ -22,9 +21,11 @@ export class Strip {
     });
   }
 
-  /** @param {Series[]} series in display order @param {number} chosen */
-  show(series, chosen) {
-    series.forEach((one, index) => {
+  /** @param {import("./study.js").Study} study @param {number} chosen place of the series that is shown */
+  show(study, chosen) {
+    if (study.uid !== this.studyUid) this.list.textContent = "";
+    this.studyUid = study.uid;
+    study.series.forEach((one, index) => {
       const tile = this.tile(one, index);
       const number = one.series_number === null ? "–" : String(one.series_number);
       write(tile.querySelector('[data-field="number"]'), number);
@@ -65,8 +66,9 @@ export class Strip {
   mark(chosen) {
     [...this.list.children].forEach((tile, index) => {
       const button = /** @type {HTMLElement} */ (tile.querySelector("button"));
+      const isNew = button.getAttribute("aria-pressed") !== String(index === chosen);
       button.setAttribute("aria-pressed", String(index === chosen));
-      if (index === chosen) button.scrollIntoView({ block: "nearest", inline: "nearest" });
+      if (index === chosen && isNew) button.scrollIntoView({ block: "nearest", inline: "nearest" });
     });
   }
 }

@@ -3,14 +3,16 @@
  * what came before: pixels, banner and corner text of one picture come from one frame.
  *
  * `data-frame` names the frame that is on the canvas, `data-state` says whether it is `final`,
- * `loading`, `refused` or `empty`, and `data-left`, `data-top`, `data-zoom` say where its first
- * pixel lies, in device pixels. At a zoom of 1 every canvas pixel is one grey level of the frame.
+ * `preview`, `loading`, `refused` or `empty`, and `data-left`, `data-top`, `data-zoom` say where
+ * its box lies, in device pixels. At a zoom of 1 every canvas pixel is one grey level of the frame.
  */
 
-import { paintCoverings } from "./coverings.js";
-import { paintColour, paintGrey } from "./windowing.js";
+import { Painter, wholeOf } from "./painter.js";
+import { inImage, onCanvas, placed, plainView, visiblePart } from "./placement.js";
+import { stepFor } from "./reduce.js";
 
 /** @typedef {import("./frames.js").Frame} Frame */
+/** @typedef {import("./placement.js").Point} Point */
 /** @typedef {import("./windowing.js").Voi} Voi */
 
 const LARGEST_ZOOM = 32;
@@ -21,16 +23,15 @@ export class Viewport {
   constructor(canvas) {
     this.canvas = canvas;
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false }));
-    this.exact = document.createElement("canvas");
-    this.image = /** @type {ImageData | null} */ (null);
+    this.painter = new Painter();
     /** @type {Frame | null} */
     this.frame = null;
+    /** @type {ImageBitmap | null} */
+    this.picture = null;
     /** @type {Voi | null} */
     this.voi = null;
     this.isInverted = false;
-    /** null is "as large as fits" */
-    this.zoom = /** @type {number | null} */ (null);
-    this.pan = { x: 0, y: 0 };
+    this.view = plainView();
     this.isMoving = false;
     this.isDue = false;
     this.onDrawn = () => {};
@@ -57,30 +58,14 @@ export class Viewport {
    * @param {Frame} frame
    * @param {Voi | null} voi null for colour
    * @param {boolean} isInverted
+   * @param {ImageBitmap | null} [picture] drawn while the frame has no values
    */
-  show(frame, voi, isInverted) {
-    const isSame = this.frame === frame && this.voi === voi && this.isInverted === isInverted;
+  show(frame, voi, isInverted, picture = frame.preview) {
     this.frame = frame;
+    this.picture = picture;
     this.voi = voi;
     this.isInverted = isInverted;
-    if (!isSame) this.paint();
     this.draw();
-  }
-
-  /** Window the whole frame into the exact picture, one pixel for one. */
-  paint() {
-    const { info, pixels } = /** @type {Frame} */ (this.frame);
-    if (!this.image || this.image.width !== info.columns || this.image.height !== info.rows) {
-      this.exact.width = info.columns;
-      this.exact.height = info.rows;
-      this.image = new ImageData(info.columns, info.rows);
-    }
-    const rgba = new Uint32Array(this.image.data.buffer);
-    if (info.kind === "colour") paintColour(pixels, this.isInverted, rgba);
-    else paintGrey(pixels, info, /** @type {Voi} */ (this.voi), this.isInverted, rgba);
-    paintCoverings(pixels, info, rgba);
-    const context = /** @type {CanvasRenderingContext2D} */ (this.exact.getContext("2d", { willReadFrequently: true }));
-    context.putImageData(this.image, 0, 0);
   }
 
   /**
@@ -89,12 +74,15 @@ export class Viewport {
    */
   clear(state) {
     this.frame = null;
+    this.picture = null;
+    this.painter.forget();
     this.canvas.dataset.state = state;
     this.canvas.dataset.frame = "";
     this.black();
   }
 
   black() {
+    this.context.setTransform(1, 0, 0, 1, 0, 0);
     this.context.fillStyle = "#000";
     this.context.fillRect(0, 0, this.canvas.width, this.canvas.height);
   }
@@ -112,77 +100,81 @@ export class Viewport {
   drawNow() {
     this.black();
     if (!this.frame) return;
-    const { left, top, width, height, scale } = this.place();
-    const isExact = width === this.exact.width && height === this.exact.height;
-    this.context.imageSmoothingEnabled = !isExact;
-    this.context.imageSmoothingQuality = this.isMoving ? "low" : "high";
-    this.context.drawImage(this.exact, left, top, width, height);
+    const place = this.place();
+    if (this.frame.pixels) this.drawPainted(this.painted(this.frame, place), place);
+    else this.drawPicture(this.frame, place);
     Object.assign(this.canvas.dataset, {
       frame: this.frame.slice.key,
-      state: "final",
-      left: String(left),
-      top: String(top),
-      zoom: String(scale),
+      state: this.frame.pixels ? "final" : "preview",
+      left: String(place.left),
+      top: String(place.top),
+      zoom: String(place.scale),
     });
     this.onDrawn();
   }
 
-  /** @returns {{x: number, y: number}} how a pixel is stretched so that its shape is right */
-  shape() {
-    const info = /** @type {Frame} */ (this.frame).info;
-    const spacing = info.pixel_spacing;
-    const tall = spacing && spacing.row && spacing.column ? spacing.row / spacing.column : aspect(info.pixel_aspect_ratio);
-    return tall >= 1 ? { x: 1, y: tall } : { x: 1 / tall, y: 1 };
+  /** @param {Frame} frame @param {import("./placement.js").Placement} place @returns {import("./painter.js").Painted} */
+  painted(frame, place) {
+    if (!this.isMoving) return this.painter.exact(frame, this.voi, this.isInverted);
+    const seen = { part: visiblePart(place.matrix, frame.info, this.canvas), step: stepFor(place.scale) };
+    return this.painter.quick(frame, this.voi, this.isInverted, seen);
   }
 
-  /** @returns {{left: number, top: number, width: number, height: number, scale: number}} */
+  /** @param {import("./painter.js").Painted} painted @param {import("./placement.js").Placement} place */
+  drawPainted({ source, part }, { matrix }) {
+    const isOneToOne = source.width === part.width && source.height === part.height;
+    const isExact = isOneToOne && matrix.slice(0, 4).every((one) => one === 0 || Math.abs(one) === 1);
+    this.context.imageSmoothingEnabled = !isExact;
+    this.context.imageSmoothingQuality = this.isMoving ? "low" : "high";
+    this.context.setTransform(...matrix);
+    this.context.drawImage(source, part.x, part.y, part.width, part.height);
+  }
+
+  /** Draw what the node windowed. @param {Frame} frame @param {import("./placement.js").Placement} place */
+  drawPicture(frame, place) {
+    if (!this.picture) return;
+    this.drawPainted({ source: this.picture, part: wholeOf(frame.info) }, place);
+    if (!this.isInverted) return;
+    this.context.globalCompositeOperation = "difference"; // white less the picture: its exact inverse
+    this.context.fillStyle = "#fff";
+    this.context.fillRect(0, 0, frame.info.columns, frame.info.rows);
+    this.context.globalCompositeOperation = "source-over";
+  }
+
+  /** @returns {import("./placement.js").Placement} of the frame that is shown */
   place() {
-    const shape = this.shape();
-    const wide = this.exact.width * shape.x;
-    const high = this.exact.height * shape.y;
-    const scale = this.zoom ?? this.fitting(wide, high);
-    const width = Math.max(1, Math.round(wide * scale));
-    const height = Math.max(1, Math.round(high * scale));
-    return {
-      left: Math.round((this.canvas.width - width) / 2 + this.pan.x),
-      top: Math.round((this.canvas.height - height) / 2 + this.pan.y),
-      width,
-      height,
-      scale,
-    };
+    return placed(/** @type {Frame} */ (this.frame).info, this.view, this.canvas);
   }
 
-  /** @param {number} wide @param {number} high @returns {number} */
-  fitting(wide, high) {
-    return Math.min(this.canvas.width / wide, this.canvas.height / high);
+  /** @param {Point} point in the image @returns {Point} CSS pixels from the canvas' upper left */
+  toScreen(point) {
+    const { x, y } = onCanvas(this.place().matrix, point);
+    return { x: x / this.ratio, y: y / this.ratio };
+  }
+
+  /** @param {Point} point CSS pixels from the canvas' upper left @returns {Point} in the image */
+  toImage({ x, y }) {
+    return inImage(this.place().matrix, { x: x * this.ratio, y: y * this.ratio });
   }
 
   /** @param {number} factor */
   zoomBy(factor) {
     if (!this.frame) return;
-    const zoom = this.place().scale * factor;
-    const next = Math.min(LARGEST_ZOOM, Math.max(SMALLEST_ZOOM, zoom));
-    const grown = next / this.place().scale;
-    this.pan = { x: this.pan.x * grown, y: this.pan.y * grown };
-    this.zoom = next;
-    this.draw();
+    const before = this.place().scale;
+    const zoom = Math.min(LARGEST_ZOOM, Math.max(SMALLEST_ZOOM, before * factor));
+    const grown = zoom / before;
+    this.look({ zoom, pan: { x: this.view.pan.x * grown, y: this.view.pan.y * grown } });
   }
 
   /** @param {number} right @param {number} down CSS pixels */
   panBy(right, down) {
-    this.pan = { x: this.pan.x + right * this.ratio, y: this.pan.y + down * this.ratio };
-    this.draw();
+    const { pan } = this.view;
+    this.look({ pan: { x: pan.x + right * this.ratio, y: pan.y + down * this.ratio } });
   }
 
-  /** @param {number | null} zoom null to fit */
-  look(zoom) {
-    this.zoom = zoom;
-    this.pan = { x: 0, y: 0 };
+  /** @param {Partial<import("./placement.js").View>} change */
+  look(change) {
+    this.view = { ...this.view, ...change };
     this.draw();
   }
-}
-
-/** @param {[number, number] | null} ratio vertical, horizontal @returns {number} */
-function aspect(ratio) {
-  return ratio && ratio[0] > 0 && ratio[1] > 0 ? ratio[0] / ratio[1] : 1;
 }

@@ -232,22 +232,47 @@ export function windowToDrag(info, voi) {
  * @param {WindowVoi} start the window when the drag began
  * @param {number} right CSS pixels
  * @param {number} up CSS pixels
- * @param {number} range largest less smallest modality value of the frame
+ * @param {number} range largest less smallest modality value of the frame, 0 when not known
  * @returns {WindowVoi}
  */
 export function draggedWindow(start, right, up, range) {
   const step = Math.max(start.width / 512, range / 4096) || 1;
-  const narrowest = start.function === "LINEAR" ? 1 : 0.001;
-  return {
-    ...start,
-    center: rounded(start.center - up * step),
-    width: Math.max(narrowest, rounded(start.width + right * step)),
-  };
+  const narrowest = start.function === "LINEAR" && start.width >= 1 ? 1 : start.width / 1000;
+  const width = Math.max(narrowest, start.width + right * step);
+  const digits = decimals(width);
+  return { ...start, center: rounded(start.center - up * step, digits), width: rounded(width, digits) };
 }
 
-/** @param {number} value @returns {number} to a tenth; windows are read aloud */
-function rounded(value) {
-  return Math.round(value * 10) / 10;
+/**
+ * Return how many decimals a window of a width is told with: four digits of the width, so that what
+ * is read aloud is what is drawn, and a step of a drag is never lost.
+ * @param {number} width
+ * @returns {number}
+ */
+export function decimals(width) {
+  return Math.max(0, Math.min(12, 3 - Math.floor(Math.log10(width))));
+}
+
+/** @param {number} value @param {number} digits after the point @returns {number} */
+function rounded(value, digits) {
+  return Number(value.toFixed(digits));
+}
+
+/** Modalities whose values count something: below nothing there is nothing to show. */
+const COUNTING = ["NM", "PT"];
+
+/**
+ * Return a window that does not reach below 0 where values are counts; its upper end stays.
+ * @param {FrameInfo} info
+ * @param {WindowVoi} voi
+ * @returns {WindowVoi}
+ */
+export function clampedWindow(info, voi) {
+  if (!COUNTING.includes(info.series.modality) || voi.function !== "LINEAR" || voi.width < 1) return voi;
+  const lower = voi.center - voi.width / 2;
+  if (lower >= 0) return voi;
+  const upper = Math.max(1, voi.center + voi.width / 2);
+  return { ...voi, center: upper / 2, width: upper };
 }
 
 /**

@@ -1,0 +1,209 @@
+"""A copy of one stored file with a correction applied, made to be sent and gone afterwards.
+
+The copy has the same SOP Instance UID, so a correction is for before the first send. Only the
+elements that change are written anew; all others, the pixels among them, are copied as they are,
+block by block. The same file and the same correction always make the same bytes.
+"""
+
+import hashlib
+import io
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+)
+
+from dicom_node.correction import Correction
+from dicom_node.errors import BadDataset
+from dicom_node.header import INFLATE_CAP_BYTES
+from dicom_node.identity import Identity, differences
+from dicom_node.identity_edits import Encoding, Span, edits
+from dicom_node.part10 import MAXIMUM_HEAD_BYTES, FileHead, build_head, digest_offset, read_head
+from dicom_node.stored_identity import identity_of
+
+FOLDER: Final = "outgoing"
+BLOCK_BYTES: Final = 1 << 19
+_RETIRED_LENGTHS: Final = frozenset((0x00080000, 0x00100000, 0x00180000, 0x04000000))
+"""Group lengths of the groups that change; retired long ago, and wrong afterwards."""
+
+
+class NotCovered(Exception):
+    """The correction cannot be applied to this instance as it was meant: a person must look.
+
+    The message holds no patient data.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOrder:
+    """What is to be corrected on the way out; `folder` is where the copy may be."""
+
+    correction: Correction
+    folder: Path
+    modifying_system: str
+
+
+@contextmanager
+def corrected_copy(path: Path, digest: str, order: CopyOrder) -> Iterator[tuple[Path, str]]:
+    """Have a corrected copy of a stored file for as long as it is needed.
+
+    Parameters
+    ----------
+    path : Path
+        The stored file; it is only read.
+    digest : str
+        Of its data set, '' when unknown.
+    order : CopyOrder
+
+    Yields
+    ------
+    Path and str
+        The copy, and the digest of its data set.
+
+    Raises
+    ------
+    NotCovered
+        The instance names a patient the correction was not made for, or the corrected copy could
+        not be read back as it should be.
+    BadDataset
+        The stored file is not what was stored.
+    OSError
+        The disk failed or is full.
+    """
+    order.folder.mkdir(exist_ok=True)
+    target = order.folder / f"{os.getpid()}-{os.urandom(8).hex()}.dcm"
+    try:
+        yield target, _make(path, digest, target, order)
+    finally:
+        target.unlink(missing_ok=True)
+
+
+def sweep(data: Path) -> None:
+    """Remove copies that a crash left behind; no other process may be sending."""
+    for left in (data / FOLDER).glob("*.dcm"):
+        left.unlink(missing_ok=True)
+
+
+def _make(path: Path, digest: str, target: Path, order: CopyOrder) -> str:
+    with path.open("rb") as source:
+        head = read_head(source.read(MAXIMUM_HEAD_BYTES))
+        source.seek(head.dataset_offset)
+        _check(source, head, digest)
+        before = identity_of(source, head)
+        if not order.correction.covers(before):
+            raise NotCovered("the image names a patient the correction was not made for")
+        try:
+            copy_digest = _write(source, head, target, order, before)
+        except (BadDataset, ValueError, TypeError, KeyError, LookupError, AttributeError) as exc:
+            raise NotCovered("the image cannot be rewritten with the correction") from exc
+    with target.open("rb") as copy:
+        found = identity_of(copy, read_head(copy.read(MAXIMUM_HEAD_BYTES)))
+    if differences(found, order.correction.of(before)):
+        raise NotCovered("the corrected copy does not read as it should")
+    return copy_digest
+
+
+def _check(source: BinaryIO, head: FileHead, digest: str) -> None:
+    """Tell whether the data set is what was stored."""
+    if not digest:
+        return
+    counted = hashlib.sha256()
+    for block in iter(lambda: source.read(BLOCK_BYTES), b""):
+        counted.update(block)
+    source.seek(head.dataset_offset)
+    if counted.hexdigest() != digest:
+        raise BadDataset("the file is not what was stored")
+
+
+def _write(
+    source: BinaryIO, head: FileHead, target: Path, order: CopyOrder, before: Identity
+) -> str:
+    syntax = head.transfer_syntax_uid
+    is_deflated = syntax == DeflatedExplicitVRLittleEndian
+    dataset = _inflated(source) if is_deflated else source
+    begin = dataset.tell()
+    new, spans = edits(
+        dataset,
+        Encoding(
+            is_implicit=syntax == ImplicitVRLittleEndian, is_little=syntax != ExplicitVRBigEndian
+        ),
+        order.correction,
+        before,
+        modified_by=order.modifying_system,
+        came_from=head.source_ae_title,
+    )
+    parts = _parts(dataset, begin, new, spans)
+    return _write_file(target, head, _deflated(parts) if is_deflated else parts)
+
+
+def _write_file(target: Path, head: FileHead, parts: Iterator[bytes]) -> str:
+    start = build_head(
+        head.sop_class_uid,
+        head.sop_instance_uid,
+        head.transfer_syntax_uid,
+        source_ae_title=head.source_ae_title,
+        received_at=head.received_at or "unknown",
+    )
+    counted = hashlib.sha256()
+    with target.open("xb") as file:
+        file.write(start)
+        for part in parts:
+            counted.update(part)
+            file.write(part)
+        file.seek(digest_offset(start))
+        file.write(counted.hexdigest().encode("ascii"))
+    return counted.hexdigest()
+
+
+def _parts(
+    dataset: BinaryIO, begin: int, new: dict[int, bytes], spans: list[Span]
+) -> Iterator[bytes]:
+    """Yield the data set with the new elements in their places."""
+    waiting = sorted(new)
+    end = begin
+    for tag, first, end in spans:  # where the last of them ends, the rest begins
+        while waiting and waiting[0] < tag:
+            yield new[waiting.pop(0)]
+        if waiting and waiting[0] == tag:
+            yield new[waiting.pop(0)]
+        elif tag not in _RETIRED_LENGTHS:
+            yield from _blocks(dataset, first, end)
+    yield from (new[tag] for tag in waiting)
+    yield from _blocks(dataset, end, None)
+
+
+def _blocks(dataset: BinaryIO, begin: int, end: int | None) -> Iterator[bytes]:
+    dataset.seek(begin)
+    while end is None or begin < end:
+        block = dataset.read(BLOCK_BYTES if end is None else min(BLOCK_BYTES, end - begin))
+        if not block:
+            return
+        begin += len(block)
+        yield block
+
+
+def _inflated(source: BinaryIO) -> BinaryIO:
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    data = inflate.decompress(source.read(), INFLATE_CAP_BYTES)
+    if inflate.unconsumed_tail:
+        raise BadDataset("it inflates beyond what is read")
+    return io.BytesIO(data)
+
+
+def _deflated(parts: Iterator[bytes]) -> Iterator[bytes]:
+    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    size = 0
+    for part in parts:
+        packed = deflate.compress(part)
+        size += len(packed)
+        yield packed
+    packed = deflate.flush()
+    yield packed + b"\0" * ((size + len(packed)) % 2)  # PS3.5 A.5: padded to an even length

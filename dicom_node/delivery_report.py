@@ -1,0 +1,411 @@
+"""What became of every instance: received = proven + waiting + needs a person, shown and checked.
+
+The report claims no more than the ledger can show, and names no patient.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from dicom_node.clock import Clock, stamp, utc_now
+from dicom_node.database import ReadOnlyDatabase, Rows
+from dicom_node.index import FILE as INDEX_FILE
+from dicom_node.index_tables import commitment_reports, instances, studies
+from dicom_node.ledger import FILE as LEDGER_FILE
+from dicom_node.ledger import MODE_KIND, LedgerEvent, State, recorded_mode
+from dicom_node.ledger_tables import deliveries, events, identity_difference
+from dicom_node.named_images import NamedImages, named_images
+from dicom_node.outages import ModeBand, Outage, choose_outage, mode_bands, outages
+from dicom_node.quarantine import FOLDER as QUARANTINE
+from dicom_node.quarantine import count_quarantine
+from dicom_node.settings import Settings
+
+NO_LIST: Final = "no list from a scanner"
+SETTLED: Final = ("same", "resolved", "accepted")
+"""States of a difference of identity that need nobody any more."""
+
+
+class Standing(StrEnum):
+    """Where an instance stands, in the three words of the report."""
+
+    PROVEN = "proven"
+    WAITING = "waiting"
+    PERSON = "needs a person"
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many instances stand where."""
+
+    proven: int = 0
+    waiting: int = 0
+    needs_a_person: int = 0
+
+    @property
+    def received(self) -> int:
+        """All of them."""
+        return self.proven + self.waiting + self.needs_a_person
+
+    @property
+    def open(self) -> int:
+        """Those that are not proven."""
+        return self.waiting + self.needs_a_person
+
+    def count(self, standing: Standing) -> None:
+        """Count one more."""
+        self.proven += standing is Standing.PROVEN
+        self.waiting += standing is Standing.WAITING
+        self.needs_a_person += standing is Standing.PERSON
+
+    def add(self, other: "Tally") -> None:
+        """Count all of another tally."""
+        self.proven += other.proven
+        self.waiting += other.waiting
+        self.needs_a_person += other.needs_a_person
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceLine:
+    """One instance: as received, and its delivery to each destination by name.
+
+    `received` is None for one the ledger knows and the index does not.
+    """
+
+    sop_instance_uid: str
+    digest: str
+    received: Mapping[str, Any] | None
+    deliveries: Mapping[str, Mapping[str, Any]]
+    standing: Standing
+
+
+@dataclass(slots=True)
+class StudyLines:
+    """One study: its instances, counted for all destinations together and for each.
+
+    `unsent_since` is when the oldest instance that some destination still lacks was received, ''
+    when there is none; `missing` is None without a list from a scanner.
+    """
+
+    study_instance_uid: str
+    study_date: str
+    accession_number: str
+    modalities: str
+    lines: list[InstanceLine] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    at: dict[str, Tally] = field(default_factory=dict)
+    unsent_since: str = ""
+    first_received_at: str = ""
+    last_received_at: str = ""
+    last_proven_at: str = ""
+    identity_differences: int = 0
+    corrected: int = 0
+    named: NamedImages | None = None
+    missing: int | None = None
+
+
+@dataclass(slots=True)
+class Totals:
+    """All studies of a report together; `faults` say where the count does not come out."""
+
+    studies: int = 0
+    tally: Tally = field(default_factory=Tally)
+    at: dict[str, Tally] = field(default_factory=dict)
+    unsent_since: str = ""
+    identity_differences: int = 0
+    studies_without_list: int = 0
+    missing: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def is_closable(self) -> bool:
+        """Whether nothing is open: then a person may sign that the outage is over."""
+        return not (self.tally.open or self.faults or self.identity_differences or self.missing)
+
+    def add(self, study: StudyLines) -> None:
+        """Count a study."""
+        self.studies += 1
+        self.tally.add(study.tally)
+        for name, tally in study.at.items():
+            self.at.setdefault(name, Tally()).add(tally)
+        self.unsent_since = _earlier(self.unsent_since, study.unsent_since)
+        self.identity_differences += study.identity_differences
+        self.studies_without_list += study.missing is None
+        self.missing += study.missing or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a report is on: one study, one outage (its number or `last`), or everything."""
+
+    study_instance_uid: str = ""
+    outage: str = ""
+
+
+class Report:
+    """A report on one moment; see `open_report`.
+
+    `destinations` are those that every instance is owed to; `totals` counts what `studies` has
+    handed out so far.
+    """
+
+    def __init__(
+        self, settings: Settings, ledger: Rows, index: Rows, scope: Scope, written_at: str
+    ) -> None:
+        self.node_name = settings.node.name
+        self.destinations = [pacs.name for pacs in settings.pacs if pacs.required]
+        self.written_at = written_at
+        self.study_instance_uid = scope.study_instance_uid
+        self.quarantined = count_quarantine(settings.node.data / QUARANTINE)
+        self._ledger, self._index = ledger, index
+        self.bands: list[ModeBand] = mode_bands(
+            recorded_mode(LedgerEvent(**row)) for row in ledger(_MODE_CHANGES)
+        )
+        self.outage: Outage | None = None
+        if scope.outage:
+            self.outage = choose_outage(outages(self.bands), scope.outage)
+            self.bands = list(self.outage.bands)
+        self.totals = Totals(at={name: Tally() for name in self.destinations})
+
+    def studies(self) -> Iterator[StudyLines]:
+        """Return the studies, the one received first at the front; each is read when asked for."""
+        self.totals = Totals(at={name: Tally() for name in self.destinations})
+        for facts in self._study_facts():
+            study = self._study(facts)
+            if study.lines and self._is_meant(study):
+                self.totals.add(study)
+                yield study
+        self._check()
+
+    def _is_meant(self, study: StudyLines) -> bool:
+        """Tell whether some instance was received in the outage: then all since its begin count."""
+        if self.outage is None:
+            return True
+        until = self.outage.ended_at or self.written_at
+        return any(line.received and line.received["received_at"] <= until for line in study.lines)
+
+    def _study_facts(self) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = list(self._index(_STUDIES))
+        known = {row["study_instance_uid"] for row in found}
+        for row in self._ledger(_STUDIES_OF_LEDGER):
+            if row["study_instance_uid"] not in known:
+                found.append(_UNKNOWN_STUDY | row)
+        if self.study_instance_uid:
+            return [one for one in found if one["study_instance_uid"] == self.study_instance_uid]
+        if self.outage:
+            return [one for one in found if _may_be_of(one, self.outage)]
+        return found
+
+    def _study(self, facts: Mapping[str, Any]) -> StudyLines:
+        uid = facts["study_instance_uid"]
+        study = StudyLines(
+            uid,
+            facts["study_date"],
+            facts["accession_number"],
+            (facts["modalities_in_study"] or "").replace(",", " "),
+            at={name: Tally() for name in self.destinations},
+        )
+        study.identity_differences = len(self._ledger(_DIFFERENCES, {"study": uid}))
+        for line in self._lines(uid):
+            self._enter(study, line)
+        study.named = named_images(uid)
+        if study.named is not None:
+            here = {line.sop_instance_uid for line in study.lines}
+            study.missing = len(study.named.sop_instance_uids - here)
+        return study
+
+    def _lines(self, study_instance_uid: str) -> Iterator[InstanceLine]:
+        owed: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
+        for row in self._ledger(_DELIVERIES, {"study": study_instance_uid}):
+            key = (row["sop_instance_uid"], row["digest"])
+            owed.setdefault(key, {})[row["destination"]] = row
+        seen = set()
+        for row in self._index(_INSTANCES, {"study": study_instance_uid}):
+            key = (row["sop_instance_uid"], row["digest"])
+            if key in seen:
+                continue  # the same bytes twice are one instance
+            seen.add(key)
+            if self.outage is None or row["received_at"] >= self.outage.began_at:
+                yield self._line(key, row, owed.pop(key, {}))
+            else:
+                owed.pop(key, None)
+        for key, of_key in owed.items():
+            yield self._line(key, None, of_key)
+
+    def _line(
+        self,
+        key: tuple[str, str],
+        received: Mapping[str, Any] | None,
+        owed: Mapping[str, Mapping[str, Any]],
+    ) -> InstanceLine:
+        found = [standing_at(owed.get(name)) for name in self.destinations]
+        return InstanceLine(*key, received, owed, overall(found, received))
+
+    def _enter(self, study: StudyLines, line: InstanceLine) -> None:
+        study.lines.append(line)
+        study.tally.count(line.standing)
+        is_unsent = False
+        for name in self.destinations:
+            item = line.deliveries.get(name)
+            study.at[name].count(standing_at(item))
+            is_unsent |= not (item and item["stored_at"])
+        received_at = line.received["received_at"] if line.received else ""
+        if is_unsent or not self.destinations:
+            study.unsent_since = _earlier(study.unsent_since, received_at)
+        study.first_received_at = _earlier(study.first_received_at, received_at)
+        study.last_received_at = max(study.last_received_at, received_at)
+        of_study = line.deliveries.values()
+        study.last_proven_at = max([study.last_proven_at, *(one["proven_at"] for one in of_study)])
+        study.corrected += any(one["correction_id"] for one in of_study)
+
+    def _check(self) -> None:
+        """Count another way, and say so when it does not come out."""
+        received = self.totals.tally.received
+        for name, tally in self.totals.at.items():
+            if tally.received != received:
+                self.totals.faults.append(f"{name}: {tally.received} of {received} accounted for")
+        if self.outage or self.study_instance_uid:
+            return
+        ledger = {row["destination"]: row["n"] for row in self._ledger(_PROVEN_IN_LEDGER)}
+        for name, tally in self.totals.at.items():
+            if tally.proven != ledger.get(name, 0):
+                words = f"the ledger has {ledger.get(name, 0)} proven, the report {tally.proven}"
+                self.totals.faults.append(f"{name}: {words}")
+
+
+@contextmanager
+def open_report(settings: Settings, scope: Scope, clock: Clock = utc_now) -> Iterator[Report]:
+    """Open a report on this moment; what arrives while it is read is not in it.
+
+    Parameters
+    ----------
+    settings : Settings
+    scope : Scope
+    clock : Clock
+
+    Yields
+    ------
+    Report
+
+    Raises
+    ------
+    BadSettings
+        There is no such outage.
+    DatabaseFailed
+        The ledger or the index is damaged, or the disk failed.
+    """
+    data = settings.node.data
+    ledger = ReadOnlyDatabase(data / LEDGER_FILE, last_table=identity_difference.name)
+    index = ReadOnlyDatabase(data / INDEX_FILE, last_table=commitment_reports.name)
+    try:
+        # the ledger first: what it knows of, the index then holds
+        with ledger.snapshot() as of_ledger, index.snapshot() as of_index:
+            yield Report(settings, of_ledger, of_index, scope, stamp(clock()))
+    finally:
+        ledger.close()
+        index.close()
+
+
+def standing_at(item: Mapping[str, Any] | None) -> Standing:
+    """Return where an instance stands at one destination.
+
+    Parameters
+    ----------
+    item : mapping or None
+        Its delivery; None when it is not queued yet.
+
+    Returns
+    -------
+    Standing
+    """
+    if item is None:
+        return Standing.WAITING
+    if item["state"] in (State.HELD, State.ATTENTION) or item["identity_state"] == "differs":
+        return Standing.PERSON
+    return Standing.PROVEN if item["state"] == State.PROVEN else Standing.WAITING
+
+
+def overall(found: Sequence[Standing], received: Mapping[str, Any] | None) -> Standing:
+    """Return where an instance stands, given where it stands at each destination.
+
+    Parameters
+    ----------
+    found : sequence of Standing
+        One for each required destination.
+    received : mapping or None
+        Its row in the index, if there is one.
+
+    Returns
+    -------
+    Standing
+        Proven only when it is proven everywhere; never proven without a destination.
+    """
+    if found and all(one is Standing.PROVEN for one in found):
+        return Standing.PROVEN
+    is_damaged = received is not None and bool(received["damaged_at"])
+    if Standing.PERSON in found or is_damaged:
+        return Standing.PERSON
+    return Standing.WAITING
+
+
+def _may_be_of(study: Mapping[str, Any], outage: Outage) -> bool:
+    """Tell whether some instance may have been received between two moments."""
+    has_begun = not outage.ended_at or study["first_received_at"] <= outage.ended_at
+    return has_begun and bool(study["last_received_at"] >= outage.began_at)
+
+
+def _earlier(one: str, other: str) -> str:
+    return min(filter(None, (one, other)), default="")
+
+
+_STUDIES: Final = sa.select(
+    studies.c.study_instance_uid,
+    studies.c.study_date,
+    studies.c.accession_number,
+    studies.c.modalities_in_study,
+    studies.c.first_received_at,
+    studies.c.last_received_at,
+).order_by(studies.c.first_received_at, studies.c.study_instance_uid)
+_UNKNOWN_STUDY: Final = {
+    "study_date": "",
+    "accession_number": "",
+    "modalities_in_study": "",
+    "first_received_at": "",
+    "last_received_at": "",
+}
+_STUDIES_OF_LEDGER: Final = sa.select(deliveries.c.study_instance_uid).distinct()
+_INSTANCES: Final = (
+    sa.select(
+        instances.c.series_instance_uid,
+        instances.c.sop_instance_uid,
+        instances.c.sop_class_uid,
+        instances.c.transfer_syntax_uid,
+        instances.c.size_bytes,
+        instances.c.digest,
+        instances.c.received_at,
+        instances.c.calling_ae_title,
+        instances.c.damaged_at,
+    )
+    .where(instances.c.study_instance_uid == sa.bindparam("study"))
+    .order_by(instances.c.series_instance_uid, instances.c.instance_id)
+)
+_DELIVERIES: Final = sa.select(deliveries).where(
+    deliveries.c.study_instance_uid == sa.bindparam("study")
+)
+_DIFFERENCES: Final = sa.select(identity_difference.c.destination).where(
+    identity_difference.c.study_instance_uid == sa.bindparam("study"),
+    identity_difference.c.state.not_in(SETTLED),
+)
+_PROVEN_IN_LEDGER: Final = (
+    sa.select(deliveries.c.destination, sa.func.count().label("n"))
+    .where(deliveries.c.state == State.PROVEN, deliveries.c.identity_state != "differs")
+    .group_by(deliveries.c.destination)
+)
+_MODE_CHANGES: Final = (
+    sa.select(events)
+    .where(events.c.kind.startswith(MODE_KIND, autoescape=True))
+    .order_by(events.c.event_id)
+)

@@ -1,0 +1,79 @@
+"""Enters in the ledger what people order delivery to do."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import sqlalchemy as sa
+
+from dicom_node.clock import Clock, stamp, utc_now
+from dicom_node.ledger import State
+from dicom_node.ledger_entries import add_event, set_mark
+from dicom_node.ledger_tables import deliveries
+from dicom_node.ledger_writer import Ledger
+from dicom_node.sync_order import OrderKind, SyncOrder, SyncOrders
+
+MARK: Final = "sync_orders"
+
+
+class OrderKeeper:
+    """Takes orders one by one, each once, also when the process ends between two.
+
+    Parameters
+    ----------
+    orders : SyncOrders
+    ledger : Ledger
+    destinations : sequence of str
+        Names of the configured ones.
+    clock : Clock
+    """
+
+    def __init__(
+        self,
+        orders: SyncOrders,
+        ledger: Ledger,
+        destinations: Sequence[str],
+        clock: Clock = utc_now,
+    ) -> None:
+        self._orders = orders
+        self._ledger = ledger
+        self._destinations = destinations
+        self._clock = clock
+
+    def step(self) -> bool:
+        """Enter what is new; return False, because there is never more."""
+        given = self._orders.all()
+        done = int(self._ledger.mark(MARK) or 0)
+        for number, order in enumerate(given[done:], done + 1):
+            self._enter(order, number)
+        return False
+
+    def _enter(self, order: SyncOrder, number: int) -> None:
+        now = stamp(self._clock())
+        with self._ledger.change() as connection:
+            for name in filter(order.concerns, self._destinations):
+                detail = f"{order.by}: {order.reason}"
+                if order.kind is OrderKind.RETRY:
+                    count = _put_back(connection, name, order.study_instance_uid)
+                    detail += f" ({count} sent again)"
+                add_event(connection, f"{order.kind}_ordered", name, detail, now)
+            set_mark(connection, MARK, str(number))
+
+
+def _put_back(connection: sa.Connection, destination: str, study_instance_uid: str) -> int:
+    """Owe again what a person had to look at; return how many.
+
+    What is held stays held: of two instances under one UID, trying again chooses none.
+    """
+    condition = sa.and_(
+        deliveries.c.destination == destination, deliveries.c.state == State.ATTENTION
+    )
+    if study_instance_uid:
+        condition = sa.and_(condition, deliveries.c.study_instance_uid == study_instance_uid)
+    result = connection.execute(
+        sa.update(deliveries)
+        .where(condition)
+        .values(
+            state=State.QUEUED, attempts=0, next_attempt_at="", last_error="", first_failed_at=""
+        )
+    )
+    return result.rowcount

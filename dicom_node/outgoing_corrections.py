@@ -1,0 +1,133 @@
+"""What is sent to one PACS corrected: which correction holds, and when it would do harm."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from dicom_node.corrected_copy import FOLDER, CopyOrder
+from dicom_node.correction import Correction
+from dicom_node.correction_desk import CorrectionReader, deciding
+from dicom_node.identity import Identity
+from dicom_node.kept_identity import find_identity
+from dicom_node.ledger import Delivery, State
+from dicom_node.ledger_writer import Ledger
+from dicom_node.study_answer import StudyAnswer
+
+SPLITS: Final = (
+    "the PACS holds this study under another patient: sent with this correction it would be split "
+    "in two; a person must decide, see Reconcile"
+)
+KEEPS_OLD: Final = (
+    "the PACS holds part of this study under another identity and would keep it; "
+    "a person must decide, see Reconcile"
+)
+AskForStudy = Callable[[str], list[StudyAnswer] | None]
+
+
+class OutgoingCorrections:
+    """The corrections of what one destination is sent.
+
+    Parameters
+    ----------
+    data : Path
+        The data folder.
+    node_name : str
+        Named as Modifying System (0400,0563) in what is sent corrected.
+    ledger : Ledger
+    destination : str
+    """
+
+    def __init__(self, data: Path, node_name: str, ledger: Ledger, destination: str) -> None:
+        self._data = data
+        self._node_name = node_name
+        self._ledger = ledger
+        self._destination = destination
+        self._reader = CorrectionReader(data)
+
+    def close(self) -> None:
+        """Close the desk's file."""
+        self._reader.close()
+
+    def release(self) -> None:
+        """Let go what was held for a correction that is no longer in force."""
+        held = self._ledger.corrected(self._destination, State.HELD)
+        active = {
+            uid: self._reader.active(uid) for uid in {item.study_instance_uid for item in held}
+        }
+        free = [item.delivery_id for item in held if not _is(active, item)]
+        self._ledger.update(
+            free, expected=State.HELD, state=State.QUEUED, correction_id="", last_error=""
+        )
+
+    def take(
+        self, batch: Sequence[Delivery], ask: AskForStudy, now: str
+    ) -> tuple[list[Delivery], CopyOrder | None]:
+        """Mark instances of one study as being sent, and say what is corrected in them.
+
+        From then on the correction cannot be taken back.
+
+        Parameters
+        ----------
+        batch : sequence of Delivery
+            Of one study.
+        ask : callable
+            Asks the PACS for a study; None when it cannot be asked.
+        now : str
+            ISO 8601 in UTC.
+
+        Returns
+        -------
+        list of Delivery, and CopyOrder or None
+            What is to be sent now. Nothing when the correction would do harm: it is held then.
+        """
+        if not batch:
+            return [], None
+        correction = self._reader.active(batch[0].study_instance_uid)
+        if correction is not None and (objection := self._objection(correction, ask)):
+            self._hold(batch, correction, objection)
+            return [], None
+        ids = [item.delivery_id for item in batch]
+        with deciding(self._data):
+            if self._reader.active(batch[0].study_instance_uid) != correction:
+                return [], None  # decided meanwhile: the next step sees it
+            taken = self._ledger.take(ids, now)
+            correction_id = correction.correction_id if correction else ""
+            self._ledger.update(ids, expected=State.SENDING, correction_id=correction_id)
+        return [item for item in batch if item.delivery_id in taken], self._order(correction)
+
+    def _order(self, correction: Correction | None) -> CopyOrder | None:
+        if correction is None:
+            return None
+        return CopyOrder(correction, self._data / FOLDER, self._node_name)
+
+    def _hold(self, batch: Sequence[Delivery], correction: Correction, why: str) -> None:
+        self._ledger.update(
+            [item.delivery_id for item in batch],
+            expected=State.QUEUED,
+            state=State.HELD,
+            correction_id=correction.correction_id,
+            last_error=why,
+        )
+
+    def _objection(self, correction: Correction, ask: AskForStudy) -> str:
+        """Say what speaks against the first send under a correction, '' when nothing does."""
+        if self._is_begun(correction):
+            return ""
+        answers = ask(correction.study_instance_uid)
+        if all(_differs(correction.of(one), answers) for one in correction.identities):
+            return SPLITS if correction.moves_to_another_patient else KEEPS_OLD
+        return ""
+
+    def _is_begun(self, correction: Correction) -> bool:
+        sent = (State.STORED, State.PROVEN)
+        correction_id = correction.correction_id
+        return bool(self._ledger.corrected(self._destination, *sent, correction_id=correction_id))
+
+
+def _differs(ours: Identity, answers: Sequence[StudyAnswer] | None) -> bool:
+    return find_identity(ours, answers, was_there_before=True).state == "differs"
+
+
+def _is(active: dict[str, Correction | None], item: Delivery) -> bool:
+    correction = active[item.study_instance_uid]
+    return correction is not None and correction.correction_id == item.correction_id

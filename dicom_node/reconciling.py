@@ -1,0 +1,167 @@
+"""When a correction may be confirmed or taken back, and the way out when it may not."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from dicom_node.correction import Correction, check_who_and_why
+from dicom_node.correction_desk import CorrectionDesk, deciding
+from dicom_node.errors import BadCorrection, CorrectionRefused
+from dicom_node.identity import Identity
+from dicom_node.ledger import Delivery, State
+
+WAY_OUT: Final = (
+    "An archive keeps the identity an image had when it first came, and a changed patient ID "
+    "would split the study. Correct it in the PACS; or have it rejected there as an incorrect "
+    "worklist entry (reject note 113038) and send it again under new UIDs."
+)
+_ARRIVED: Final = (State.SENDING, State.STORED, State.PROVEN)
+
+DeliveriesOf = Callable[[str], Iterable[Delivery]]
+"""Returns the deliveries of a study, by its UID."""
+
+
+def places_it_may_be(deliveries: Iterable[Delivery], correction_id: str = "") -> dict[str, int]:
+    """Count at each destination the images that it has, or perhaps has.
+
+    Parameters
+    ----------
+    deliveries : iterable of Delivery
+        Of one study.
+    correction_id : str
+        Count only what was sent with this correction; '' counts everything.
+
+    Returns
+    -------
+    dict
+        By destination; those that certainly have nothing are left out.
+    """
+    return dict(
+        Counter(
+            item.destination
+            for item in deliveries
+            if may_be_there(item) and correction_id in ("", item.correction_id)
+        )
+    )
+
+
+def may_be_there(item: Delivery) -> bool:
+    """Tell whether an instance arrived, or was sent and nobody knows what became of it."""
+    was_refused = item.last_status is not None
+    return item.state in _ARRIVED or bool(item.sent_at and not was_refused)
+
+
+def places_words(places: dict[str, int]) -> str:
+    """Return "3 images at main, 1 image at archive"."""
+    return ", ".join(
+        f"{count} image{'' if count == 1 else 's'} at {name}" for name, count in places.items()
+    )
+
+
+def confirm(
+    data: Path,
+    drafts: Sequence[Correction],
+    deliveries_of: DeliveriesOf,
+    *,
+    by: str,
+    reason: str,
+    retyped_patient_id: str,
+    now: datetime,
+) -> None:
+    """Put previewed corrections in force, unless that would do harm.
+
+    Parameters
+    ----------
+    data : Path
+        The data folder.
+    drafts : sequence of Correction
+        One, or all of a merge.
+    deliveries_of : callable
+    by, reason : str
+        Who decides and why.
+    retyped_patient_id : str
+        Typed once more by who decides, where the images become those of another patient.
+    now : datetime
+
+    Raises
+    ------
+    BadCorrection
+        Who, why, or the patient ID is missing or wrong.
+    CorrectionRefused
+        Images were sent already, or somebody decided meanwhile.
+    """
+    by, reason = check_who_and_why(by, reason)
+    for draft in drafts:
+        check_retyped(draft, retyped_patient_id)
+    with deciding(data), CorrectionDesk(data) as desk:
+        for draft in drafts:
+            places = places_it_may_be(deliveries_of(draft.study_instance_uid))
+            if places:
+                raise CorrectionRefused(
+                    f"Not corrected: already sent, {places_words(places)}. {WAY_OUT}"
+                )
+        desk.activate([one.correction_id for one in drafts], by=by, reason=reason, now=now)
+
+
+def check_retyped(draft: Correction, retyped: str) -> None:
+    """Refuse a change of the patient that was not typed once more.
+
+    Raises
+    ------
+    BadCorrection
+    """
+    if not draft.is_of_the_patient:
+        return
+    wanted = {draft.of(one).patient_id.strip() for one in draft.identities}
+    if wanted != {retyped.strip()}:
+        raise BadCorrection(
+            "Type the patient ID these images are to have, exactly as it is shown. "
+            "It must be the same for all of them."
+        )
+
+
+def take_back(
+    data: Path,
+    active: Sequence[Correction],
+    deliveries_of: DeliveriesOf,
+    *,
+    by: str,
+    reason: str,
+    now: datetime,
+) -> None:
+    """Undo corrections that nothing was sent with.
+
+    Parameters
+    ----------
+    data : Path
+        The data folder.
+    active : sequence of Correction
+        One, or all of a merge.
+    deliveries_of : callable
+    by, reason : str
+        Who decides and why.
+    now : datetime
+
+    Raises
+    ------
+    BadCorrection
+        Who or why is missing.
+    CorrectionRefused
+        Images were sent with it, or somebody decided meanwhile.
+    """
+    by, reason = check_who_and_why(by, reason)
+    with deciding(data), CorrectionDesk(data) as desk:
+        for one in active:
+            sent = places_it_may_be(deliveries_of(one.study_instance_uid), one.correction_id)
+            if sent:
+                raise CorrectionRefused(
+                    f"Not undone: sent with this correction, {places_words(sent)}. {WAY_OUT}"
+                )
+        desk.undo([one.correction_id for one in active], by=by, reason=reason, now=now)
+
+
+def distinct(identities: Iterable[Identity]) -> tuple[Identity, ...]:
+    """Return each identity once, in the order they come."""
+    return tuple(dict.fromkeys(identities))

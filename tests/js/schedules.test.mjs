@@ -1,0 +1,158 @@
+// A thousand random orders of wishes and answers: what is drawn is always what is wanted, of its own patient.
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+
+import { FrameStore } from "../../web/static/js/frames.js";
+import { previewFrame, PreviewStore } from "../../web/static/js/previews.js";
+import { SliceLoader } from "../../web/static/js/slice_loader.js";
+
+const SCHEDULES = 1000;
+const real = { fetch: globalThis.fetch, createImageBitmap: globalThis.createImageBitmap };
+after(() => Object.assign(globalThis, real));
+
+/** Numbers in [0, 1) that depend on the seed only (mulberry32). */
+function randomFrom(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+/** Two patients with six images each; each image's first stored value tells which one it is. */
+const SLICES = ["MILL", "STONE"].flatMap((patient, p) =>
+  Array.from({ length: 6 }, (_, n) => ({
+    key: `${p}.${n}#1`,
+    url: `/${p}/${n}`,
+    digest: `${p}${n}`.padEnd(16, "0"),
+    study_instance_uid: `1.${p}`,
+    series_instance_uid: `1.${p}.1`,
+    sop_instance_uid: `${p}.${n}`,
+    frame_number: 1,
+    patient,
+    value: 10 * p + n,
+  })),
+);
+
+const infoOf = (slice) => ({
+  kind: "grey",
+  reason: null,
+  study_instance_uid: slice.study_instance_uid,
+  series_instance_uid: slice.series_instance_uid,
+  sop_instance_uid: slice.sop_instance_uid,
+  frame_number: 1,
+  rows: 1,
+  columns: 1,
+  pixels: { dtype: "uint8", min: 0, max: 255 },
+  pixel_padding: null,
+  modality: { rescale_slope: 1, rescale_intercept: 0, lut: null },
+  display: { name: slice.patient },
+});
+
+/** An answer with what the modules use of it; a thousand real ones would take long to make. */
+const answered = (bytes, headers = {}) => ({
+  ok: true,
+  status: 200,
+  headers: { get: (name) => headers[name] },
+  json: async () => JSON.parse(new TextDecoder().decode(bytes)),
+  arrayBuffer: async () => bytes.buffer,
+});
+const encoded = (slice) => new TextEncoder().encode(JSON.stringify(infoOf(slice))).slice();
+
+const ANSWERS = {
+  info: (slice) => answered(encoded(slice)),
+  pixels: (slice) => answered(Uint8Array.of(slice.value), { "X-Frame": slice.key }),
+  preview: (slice) => {
+    const info = encoded(slice);
+    return answered(Uint8Array.of(...info, slice.value), { "X-Frame": slice.key, "X-Info-Length": String(info.length) });
+  },
+};
+
+/** A node whose answers wait until they are let go; now and then one belongs to another image, or is lost. */
+function slowNode(random) {
+  const waiting = [];
+  const fetch = (url, { signal } = {}) =>
+    new Promise((answer, fail) => {
+      const gone = () => fail(new DOMException("given up", "AbortError"));
+      if (signal) signal.addEventListener("abort", gone);
+      waiting.push(() => {
+        const [, p, n, kind] = url.split(/[/?]/);
+        const asked = SLICES.find((slice) => slice.url === `/${p}/${n}`);
+        const fate = random();
+        if (fate < 0.05) fail(new TypeError("the line broke"));
+        else answer(ANSWERS[kind](fate < 0.15 ? SLICES[Math.floor(random() * SLICES.length)] : asked));
+      });
+    });
+  const letGo = () => waiting.length && waiting.splice(Math.floor(random() * waiting.length), 1)[0]();
+  return { fetch, waiting, letGo };
+}
+
+const breathe = () => new Promise((done) => setImmediate(done));
+
+/** One schedule; returns how many frames were drawn, and notes what was wrong with them. */
+async function play(seed, wrong) {
+  const random = randomFrom(seed);
+  const node = slowNode(random);
+  globalThis.fetch = node.fetch;
+  globalThis.createImageBitmap = async (jpeg) => {
+    const [value] = new Uint8Array(await jpeg.arrayBuffer());
+    if (random() < 0.5) await breathe();
+    return { value };
+  };
+  const drawn = [];
+  const stores = { frames: new FrameStore(), previews: new PreviewStore(), previewFrame, isSoonHere: () => random() < 0.8, ahead: () => ({ frames: 3, previews: 3 }), later: (act) => node.waiting.push(act) };
+  const loader = new SliceLoader(stores, {
+    onFrame: (frame) => {
+      const wanted = loader.wanted;
+      const value = frame.pixels ? frame.pixels[0] : frame.preview.value;
+      if (frame.slice.key !== wanted.key) wrong.push(`seed ${seed}: another slice was drawn`);
+      if (value !== wanted.value) wrong.push(`seed ${seed}: pixels of another image were drawn`);
+      if (frame.info.display.name !== wanted.patient) wrong.push(`seed ${seed}: the banner names another patient`);
+      drawn.push(frame);
+    },
+    onFailure: () => {},
+  });
+  for (let step = 0; step < 40; step += 1) {
+    const deed = random();
+    if (deed < 0.3) {
+      const at = Math.floor(random() * SLICES.length);
+      const near = [1, 2, 3].map((on) => SLICES[at + on]).filter(Boolean);
+      loader.want(SLICES[at], { previews: near, frames: near });
+    } else if (deed < 0.34) loader.leave();
+    else if (deed < 0.4) loader.retry();
+    else if (deed < 0.45) loader.needValues();
+    else node.letGo();
+    if (random() < 0.4) await breathe();
+  }
+  while (node.waiting.length) {
+    node.letGo();
+    if (random() < 0.5) await breathe();
+  }
+  return drawn.length;
+}
+
+test("in a thousand schedules of late, reordered, wrong and lost answers no wrong image is drawn", async () => {
+  let drawn = 0;
+  const wrong = [];
+  for (let seed = 1; seed <= SCHEDULES; seed += 1) drawn += await play(seed, wrong);
+  assert.deepEqual(wrong, []);
+  assert.ok(drawn > 2 * SCHEDULES, `only ${drawn} frames were drawn: the schedules prove little`);
+});
+
+test("the last wish is always granted when the line is good", async () => {
+  const node = slowNode(() => 0.5);
+  globalThis.fetch = node.fetch;
+  globalThis.createImageBitmap = async () => ({});
+  const drawn = [];
+  const stores = { frames: new FrameStore(), previews: new PreviewStore(), previewFrame, isSoonHere: () => true, ahead: () => ({ frames: 0, previews: 0 }), later: (act) => node.waiting.push(act) };
+  const loader = new SliceLoader(stores, { onFrame: (frame) => drawn.push(frame), onFailure: (error) => assert.fail(error) });
+  for (const slice of SLICES) loader.want(slice, { previews: [], frames: [] });
+  for (let turn = 0; turn < 200; turn += 1) {
+    node.letGo();
+    await breathe();
+  }
+  const last = SLICES[SLICES.length - 1];
+  assert.deepEqual(drawn.map((frame) => [frame.slice.key, Boolean(frame.pixels)]), [[last.key, false], [last.key, true]]);
+});

@@ -1,0 +1,124 @@
+"""The first picture of a frame: its info and a small JPEG in one answer, so they are one."""
+
+import json
+from datetime import date
+from typing import Any, Final
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from dicom_node.correction import Correction
+from dicom_node.index import InstanceRecord
+from viewer.errors import NoSuchFrame, ViewerError
+from web import answers, api, rendered
+from web.answers import InstanceAnswer
+from web.context import WebContext, current
+from web.rendered import DEFAULT_QUALITY, Rendering
+
+blueprint = Blueprint("preview", __name__, url_prefix="/api/v1")
+
+PREVIEW_PX: Final = 1024
+"""Longest side of a preview: one size for all screens, so that it is made once and kept."""
+_HOW: Final = Rendering("image/jpeg", None, (PREVIEW_PX, PREVIEW_PX), DEFAULT_QUALITY)
+_FRAME: Final = (
+    "/studies/<uid:study>/series/<uid:series>/instances/<uid:instance>/frames/<int:frame_number>"
+)
+
+
+@blueprint.get(f"{_FRAME}/preview")
+def preview(study: str, series: str, instance: str, frame_number: int) -> ResponseReturnValue:
+    """Answer with a frame's info as JSON, `X-Info-Length` bytes of it, and then its JPEG."""
+    context = current()
+    record = context.record(study, series, instance)
+    correction = api.asked_correction(context, study)
+    unchanged = answers.held(record, (_variant(correction),))
+    today = context.clock().date()
+    return unchanged or answers.given(
+        preview_answer(context, record, frame_number, today, correction)
+    )
+
+
+def preview_address(record: InstanceRecord, frame_number: int, correction_id: str) -> str:
+    """Return the address of a preview, as static/js/previews.js makes it.
+
+    Parameters
+    ----------
+    record : InstanceRecord
+        The instance.
+    frame_number : int
+        1-based.
+    correction_id : str
+        Of the correction in force for its study, "" for none.
+
+    Returns
+    -------
+    str
+    """
+    corrected = f"&correction={correction_id}" if correction_id else ""
+    return (
+        f"/api/v1/studies/{record.study_instance_uid}/series/{record.series_instance_uid}"
+        f"/instances/{record.sop_instance_uid}/frames/{frame_number}"
+        f"/preview?v={record.digest[:16]}{corrected}"
+    )
+
+
+def _variant(correction: Correction | None) -> str:
+    return "-".join(filter(None, ("preview", api.id_of(correction))))
+
+
+def preview_answer(
+    context: WebContext,
+    record: InstanceRecord,
+    frame_number: int,
+    today: date,
+    correction: Correction | None,
+) -> InstanceAnswer:
+    """Return a frame's info and its preview.
+
+    Parameters
+    ----------
+    context : WebContext
+        Opens the instance and keeps what was rendered.
+    record : InstanceRecord
+        The instance.
+    frame_number : int
+        1-based.
+    today : date
+        The day ages are counted on.
+    correction : Correction, optional
+        The one in force for its study.
+
+    Returns
+    -------
+    InstanceAnswer
+        The info says `kind` `none` with its `reason`, and no JPEG follows, when there is none.
+
+    Raises
+    ------
+    viewer.errors.NoSuchFrame
+        The instance has no such frame.
+    """
+    facts = api.frame_facts(context, record, frame_number, today, correction)
+    jpeg, reason = _jpeg(context, record, frame_number, facts)
+    info = json.dumps(facts | reason, separators=(",", ":")).encode()
+    headers = (
+        ("X-Frame", f"{record.sop_instance_uid}#{frame_number}"),
+        ("X-Info-Length", str(len(info))),
+    )
+    size = len(info) + len(jpeg)
+    return InstanceAnswer(record, api.OCTETS, (info, jpeg), size, _variant(correction), headers)
+
+
+def _jpeg(
+    context: WebContext, record: InstanceRecord, frame_number: int, facts: dict[str, Any]
+) -> tuple[bytes, dict[str, Any]]:
+    """Return the JPEG, and what must be said instead when there is none."""
+    if facts["kind"] == "none":
+        return b"", {}
+    try:
+        answer = rendered.picture(context, record, frame_number, _HOW)
+    except NoSuchFrame:
+        raise
+    except ViewerError as error:
+        return b"", {"kind": "none", "reason": {"code": error.code, "message": str(error)}}
+    return b"".join(answer.chunks), {}

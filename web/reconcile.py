@@ -1,0 +1,438 @@
+"""Reconciliation: finding what came under a wrong or temporary identity, and setting it right.
+
+Every step is a plain form. What is typed travels in the body of a POST, never in an address.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any, Final
+
+from flask import Blueprint, Response, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from dicom_node.correction import CORRECTABLE, Correction, CorrectionState, Source, checked_values
+from dicom_node.correction_desk import CorrectionDesk
+from dicom_node.courier import Courier
+from dicom_node.errors import BadCorrection, CorrectionRefused, NodeError
+from dicom_node.identity import ATTRIBUTES, Identity
+from dicom_node.index import StudyQuery
+from dicom_node.kept_identity import find_identity
+from dicom_node.reconciling import confirm, places_it_may_be, places_words, take_back
+from dicom_node.setting_tables import PacsSettings
+from dicom_node.study_search import FoundStudy, StudyKeys
+from web import pages, reconcile_answers, words
+from web.context import WebContext, current
+from web.errors import NotFound
+from web.reconcile_answers import LABELS, candidate_row, correction_row, stored_identities
+
+blueprint = Blueprint("reconcile", __name__, url_prefix="/reconcile")
+
+ASK_TIMEOUT_S: Final = 8.0
+"""How long a person waits for one answer of a PACS, seconds."""
+LONGEST_SEARCH: Final = 128
+MOST_MERGED: Final = 20
+
+
+@blueprint.route("", methods=["GET", "POST"])
+def work() -> Response:
+    """Show what is to be reconciled, what is found by a search, and what was decided."""
+    context = current()
+    text = request.form.get("text", "")[:LONGEST_SEARCH]
+    waiting = reconcile_answers.work_list(context)
+    found = context.index.search_studies(StudyQuery(text=text, limit=50)) if text.strip() else []
+    return page(
+        "reconcile.html",
+        text=text,
+        waiting=waiting[: reconcile_answers.MOST_LISTED],
+        number_waiting=len(waiting),
+        found=[
+            reconcile_answers.study_row(study, reconcile_answers.findings(context, study))
+            for study in found
+        ],
+        decided=decided_rows(context),
+    )
+
+
+def decided_rows(context: WebContext) -> list[dict[str, Any]]:
+    """Return what was decided about corrections, the newest first."""
+    found = context.corrections.decided(limit=50)
+    steps = context.corrections.steps([one.correction_id for one in found])
+    return [
+        correction_row(one, [step for step in steps if step.correction_id == one.correction_id])
+        for one in found
+    ]
+
+
+@blueprint.get("/studies/<uid:study>")
+def one_study(study: str) -> Response:
+    """Show one study: whose it is, and the form that corrects it."""
+    return study_page(current(), study)
+
+
+@blueprint.post("/studies/<uid:study>/candidates")
+def candidates(study: str) -> Response:
+    """Ask every PACS for the same patient and time, and show what it holds beside ours."""
+    context = current()
+    ours = received(context, study)
+    answers = [ask_pacs(context, pacs, study, ours) for pacs in context.settings.pacs]
+    return study_page(context, study, answers=answers)
+
+
+def study_page(context: WebContext, study: str, answers: Sequence[dict[str, Any]] = ()) -> Response:
+    """Return the page of one study.
+
+    Parameters
+    ----------
+    context : WebContext
+        Settings and readers.
+    study : str
+        Its UID.
+    answers : sequence of dict
+        What each PACS said, when it was asked.
+
+    Returns
+    -------
+    Response
+    """
+    shown = context.index.study(study)
+    ours = received(context, study)
+    assert shown is not None  # received it
+    _, counts, unreadable = stored_identities(context.index.instances(study))
+    active = context.corrections.active(study)
+    kept = [reconcile_answers.kept_words(one) for one in context.ledger.identity_differences(study)]
+    return page(
+        "reconcile_study.html",
+        study=reconcile_answers.study_row(shown, reconcile_answers.findings(context, shown)),
+        uid=study,
+        ours=asdict(ours),
+        born=words.calendar_date(ours.patient_birth_date),
+        identities=[
+            (words.counted(count, "image"), reconcile_answers.side_by_side(ours, identity))
+            for identity, count in counts.items()
+        ],
+        unreadable=unreadable,
+        sent=places_words(places_it_may_be(context.ledger.deliveries(study))),
+        problems=kept + reconcile_answers.held_words(context, study),
+        active=correction_row(active) if active else None,
+        answers=answers,
+        has_pacs=bool(context.settings.pacs),
+    )
+
+
+def received(context: WebContext, study: str) -> Identity:
+    """Return the identity a study came with.
+
+    Raises
+    ------
+    NotFound
+        This node does not hold it.
+    """
+    record = context.index.study_as_received(study)
+    if record is None:
+        raise NotFound("This node does not hold that study.")
+    return Identity.of(asdict(record))
+
+
+def ask_pacs(context: WebContext, pacs: PacsSettings, study: str, ours: Identity) -> dict[str, Any]:
+    """Ask one PACS, in a child process that is ended when it takes too long.
+
+    Parameters
+    ----------
+    context : WebContext
+        Settings and readers.
+    pacs : PacsSettings
+        The PACS.
+    study : str
+        UID of our study.
+    ours : Identity
+        Of our study.
+
+    Returns
+    -------
+    dict
+        `name`, `rows`, and in `said` what it holds of this very study, or why it did not answer.
+    """
+    quick = replace(pacs, answer_timeout_s=ASK_TIMEOUT_S, connect_timeout_s=ASK_TIMEOUT_S / 2)
+    courier = Courier(quick, context.settings.dicom.ae_title)
+    try:
+        there = courier.find_study(study)
+        found = find_candidates(courier, context, study, ours)
+    except NodeError as error:
+        return {"name": pacs.name, "said": f"It could not be asked: {error}.", "rows": []}
+    finally:
+        courier.close()
+    active = context.corrections.active(study)
+    finding = find_identity(active.of(ours) if active else ours, there, was_there_before=True)
+    said = {
+        "unlisted": "It holds nothing of this study yet: correct it before it is sent.",
+        "same": "It holds this study already, under the same identity.",
+    }.get(finding.kept.value, finding.words[:1].upper() + finding.words[1:] + ".")
+    rows = [candidate_row(ours, one, why) for one, why in found]
+    return {"name": pacs.name, "said": said, "rows": rows}
+
+
+def find_candidates(
+    courier: Courier, context: WebContext, study: str, ours: Identity
+) -> list[tuple[FoundStudy, list[str]]]:
+    """Return other studies the PACS holds of what may be the same patient, each with the reasons.
+
+    Raises
+    ------
+    PeerUnreachable, PeerRefused
+    """
+    record = context.index.study_as_received(study)
+    day, time = (record.study_date, record.study_time) if record else ("", "")
+    questions = {
+        "same patient ID": StudyKeys(patient_id=plain(ours.patient_id)),
+        "same name and birth date": StudyKeys(
+            patient_name=plain(ours.patient_name), patient_birth_date=ours.patient_birth_date
+        ),
+        "same hour": StudyKeys(study_date=day, study_time=hour_around(time)),
+    }
+    found: dict[str, tuple[FoundStudy, list[str]]] = {}
+    for why, keys in questions.items():
+        if len(list(filter(None, asdict(keys).values()))) < (1 if "ID" in why else 2):
+            continue  # it would match everybody
+        for one in courier.find_studies(keys) or []:
+            if one.study_instance_uid != study:
+                found.setdefault(one.study_instance_uid, (one, []))[1].append(why)
+    return list(found.values())
+
+
+def plain(text: str) -> str:
+    """Return a value to look for, with nothing in it that would be taken for a pattern."""
+    return "".join("?" if character in "*?\\" else character for character in text.strip())
+
+
+def hour_around(time: str) -> str:
+    """Return the TM range from an hour before to an hour after, within the day; "" if unknown."""
+    if len(time) < 4 or not time[:4].isdigit():
+        return ""
+    hour, minute = int(time[:2]), time[2:4]
+    return f"{max(0, hour - 1):02}{minute}00-{min(23, hour + 1):02}{minute}59"
+
+
+@blueprint.post("/merge")
+def merge() -> Response:
+    """Show the chosen studies side by side, and ask whose they are."""
+    context = current()
+    studies = chosen(context)
+    first = received(context, studies[0])
+    rows = []
+    for study in studies:
+        ours = received(context, study)
+        rows.append(
+            {
+                "uid": study,
+                "identity": asdict(ours),
+                "lines": reconcile_answers.side_by_side(first, ours),
+                "born": words.calendar_date(ours.patient_birth_date),
+            }
+        )
+    return page("reconcile_merge.html", rows=rows)
+
+
+def chosen(context: WebContext) -> list[str]:
+    """Return the studies a form names.
+
+    Raises
+    ------
+    BadCorrection
+        None, or too many.
+    NotFound
+        One is not held.
+    """
+    studies = list(dict.fromkeys(request.form.getlist("study")))
+    if not 1 <= len(studies) <= MOST_MERGED:
+        raise BadCorrection(f"Choose 1 to {MOST_MERGED} studies.")
+    for study in studies:
+        received(context, study)
+    return studies
+
+
+@blueprint.post("/preview")
+def preview() -> ResponseReturnValue:
+    """Keep a correction as a draft, and show it."""
+    context = current()
+    studies = chosen(context)
+    wanted = {name: request.form[name] for name in CORRECTABLE if name in request.form}
+    if len(studies) > 1:
+        wanted = {name: text for name, text in wanted.items() if text.strip()}
+        if not wanted.get("patient_name") or not wanted.get("patient_id"):
+            raise BadCorrection("Give the name and the patient ID all these studies are to have.")
+    source = Source.MERGE if len(studies) > 1 else Source.TYPED
+    if request.form.get("source") == Source.CANDIDATE:
+        source = Source.CANDIDATE
+    drafts = [draft_of(context, study, wanted, source) for study in studies]
+    if len(drafts) > 1:
+        merge_id = secrets.token_hex(8)
+        drafts = [replace(one, merge_id=merge_id) for one in drafts]
+    with CorrectionDesk(context.settings.node.data) as desk:
+        desk.draft(drafts, context.clock())
+    return redirect(f"/reconcile/corrections/{drafts[0].correction_id}", code=303)
+
+
+def draft_of(context: WebContext, study: str, wanted: dict[str, str], source: Source) -> Correction:
+    """Return a correction of one study, its identities read from its files.
+
+    Raises
+    ------
+    BadCorrection
+        A value cannot be written, or nothing would change.
+    CorrectionRefused
+        A correction of it is in force.
+    """
+    if context.corrections.active(study) is not None:
+        raise CorrectionRefused("A correction of this study is in force. Undo that one first.")
+    identities, _, _ = stored_identities(context.index.instances(study))
+    identities = identities or (received(context, study),)
+    values = checked_values(identities, wanted, context.clock().date())
+    return Correction(secrets.token_hex(8), study, values, identities, source)
+
+
+@blueprint.get("/corrections/<correction_id>")
+def show_correction(correction_id: str) -> Response:
+    """Show a correction: before and after, where its images may be, and what can be decided."""
+    context = current()
+    return correction_page(context, group_of(context, correction_id))
+
+
+def correction_page(
+    context: WebContext, group: Sequence[Correction], problem: str = ""
+) -> Response:
+    """Return the page of a correction, or of all corrections of one merge.
+
+    Parameters
+    ----------
+    context : WebContext
+        Settings and readers.
+    group : sequence of Correction
+        One or several.
+    problem : str
+        Why the last decision was not taken, "" when nothing is wrong.
+
+    Returns
+    -------
+    Response
+    """
+    first = group[0]
+    ids = [one.correction_id for one in group]
+    target = first.of(first.identities[0])
+    return page(
+        "reconcile_correction.html",
+        correction=correction_row(first, context.corrections.steps(ids)),
+        is_merge=len(group) > 1,
+        studies=[correction_study(context, one) for one in group],
+        needs_retyping=any(one.is_of_the_patient for one in group),
+        patient_id=target.patient_id,
+        destinations=", ".join(pacs.name for pacs in context.settings.pacs) or "no PACS is set up",
+        problem=problem,
+        form=request.form,
+    )
+
+
+def correction_study(context: WebContext, one: Correction) -> dict[str, Any]:
+    """Return what a correction makes of one study."""
+    record = context.index.study_as_received(one.study_instance_uid)
+    count = record.number_of_study_related_instances if record else 0
+    places = places_it_may_be(context.ledger.deliveries(one.study_instance_uid))
+    return {
+        "uid": one.study_instance_uid,
+        "images": words.counted(count, "image"),
+        "sent": places_words(places),
+        "befores": [
+            reconcile_answers.side_by_side(identity, one.of(identity))
+            for identity in one.identities
+        ],
+    }
+
+
+def group_of(context: WebContext, correction_id: str) -> list[Correction]:
+    """Return a correction with all others of its merge.
+
+    Raises
+    ------
+    NotFound
+        There is none.
+    """
+    found = context.corrections.get(correction_id)
+    if found is None:
+        raise NotFound("There is no such correction. A preview is kept for one day.")
+    return context.corrections.merged(found.merge_id) or [found]
+
+
+@blueprint.post("/corrections/<correction_id>/confirm")
+def confirm_correction(correction_id: str) -> ResponseReturnValue:
+    """Put a previewed correction in force."""
+    context = current()
+    group = group_of(context, correction_id)
+    try:
+        check_still_covered(context, group)
+        confirm(
+            context.settings.node.data,
+            group,
+            context.ledger.deliveries,
+            by=request.form.get("by", ""),
+            reason=request.form.get("reason", ""),
+            retyped_patient_id=request.form.get("retyped_patient_id", ""),
+            now=context.clock(),
+        )
+    except (BadCorrection, CorrectionRefused) as error:
+        return refused(context, group, error)
+    return redirect(f"/reconcile/corrections/{correction_id}", code=303)
+
+
+def check_still_covered(context: WebContext, group: Sequence[Correction]) -> None:
+    """Refuse a correction when images came since its preview that name somebody else.
+
+    Raises
+    ------
+    CorrectionRefused
+    """
+    for one in group:
+        if one.state is not CorrectionState.DRAFT:
+            continue
+        identities, _, _ = stored_identities(context.index.instances(one.study_instance_uid))
+        if not all(map(one.covers, identities)):
+            raise CorrectionRefused(
+                "Images came since this preview that name somebody else. Preview it again."
+            )
+
+
+@blueprint.post("/corrections/<correction_id>/undo")
+def undo_correction(correction_id: str) -> ResponseReturnValue:
+    """Take a correction back that nothing was sent with."""
+    context = current()
+    group = group_of(context, correction_id)
+    try:
+        take_back(
+            context.settings.node.data,
+            group,
+            context.ledger.deliveries,
+            by=request.form.get("by", ""),
+            reason=request.form.get("reason", ""),
+            now=context.clock(),
+        )
+    except (BadCorrection, CorrectionRefused) as error:
+        return refused(context, group, error)
+    return redirect(f"/reconcile/corrections/{correction_id}", code=303)
+
+
+def refused(
+    context: WebContext, group: Sequence[Correction], error: BadCorrection | CorrectionRefused
+) -> ResponseReturnValue:
+    """Show the page again with why the decision was not taken; what was typed stays."""
+    answer = correction_page(context, group, problem=str(error))
+    answer.status_code = 400 if isinstance(error, BadCorrection) else 409
+    return answer
+
+
+def page(template: str, **values: Any) -> Response:
+    """Return one of the pages of reconciliation."""
+    shared = pages.shared(current())
+    text = render_template(
+        template, page="reconcile", labels=LABELS, attributes=ATTRIBUTES, **(shared | values)
+    )
+    # without it browsers leave out of a form whose page it was on, and `web.security` refuses it
+    return Response(text, headers={"Referrer-Policy": "same-origin"}, mimetype="text/html")

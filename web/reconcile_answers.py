@@ -1,0 +1,253 @@
+"""What the pages of reconciliation say: findings, identities side by side, and decisions."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from dicom_node.correction import Correction, CorrectionState
+from dicom_node.correction_desk import Step
+from dicom_node.errors import NodeError
+from dicom_node.identity import ATTRIBUTES, Identity, Kind, differences
+from dicom_node.index import InstanceRecord, StudyQuery, StudyRecord
+from dicom_node.kept_identity import WORDS as KEPT_WORDS
+from dicom_node.ledger import KeptIdentity
+from dicom_node.outgoing_corrections import KEEPS_OLD, SPLITS
+from dicom_node.reconciling import distinct
+from dicom_node.stored_identity import identity_of_file
+from dicom_node.study_search import FoundStudy
+from web import words
+from web.context import WebContext
+from web.wildcards import matches_wildcards
+
+MOST_LISTED: Final = 200
+MOST_LOOKED_AT: Final = 20_000
+LABELS: Final = {
+    "patient_name": "Name",
+    "patient_id": "Patient ID",
+    "issuer_of_patient_id": "Issuer of the ID",
+    "patient_birth_date": "Born",
+    "patient_sex": "Sex",
+    "accession_number": "Accession",
+    "study_description": "Description",
+}
+KIND_WORDS: Final = {
+    Kind.DIFFERENT: "different",
+    Kind.MISSING: "missing",
+    Kind.SPELLING: "other spelling",
+}
+STATE_WORDS: Final = {
+    CorrectionState.DRAFT: "Preview, not in force",
+    CorrectionState.ACTIVE: "In force",
+    CorrectionState.UNDONE: "Undone",
+}
+
+
+def shown_value(attribute: str, value: str) -> str:
+    """Return one value of an identity as people read it; the name in full, with its carets gone."""
+    if not value.strip():
+        return "–"
+    if attribute == "patient_name":
+        return words.person_name(value)
+    if attribute == "patient_birth_date":
+        return words.calendar_date(value)
+    return value.strip()
+
+
+def side_by_side(left: Identity, right: Identity) -> list[dict[str, str]]:
+    """Return two identities line by line, each line saying in a word how they differ.
+
+    Parameters
+    ----------
+    left, right : Identity
+
+    Returns
+    -------
+    list of dict
+        `label`, `left`, `right`, and `kind` with its `words`, both "" where they agree.
+    """
+    kinds = {item.attribute: item.kind for item in differences(left, right)}
+    return [
+        {
+            "attribute": name,
+            "label": LABELS[name],
+            "left": shown_value(name, getattr(left, name)),
+            "right": shown_value(name, getattr(right, name)),
+            "kind": kinds[name].value if name in kinds else "",
+            "words": KIND_WORDS[kinds[name]] if name in kinds else "same",
+        }
+        for name in ATTRIBUTES
+    ]
+
+
+def findings(context: WebContext, study: StudyRecord) -> list[str]:
+    """Say why a study is still to be reconciled.
+
+    Parameters
+    ----------
+    context : WebContext
+        Settings and readers.
+    study : StudyRecord
+        As it is shown.
+
+    Returns
+    -------
+    list of str
+        Empty when nothing is known against it.
+    """
+    found = []
+    number = study.patient_id.strip().upper()
+    if not number:
+        found.append("No patient ID")
+    elif any(matches_wildcards(number, one.upper()) for one in temporary_ids(context)):
+        found.append("Temporary patient ID")
+    if not study.accession_number.strip():
+        found.append("No accession number")
+    if study.has_patient_conflict:
+        found.append("Its images name different patients")
+    return found
+
+
+def temporary_ids(context: WebContext) -> tuple[str, ...]:
+    """Return the patterns of patient IDs that are only for the time of an outage."""
+    return context.settings.sync.temporary_ids
+
+
+def work_list(context: WebContext) -> list[dict[str, Any]]:
+    """Return the studies that are still to be reconciled, newest first.
+
+    Parameters
+    ----------
+    context : WebContext
+        Settings and readers.
+
+    Returns
+    -------
+    list of dict
+    """
+    kept: dict[str, list[str]] = {}
+    for one in context.ledger.identity_differences():
+        kept.setdefault(one.study_instance_uid, []).append(kept_words(one))
+    rows = []
+    for study in context.index.search_studies(StudyQuery(limit=MOST_LOOKED_AT)):
+        why = findings(context, study) + kept.get(study.study_instance_uid, [])
+        if why:
+            rows.append(study_row(study, why))
+    return rows
+
+
+def study_row(study: StudyRecord, why: Sequence[str]) -> dict[str, Any]:
+    """Return one study in words, with what is to be said of it."""
+    kinds = " ".join(study.modalities_in_study)
+    return {
+        "study_instance_uid": study.study_instance_uid,
+        "name": words.person_name(study.patient_name),
+        "patient_id": study.patient_id or "–",
+        "born": words.calendar_date(study.patient_birth_date),
+        "accession": study.accession_number or "–",
+        "when": " ".join(
+            filter(
+                None, (words.calendar_date(study.study_date), words.clock_time(study.study_time))
+            )
+        ),
+        "what": " · ".join(filter(None, (kinds, study.study_description.strip()))),
+        "images": words.counted(study.number_of_study_related_instances, "image"),
+        "why": why,
+    }
+
+
+def kept_words(one: KeptIdentity) -> str:
+    """Say how a PACS keeps a study otherwise than it was sent, and the way out."""
+    names = ", ".join(
+        f"{LABELS.get(item['attribute'], item['attribute']).lower()} there "
+        f"{shown_value(item['attribute'], item['theirs'])}"
+        for item in json.loads(one.differences or "[]")
+    )
+    said = next((text for kept, text in KEPT_WORDS.items() if kept == one.state), one.state)
+    return f"{one.destination}: {said}" + (f" ({names})" if names else "")
+
+
+def held_words(context: WebContext, study_instance_uid: str) -> list[str]:
+    """Say what is held back because of a correction."""
+    errors: dict[tuple[str, str], int] = {}
+    for item in context.ledger.deliveries(study_instance_uid):
+        if item.correction_id and item.state == "held":
+            key = (item.destination, item.last_error)
+            errors[key] = errors.get(key, 0) + 1
+    return [
+        f"{name}: {words.counted(count, 'image')} held back: {error}"
+        + (
+            ". Undo the correction to send them as they are."
+            if error in (SPLITS, KEEPS_OLD)
+            else ""
+        )
+        for (name, error), count in errors.items()
+    ]
+
+
+def stored_identities(
+    records: Iterable[InstanceRecord],
+) -> tuple[tuple[Identity, ...], dict[Identity, int], int]:
+    """Read whose the images of a study are, from the files themselves.
+
+    Parameters
+    ----------
+    records : iterable of InstanceRecord
+        All of its instances.
+
+    Returns
+    -------
+    tuple of Identity, dict and int
+        Each identity once, how many images name it, and how many cannot be read.
+    """
+    counts: dict[Identity, int] = {}
+    unreadable = 0
+    for record in records:
+        try:
+            identity = identity_of_file(record.path)
+        except (OSError, ValueError, NodeError):  # ValueError: an empty file cannot be mapped
+            unreadable += 1
+        else:
+            counts[identity] = counts.get(identity, 0) + 1
+    return distinct(counts), counts, unreadable
+
+
+def candidate_row(ours: Identity, found: FoundStudy, why: Sequence[str]) -> dict[str, Any]:
+    """Return a study of the PACS beside ours."""
+    return {
+        "why": ", ".join(why),
+        "when": " ".join(
+            filter(
+                None, (words.calendar_date(found.study_date), words.clock_time(found.study_time))
+            )
+        ),
+        "what": " ".join((found.modalities_in_study, found.identity.study_description)).strip(),
+        "images": found.number_of_study_related_instances,
+        "lines": side_by_side(ours, found.identity),
+        "identity": asdict(found.identity),
+    }
+
+
+def correction_row(correction: Correction, steps: Sequence[Step] = ()) -> dict[str, Any]:
+    """Return one correction in words, with what was decided about it."""
+    before = correction.identities[0]
+    return {
+        "correction_id": correction.correction_id,
+        "study_instance_uid": correction.study_instance_uid,
+        "state": correction.state.value,
+        "words": STATE_WORDS[correction.state],
+        "changes": [
+            f"{LABELS[name]}: {shown_value(name, getattr(before, name))} → "
+            f"{shown_value(name, text)}"
+            for name, text in correction.values.items()
+        ],
+        "steps": [
+            {
+                "when": words.moment(step.at),
+                "what": STATE_WORDS[CorrectionState(step.state)],
+                "by": step.by,
+                "reason": step.reason,
+            }
+            for step in steps
+        ],
+    }

@@ -1,0 +1,115 @@
+/**
+ * From the wish to see a slice to frames that may be drawn: first a preview, then, when scrolling has
+ * settled, every value. An answer is handed on only while it is the slice that is wanted.
+ */
+
+/** @typedef {import("./stack.js").Slice} Slice */
+/** @typedef {import("./frames.js").Frame} Frame */
+/**
+ * @typedef {object} Stores
+ * @property {import("./loads.js").Loads<Frame>} frames
+ * @property {import("./loads.js").Loads<any>} previews
+ * @property {(preview: any) => Promise<Frame>} previewFrame makes a preview ready to be drawn
+ * @property {(info: any) => boolean} isSoonHere whether all values of such a frame take only moments
+ * @property {() => {frames: number, previews: number}} ahead how many slices to load ahead
+ * @property {(act: () => void, ms: number) => any} later as `setTimeout`
+ */
+/** @typedef {{previews: Slice[], frames: Slice[]}} Next what will probably be wanted next, most wanted first */
+
+/** Scrolling has settled when no other slice was wanted for so long. */
+const SETTLE_MS = 120;
+
+export class SliceLoader {
+  /**
+   * @param {Stores} stores
+   * @param {{onFrame: (frame: Frame) => void, onFailure: (error: any) => void}} told of the slice that is wanted only
+   */
+  constructor(stores, { onFrame, onFailure }) {
+    this.stores = stores;
+    this.onFrame = onFrame;
+    this.onFailure = onFailure;
+    /** @type {Slice | null} the only slice an answer may be drawn for */
+    this.wanted = null;
+    /** One number for each wish; an answer to an earlier one is of no use. */
+    this.turn = 0;
+    /** @type {Next} */
+    this.next = { previews: [], frames: [] };
+    /** @type {Frame | null} what was handed on for this wish */
+    this.given = null;
+  }
+
+  /** @param {Slice} slice @param {Next} next */
+  want(slice, next) {
+    this.turn += 1;
+    this.wanted = slice;
+    this.next = next;
+    this.given = null;
+    const held = this.stores.frames.held(slice);
+    if (held) {
+      this.give(held, this.turn);
+      this.stores.previews.ahead(this, next.previews.filter((one) => !this.stores.frames.has(one)));
+      this.values(this.turn);
+    } else {
+      this.stores.frames.expect(this, [slice, ...next.frames]);
+      this.previewThenValues(slice, this.turn);
+    }
+  }
+
+  /** Want nothing. */
+  leave() {
+    this.turn += 1;
+    this.wanted = null;
+    this.given = null;
+    this.stores.frames.leave(this);
+    this.stores.previews.leave(this);
+  }
+
+  /** @param {Slice} slice @param {number} turn */
+  async previewThenValues(slice, turn) {
+    const settled = new Promise((done) => this.stores.later(() => done(null), SETTLE_MS));
+    // whatever is wrong with a preview, the frame itself tells
+    const preview = await this.preview(slice, turn).catch(() => null);
+    if (preview) this.give(preview, turn);
+    await settled;
+    if (turn !== this.turn || (this.given && this.given.reason)) return;
+    if (!this.given || this.stores.isSoonHere(this.given.info)) this.values(turn);
+  }
+
+  /** @param {Slice} slice @param {number} turn @returns {Promise<Frame | null>} null when it is of no use any more */
+  async preview(slice, turn) {
+    const preview = await this.stores.previews.get(this, slice, this.next.previews);
+    return turn === this.turn ? this.stores.previewFrame(preview) : null;
+  }
+
+  /** @param {number} turn @returns {Promise<void>} */
+  values(turn) {
+    const slice = this.wanted;
+    if (!slice || turn !== this.turn) return Promise.resolve();
+    return this.stores.frames.get(this, slice, this.next.frames).then(
+      (frame) => this.give(frame, turn),
+      (error) => {
+        if (turn === this.turn && !this.given && error.name !== "AbortError") this.onFailure(error);
+      },
+    );
+  }
+
+  /** Ask for every value of the slice now, however large it is. */
+  needValues() {
+    if (this.wanted && this.given && !this.given.pixels && !this.given.reason) this.values(this.turn);
+  }
+
+  /** Ask again for what did not come. */
+  retry() {
+    if (this.wanted && !(this.given && (this.given.pixels || this.given.reason))) this.want(this.wanted, this.next);
+  }
+
+  /** @param {Frame} frame @param {number} turn */
+  give(frame, turn) {
+    const { wanted, given } = this;
+    if (turn !== this.turn || !wanted || frame === given) return;
+    if (frame.slice.key !== wanted.key || frame.slice.digest !== wanted.digest) return;
+    if (given && given.pixels && !frame.pixels) return;
+    this.given = frame;
+    this.onFrame(frame);
+  }
+}
