@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,13 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_node.converter import CannotConvert, Converter
+from dicom_node.correction import Correction
+from dicom_node.correction_desk import CorrectionDesk
 from dicom_node.errors import PeerUnreachable
+from dicom_node.identity import Identity
 from dicom_node.shipment import Shipment
 from tests.conftest import is_open
+from tests.dicom_node.desk import START
 
 pytestmark = pytest.mark.peer
 
@@ -138,7 +143,43 @@ def test_what_cannot_be_decompressed_comes_to_a_person_with_the_words(
     assert not list((room.data / "outgoing").iterdir())
 
 
+def test_a_damaged_file_is_sent_in_no_form(room, start_storescp, desk_with, wait):
+    accept_file(room, RLE)
+    room.settle()
+    damaged = room.data / next(room.store.walk())
+    content = bytearray(damaged.read_bytes())
+    content[-400] ^= 1
+    damaged.write_bytes(content)
+    port, folder = start_storescp()
+    desk = desk_with(port)
+    wait(lambda: desk.step(30) or deliveries(desk)[0].attempts)
+    assert "damaged" in deliveries(desk)[0].last_error
+    assert not list(folder.iterdir())
+
+
+def test_what_was_corrected_is_decompressed_with_its_correction(
+    room, start_storescp, desk_with, wait
+):
+    ds = accept_file(room, RLE)
+    room.settle()
+    who = Identity.of(asdict(room.reader.study(ds.StudyInstanceUID)))
+    made = Correction("c1", ds.StudyInstanceUID, {"accession_number": "ACC9"}, (who,))
+    with CorrectionDesk(room.data) as desk_file:
+        desk_file.draft([made], START)
+        desk_file.activate(["c1"], by="A. Smith", reason="the worklist was down", now=START)
+    port, folder = start_storescp()
+    desk = desk_with(port)
+    wait(lambda: desk.step(30) or desk.counts() == {"stored": 1})
+    (stored,) = folder.iterdir()
+    there = dcmread(stored)
+    assert there.AccessionNumber == "ACC9"
+    assert there.OriginalAttributesSequence
+    assert np.array_equal(there.pixel_array, ds.pixel_array)
+    assert not list((room.data / "outgoing").iterdir())
+
+
 def shipment(path: Path) -> Shipment:
+    path.touch()
     return Shipment(7, path, "1.2", "1.3", "1.4")
 
 
@@ -162,7 +203,6 @@ def test_what_was_left_behind_is_swept_at_the_start(tmp_path):
 
 
 def test_only_what_was_made_is_ever_removed(tmp_path):
-    mine = tmp_path / "instance.dcm"
-    mine.write_bytes(b"the only copy")
+    mine = tmp_path / "the-only-copy.dcm"
     Converter(DECOMPRESS, tmp_path / "out").discard(shipment(mine))
     assert mine.exists()

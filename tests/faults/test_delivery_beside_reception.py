@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.full_faults, pytest.mark.peer]
 
 LARGE_PX = 4472
 """Squared, and 2 bytes each: 40 MB."""
-LARGE = 8
+LARGE = 4
 SMALL_PX = 512
 SMALL = 400
 
