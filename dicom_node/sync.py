@@ -139,10 +139,6 @@ class Destination:
         has_verified = self._try(self._verify, self._verifying, "verification_paused")
         return has_sent or has_verified
 
-    def verify_again(self) -> None:
-        """Look again at everything it vouched for, as soon as there is time."""
-        self._proofs.verify_all_again()
-
     def _verify(self) -> bool:
         """Verify what is new; what is old only when nothing else is to be done, and slowly."""
         if self._verifier.step():

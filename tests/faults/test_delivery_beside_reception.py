@@ -12,11 +12,13 @@ import pytest
 from dicom_node.ledger import FILE, LedgerReader
 from tests.conftest import REPOSITORY, is_open, wait_until
 from tests.dicom_node.test_gentle import SmallPacs
-from tests.faults.instances import make_instance
+from tests.faults.instances import make_instance, new_uid
 from tests.faults.sender import SUCCESS, Scu
 
 pytestmark = [pytest.mark.full_faults, pytest.mark.peer]
 
+STUDY_UID = new_uid()
+"""One study, so that it is sent in one go."""
 LARGE_PX = 4472
 """Squared, and 2 bytes each: 40 MB."""
 LARGE = 4
@@ -26,7 +28,10 @@ SMALL = 400
 
 def send(port: int, count: int, edge_px: int) -> float:
     """Send new instances; return megabytes in a second."""
-    instances = [make_instance(number, edge_px=edge_px, seed=number) for number in range(count)]
+    uids = {"study_instance_uid": STUDY_UID, "series_instance_uid": f"{STUDY_UID}.1"}
+    instances = [
+        make_instance(number, edge_px=edge_px, seed=number, **uids) for number in range(count)
+    ]
     size = sum(len(instance.dataset) for instance in instances)
     with Scu(port, timeout_s=120) as scu:
         begin = time.monotonic()
@@ -56,8 +61,10 @@ class Ledger:
         states = self._reader.destinations()
         return {name: n for state in states for name, n in state.counts.items() if n}
 
-    def paused(self) -> int:
-        return sum(event.kind == "delivery_paused" for event in self._reader.events(1000))
+    def given_up(self) -> int:
+        """Count how often a conversation came to nothing."""
+        kinds = ("delivery_paused", "proof_paused", "unreachable")
+        return sum(event.kind in kinds for event in self._reader.events(1000))
 
     def has_only_proven(self, count: int) -> bool:
         return self.counts() == {"proven": count}
@@ -68,7 +75,10 @@ def test_a_pacs_frozen_within_large_instances_costs_neither_reception_nor_an_ima
 ):
     (pacs_port,) = free_ports(1)
     node = make_faulty_node(
-        "pacs.host=127.0.0.1", f"pacs.port={pacs_port}", "pacs.ae_title=PRACTICE-PACS"
+        "pacs.host=127.0.0.1",
+        f"pacs.port={pacs_port}",
+        "pacs.ae_title=PRACTICE-PACS",
+        "storage.journal_bytes=536870912",
     )
     node.start("receive", "sync-worker")
     send(node.dicom_port, 2, LARGE_PX)
@@ -77,11 +87,11 @@ def test_a_pacs_frozen_within_large_instances_costs_neither_reception_nor_an_ima
     folder = tmp_path / "pacs"
     with practice_pacs(folder, pacs_port, node.dicom_port) as pacs:
         wait_until(lambda: list(folder.rglob("*.dcm")), 120, "the first is delivered")
-        paused = ledger.paused()
+        given_up = ledger.given_up()
         pacs.send_signal(signal.SIGSTOP)
         frozen_at = time.monotonic()
         rate = max(send(node.dicom_port, LARGE, LARGE_PX) for _ in range(2))
-        wait_until(lambda: ledger.paused() > paused, 90, "the conversation is given up")
+        wait_until(lambda: ledger.given_up() > given_up, 90, "the conversation is given up")
         given_up_s = time.monotonic() - frozen_at
         pacs.send_signal(signal.SIGCONT)
         total = 2 + 4 * LARGE
