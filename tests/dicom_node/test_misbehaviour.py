@@ -35,6 +35,8 @@ def study(make_instance, count: int) -> list:
     return made
 
 
+# the library's threads on the side of the PACS stumble over connections that were cut
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.timeout(2400 if IS_FULL else 240)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_a_pacs_does_all_is_proven_or_a_persons_and_nothing_is_doubled(

@@ -381,6 +381,28 @@ def test_the_courier_talks_to_a_real_pacs(make_pacs, make_desk, room, make_insta
     courier.stop()
 
 
+def test_a_query_that_is_cut_off_is_asked_again_before_anything_is_sent(
+    room, make_pacs, make_desk, make_instance, wait
+):
+    fill(room, make_instance, count=1)
+    pacs = make_pacs(commitment=False)
+    answer, cuts = pacs._find, [1]
+
+    def cut_once(event):
+        if cuts:
+            cuts.pop()
+            event.assoc.abort()
+        yield from answer(event)
+
+    pacs._find = cut_once
+    pacs.start()
+    desk = make_desk(pacs.port)
+    desk.step()
+    assert not pacs.received
+    wait(lambda: desk.step(30) or desk.counts() == {"proven": 1})
+    assert set(pacs.received.values()) == {1}
+
+
 def test_an_association_that_is_rejected_is_no_instances_fault(
     room, make_pacs, make_desk, make_instance
 ):
