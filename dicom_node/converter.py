@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from dicom_node.errors import PeerUnreachable
+from dicom_node.errors import BadDataset, PeerUnreachable
+from dicom_node.outgoing_file import Damaged
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES, read_head
 from dicom_node.shipment import Shipment
 
@@ -64,7 +65,10 @@ class Converter:
         Raises
         ------
         CannotConvert
+        Damaged
+            Our file is not what was stored: it is given to nobody, in no form.
         """
+        _check(item)
         self._folder.mkdir(parents=True, exist_ok=True)
         target = self._folder / f"{item.delivery_id}.dcm"
         words = self._ask([str(item.path), str(target), str(transfer_syntax_uid)])
@@ -73,7 +77,7 @@ class Converter:
             raise CannotConvert(words)
         try:
             digest = _digest(target)
-        except OSError as exc:
+        except (OSError, BadDataset) as exc:
             raise CannotConvert("what was made cannot be read again") from exc
         return replace(
             item, path=target, transfer_syntax_uid=str(transfer_syntax_uid), digest=digest
@@ -133,6 +137,15 @@ class Converter:
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
         return self._process
+
+
+def _check(item: Shipment) -> None:
+    try:
+        is_good = not item.digest or _digest(item.path) == item.digest
+    except (OSError, BadDataset) as exc:
+        raise Damaged("the file cannot be read") from exc
+    if not is_good:
+        raise Damaged("the data set is not what was stored")
 
 
 def _digest(path: Path) -> str:

@@ -32,6 +32,10 @@ _PROBE_MARGIN_S = 2.0
 """How much longer than its timeout a layer may take before the child is killed, seconds."""
 
 
+class ConversationLost(PeerUnreachable):
+    """The child ended or hung in the middle of a conversation: perhaps of what it was sending."""
+
+
 class Courier:
     """Runs the conversations of a `Pacs` in a child process.
 
@@ -217,9 +221,9 @@ class Courier:
             while answer == _MOVING:
                 answer = self._hear(patience_s)
         except (EOFError, OSError):
-            answer = PeerUnreachable("the sending process ended")
+            answer = ConversationLost("the sending process ended")
         if answer is None:
-            answer = PeerUnreachable("it accepts connections but does not answer")
+            answer = ConversationLost("it accepts connections but does not answer")
         if isinstance(answer, NodeError):
             if isinstance(answer, PeerUnreachable):
                 self.stop()

@@ -11,6 +11,7 @@ from dicom_node.ledger_tables import (
     deliveries,
     destinations,
     events,
+    identity_difference,
 )
 from dicom_node.setting_tables import PacsSettings
 
@@ -55,6 +56,9 @@ def enter_destination(connection: sa.Connection, pacs: PacsSettings) -> None:
             sa.delete(commitment_items).where(commitment_items.c.transaction_uid.in_(asked))
         )
         connection.execute(
+            sa.delete(identity_difference).where(identity_difference.c.destination == pacs.name)
+        )
+        connection.execute(
             sa.update(deliveries)
             .where(
                 deliveries.c.destination == pacs.name,
@@ -66,6 +70,9 @@ def enter_destination(connection: sa.Connection, pacs: PacsSettings) -> None:
                 transaction_uid="",
                 proven_at="",
                 proof="",
+                verified_at="",
+                identity_state="",
+                first_failed_at="",
                 next_attempt_at="",
                 last_error="the PACS was changed in the settings: asking the new one",
             )

@@ -162,11 +162,19 @@ class LedgerProofs:
             last_error=LOST_WORDS,
         )
 
-    def verify_all_again(self) -> None:
-        """Let everything it vouched for be verified as if that was long ago."""
-        with self._engine.begin() as connection:
-            connection.execute(
-                sa.update(deliveries)
-                .where(self._is_here, deliveries.c.state == State.PROVEN)
-                .values(verified_at=LONG_AGO)
-            )
+
+def look_again(connection: sa.Connection, destination: str, study_instance_uid: str = "") -> int:
+    """Let what a PACS vouched for be verified as if that was long ago; return how many instances.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+    destination : str
+    study_instance_uid : str
+        '' for all studies.
+    """
+    is_meant = sa.and_(deliveries.c.destination == destination, deliveries.c.state == State.PROVEN)
+    if study_instance_uid:
+        is_meant = sa.and_(is_meant, deliveries.c.study_instance_uid == study_instance_uid)
+    statement = sa.update(deliveries).where(is_meant).values(verified_at=LONG_AGO)
+    return connection.execute(statement).rowcount

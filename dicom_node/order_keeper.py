@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.ledger import State
 from dicom_node.ledger_entries import add_event, set_mark
+from dicom_node.ledger_proofs import look_again
 from dicom_node.ledger_tables import deliveries
 from dicom_node.ledger_writer import Ledger
 from dicom_node.sync_order import OrderKind, SyncOrder, SyncOrders
@@ -55,6 +56,9 @@ class OrderKeeper:
                 if order.kind is OrderKind.RETRY:
                     count = _put_back(connection, name, order.study_instance_uid)
                     detail += f" ({count} sent again)"
+                elif order.kind is OrderKind.VERIFY:
+                    count = look_again(connection, name, order.study_instance_uid)
+                    detail += f" ({count} looked at again)"
                 add_event(connection, f"{order.kind}_ordered", name, detail, now)
             set_mark(connection, MARK, str(number))
 

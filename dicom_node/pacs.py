@@ -149,7 +149,10 @@ class Pacs:
                 return None
             for status, match in association.send_c_find(identifier, model):
                 self._on_progress()
-                code = status.get("Status")
+                if "Status" not in status:
+                    # not the same as having no answer to give: it is asked again
+                    raise PeerUnreachable("it did not answer the query")
+                code = status.Status
                 if code in _PENDING and match is not None:
                     found.append(match)
                 elif code != 0:

@@ -8,6 +8,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_node.converter import CannotConvert, Converter
 from dicom_node.courier import Courier
+from dicom_node.outgoing_file import Damaged
 from dicom_node.pacs import Pacs
 from dicom_node.shipment import Outcome, Receipt, Shipment
 
@@ -120,6 +121,8 @@ class SendingForms:
             try:
                 made.append(converter.convert(item, form))
                 self.sent_in[item.delivery_id] = form
+            except Damaged:
+                failed.append(Receipt(item.delivery_id, Outcome.UNREADABLE))
             except CannotConvert as error:
                 words = f"the PACS does not take its transfer syntax, and: {error}"
                 failed.append(Receipt(item.delivery_id, Outcome.NO_CONTEXT, None, words))

@@ -18,7 +18,7 @@ from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.converter import FOLDER, Converter
 from dicom_node.corrected_copy import CopyOrder, sweep
 from dicom_node.correction_desk import CorrectionReader
-from dicom_node.courier import Courier
+from dicom_node.courier import ConversationLost, Courier
 from dicom_node.errors import NodeError, PeerRefused, PeerUnreachable
 from dicom_node.identity import Identity
 from dicom_node.index import FILE as INDEX_FILE
@@ -138,10 +138,6 @@ class Destination:
         self._look_for_proof()
         has_verified = self._try(self._verify, self._verifying, "verification_paused")
         return has_sent or has_verified
-
-    def verify_again(self) -> None:
-        """Look again at everything it vouched for, as soon as there is time."""
-        self._proofs.verify_all_again()
 
     def _verify(self) -> bool:
         """Verify what is new; what is old only when nothing else is to be done, and slowly."""
@@ -281,7 +277,7 @@ class Destination:
                 outcomes |= {receipt.outcome for receipt in group}
                 if self._is_paused():
                     return  # what has no receipt yet is asked for before it is sent again
-        except NodeError:
+        except ConversationLost:
             # the one in hand when the conversation broke may be what breaks it
             for delivery_id in list(waiting)[:1]:
                 self._record([Receipt(delivery_id, Outcome.UNKNOWN)], waiting)

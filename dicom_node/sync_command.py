@@ -117,6 +117,22 @@ def retry(
     click.echo(f"{count} refused deliveries are sent once more")
 
 
+@sync.command()
+@_order_options
+@click.option("--study", default="", metavar="UID", help="Only this study; else all.")
+def verify(
+    config: _Path, data: _Path, overrides: _Texts, pacs: str, reason: str, study: str
+) -> None:
+    """Ask a PACS now whether it still has what it vouched for; what it lost is sent again.
+
+    \b
+    Example: lifeboat sync verify --reason "the PACS was restored from a copy"
+    """
+    settings = settings_of(config, data, overrides)
+    _give("verify", settings, pacs, reason, study)
+    click.echo("the PACS is asked, a study at a time; lifeboat sync status shows what it lacks")
+
+
 def _give(kind: str, settings: Settings, pacs: str, reason: str, study: str = "") -> None:
     from dicom_node.sync_order import OrderKind, SyncOrders
 

@@ -30,6 +30,8 @@ class OrderKind(StrEnum):
     """Send again."""
     RETRY = "retry"
     """Send what the PACS refused until a person had to look, as if it were new."""
+    VERIFY = "verify"
+    """Ask a PACS now whether it still has what it vouched for, and send what it lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class SyncOrders:
         destination : str
             Name of a PACS, '' for all.
         study_instance_uid : str
-            Only for `RETRY`; '' for all studies.
+            Only for `RETRY` and `VERIFY`; '' for all studies.
         known : sequence of str
             Names of the destinations there are.
 
@@ -141,7 +143,8 @@ class SyncOrders:
         """Return the order that keeps a destination from being sent to, None when there is none."""
         found = None
         for order in self.all():
-            if order.kind is not OrderKind.RETRY and order.concerns(destination):
+            is_of_pausing = order.kind in (OrderKind.PAUSE, OrderKind.START)
+            if is_of_pausing and order.concerns(destination):
                 found = order if order.kind is OrderKind.PAUSE else None
         return found
 

@@ -104,8 +104,8 @@ class Verifier:
         self._proofs.record_verified(study_uid, finding.state, now)
         kept = "" if finding.kept is Kept.SAME else finding.kept.value
         is_news = self._proofs.record_difference(study_uid, kept, finding.found, now)
-        if is_news:
-            self._tell("identity_differs" if finding.found else "identity_state", finding.words)
+        if is_news and finding.state == "differs":
+            self._tell("identity_differs", finding.words)
 
     def _finding(self, study_uid: str, answers: Sequence[StudyAnswer] | None) -> Finding:
         ours = self._identity_of(study_uid)

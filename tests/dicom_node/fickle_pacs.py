@@ -20,8 +20,6 @@ from sample_data.commitment import event_report, report_to_address
 from sample_data.pacs import COURIER_TIMEOUT_S, PracticePacs, _make_entity
 from tests.dicom_node.scripted_peer import Conversation, Ended
 
-SILENCE_S = 0.9
-"""Longer than the sender of these tests waits for an answer, seconds."""
 REASONS = (0x0110, 0x0112, 0x0119, 0x0122, 0x0131, 0x0213)
 OF_CONNECTION = {
     "reject": 0.04,
@@ -37,10 +35,11 @@ COMMITMENT_FAILS = 0.05
 
 
 class FicklePacs(PracticePacs):
-    """Misbehaves as `seed` says; `door` is the port to send to."""
+    """Misbehaves as `seed` says; silence lasts `silence_s`, longer than a sender is to wait."""
 
-    def __init__(self, folder, *, seed: int, **options) -> None:
+    def __init__(self, folder, *, seed: int, silence_s: float = 0.0, **options) -> None:
         super().__init__(folder, port=0, **options)
+        self.silence_s = silence_s
         self._random = random.Random(seed)
         self._dice = threading.Lock()
         self.did: Counter[str] = Counter()
@@ -80,7 +79,7 @@ class FicklePacs(PracticePacs):
         status = super()._store(event)
         if way == "silence":
             self.excuses[uid] += 1
-            time.sleep(SILENCE_S)
+            time.sleep(self.silence_s)
         return 0xB000 if way == "B000" else status
 
     def _deliver(self, request, asked_on) -> None:
@@ -147,7 +146,7 @@ class Door:
             if way == "reject":
                 Conversation(connection, 0).reject()
             elif way == "freeze":
-                self._is_closing.wait(SILENCE_S)
+                self._is_closing.wait(self._pacs.silence_s)
             else:
                 self._forward(connection, way)
 

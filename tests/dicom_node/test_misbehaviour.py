@@ -17,6 +17,8 @@ from tests.dicom_node.fickle_pacs import (
 IS_FULL = os.environ.get("LIFEBOAT_FAULTS") == "full"
 COUNT = 1000 if IS_FULL else 100
 SEEDS = (1, 2, 3) if IS_FULL else (1,)
+PATIENCE_S = 2.0 if IS_FULL else 0.6
+"""How long an answer may take; on a busy machine the long form must not be fooled by its load."""
 
 
 def study(make_instance, count: int) -> list:
@@ -33,6 +35,8 @@ def study(make_instance, count: int) -> list:
     return made
 
 
+# the library's threads on the side of the PACS stumble over connections that were cut
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.timeout(2400 if IS_FULL else 240)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_a_pacs_does_all_is_proven_or_a_persons_and_nothing_is_doubled(
@@ -43,23 +47,26 @@ def test_whatever_a_pacs_does_all_is_proven_or_a_persons_and_nothing_is_doubled(
         room.accept(ds)
     room.settle()
     pacs = FicklePacs(
-        tmp_path / "fickle", seed=seed, return_addresses={"LIFEBOAT": ("127.0.0.1", node_port)}
+        tmp_path / "fickle",
+        seed=seed,
+        silence_s=1.5 * PATIENCE_S,
+        return_addresses={"LIFEBOAT": ("127.0.0.1", node_port)},
     )
     pacs.start()
     try:
         with Door(pacs) as door:
             desk = make_desk(
                 door.port,
-                "pacs.answer_timeout_s=0.6",
-                "pacs.connect_timeout_s=0.6",
-                "pacs.probe_timeout_s=0.6",
+                f"pacs.answer_timeout_s={PATIENCE_S}",
+                f"pacs.connect_timeout_s={PATIENCE_S}",
+                f"pacs.probe_timeout_s={PATIENCE_S}",
                 "pacs.commitment_wait_s=1800",
-                "sync.batch_size=40",
+                f"sync.batch_size={COUNT // 3}",
             )
-            counts = drain(desk, 600 if IS_FULL else 120)
+            counts = drain(desk, 1500 if IS_FULL else 120)
     finally:
         pacs.stop()
-    assert set(counts) <= {"proven", "attention"}
+    assert not set(counts) - {"proven", "attention"}, counts
     assert sum(counts.values()) == COUNT
     proven = [item for uid in studies(sent) for item in desk.reader.deliveries(uid)]
     really_there = set(pacs.held)
@@ -120,3 +127,32 @@ def test_each_status_has_its_consequence(
     assert item.state == state
     # no room is the archive's trouble; what it cannot understand is the instance's
     assert item.attempts == (1 if status == 0xC000 else 0)
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_each_reason_not_to_commit_ends_in_proof_or_with_a_person(
+    room, make_desk, make_instance, node_port, tmp_path, wait, reason
+):
+    room.accept(make_instance())
+    room.settle()
+    pacs = FicklePacs(
+        tmp_path / "fickle", seed=1, return_addresses={"LIFEBOAT": ("127.0.0.1", node_port)}
+    )
+    failing = [reason]
+    if reason == 0x0122:
+        failing *= 100  # it will never commit this class
+    pacs.behave = lambda ways: "fails" if "commitment fails" in ways and failing else ""
+    pacs.choose = lambda reasons: failing.pop()
+    pacs.start()
+    try:
+        desk = make_desk(pacs.port)
+        end = "attention" if reason == 0x0119 else "proven"
+        wait(lambda: desk.step(600) or desk.counts() == {end: 1})
+        item = delivery(desk)
+    finally:
+        pacs.stop()
+    assert pacs.received[item.sop_instance_uid] == 1  # what it lists is never sent again
+    if reason == 0x0119:
+        assert "another kind of object" in item.last_error
+    else:
+        assert item.proof == ("c-find" if reason == 0x0122 else "commitment")

@@ -38,7 +38,7 @@ def test_what_is_no_range_of_hours_is_refused_with_its_words(words):
 
 
 def test_nothing_is_sent_in_quiet_hours_and_everything_after(
-    room, make_pacs, make_desk, make_instance
+    room, make_pacs, make_desk, make_instance, wait
 ):
     fill(room, make_instance)
     pacs = make_pacs(commitment=False)
@@ -49,7 +49,7 @@ def test_nothing_is_sent_in_quiet_hours_and_everything_after(
     for _ in range(3):
         desk.step(60)
     assert desk.counts() == {"queued": 3}
-    (state,) = desk.reader.destinations()
-    assert state.is_reachable
+    wait(lambda: desk.step(1) or desk.reader.destinations()[0].is_reachable)
+    assert not pacs.received
     desk.step(3600)
-    assert desk.counts() == {"proven": 3}
+    wait(lambda: desk.step(30) or desk.counts() == {"proven": 3})

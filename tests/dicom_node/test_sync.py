@@ -9,8 +9,8 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
 from dicom_node.adoption import Adopter, record_reports
-from dicom_node.courier import Courier
-from dicom_node.errors import PeerUnreachable
+from dicom_node.courier import ConversationLost, Courier
+from dicom_node.errors import PeerRefused, PeerUnreachable
 from dicom_node.index import CommitmentReport
 from dicom_node.ledger import State
 from dicom_node.ledger_writer import Ledger
@@ -245,7 +245,7 @@ class Choking(Pacs):
     def send(self, shipments):
         for item in shipments:
             if item.sop_instance_uid == self.chokes_on:
-                raise PeerUnreachable("the connection broke")
+                raise ConversationLost("the connection broke")
             yield from super().send([item])
 
 
@@ -258,7 +258,7 @@ def test_one_instance_the_pacs_chokes_on_does_not_hold_up_the_others(
     desk = make_desk(pacs.port)
     desk.pacs = Choking(desk.settings.pacs[0], "LIFEBOAT")
     desk.pacs.chokes_on = uids[0]
-    desk.destination._courier = desk.pacs
+    desk.destination._courier = desk.destination._forms._courier = desk.pacs
     for _ in range(20):
         desk.step(9000)
     assert desk.counts() == {"attention": 1, "proven": 3}
@@ -379,3 +379,49 @@ def test_the_courier_talks_to_a_real_pacs(make_pacs, make_desk, room, make_insta
     courier.probe()
     assert courier.held_instances("1.2", "1.3") == set()
     courier.stop()
+
+
+def test_a_query_that_is_cut_off_is_asked_again_before_anything_is_sent(
+    room, make_pacs, make_desk, make_instance, wait
+):
+    fill(room, make_instance, count=1)
+    pacs = make_pacs(commitment=False)
+    answer, cuts = pacs._find, [1]
+
+    def cut_once(event):
+        if cuts:
+            cuts.pop()
+            event.assoc.abort()
+        yield from answer(event)
+
+    pacs._find = cut_once
+    pacs.start()
+    desk = make_desk(pacs.port)
+    desk.step()
+    assert not pacs.received
+    wait(lambda: desk.step(30) or desk.counts() == {"proven": 1})
+    assert set(pacs.received.values()) == {1}
+
+
+def test_an_association_that_is_rejected_is_no_instances_fault(
+    room, make_pacs, make_desk, make_instance
+):
+    fill(room, make_instance, count=2)
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port)
+
+    def reject(shipments):
+        raise PeerRefused("it rejected the association for now")
+
+    desk.pacs.send_in_groups, send = reject, desk.pacs.send_in_groups
+    for _ in range(10):
+        desk.step(9000)
+    (study,) = desk.reader.studies()
+    items = desk.reader.deliveries(study.study_instance_uid)
+    assert {(item.state, item.attempts, item.first_failed_at) for item in items} == {
+        ("queued", 0, "")
+    }
+    desk.pacs.send_in_groups = send
+    desk.step(9000)
+    assert desk.counts() == {"proven": 2}
