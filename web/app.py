@@ -33,11 +33,13 @@ from web import (
     quick,
     rendered,
     security,
+    sync_orders,
 )
 from web.context import EXTENSION, WebContext
 from web.decoded_frames import new_decoded_frames
 from web.errors import WebError
 from web.limits import LARGEST_BODY_BYTES
+from web.opened_studies import OpenedStudies
 
 HEADER_CACHE_BYTES: Final = 64 * 1024 * 1024
 BODY_CACHE_BYTES: Final = 256 * 1024 * 1024
@@ -109,7 +111,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
     app.url_map.converters["uid"] = UidConverter
     security.install(app, settings.web.host)
     quick.install(app, context, settings.web.host)
-    for part in (pages, display_check, api, annotations, live, dicomweb, rendered):
+    for part in (pages, display_check, api, annotations, live, dicomweb, rendered, sync_orders):
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
     app.register_error_handler(ViewerError, answer_known)
@@ -144,6 +146,7 @@ def new_context(settings: Settings, clock: Clock) -> WebContext:
         frames=new_decoded_frames(
             settings, index, ByteBoundedCache(HEADER_CACHE_BYTES, header_bytes)
         ),
+        opened=OpenedStudies(data),
     )
 
 

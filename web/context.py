@@ -18,6 +18,7 @@ from viewer.cache import ByteBoundedCache
 from viewer.decode import Instance
 from web.decoded_frames import DecodedFrames
 from web.errors import NotFound
+from web.opened_studies import OpenedStudies
 
 EXTENSION: Final = "lifeboat"
 _Value = TypeVar("_Value")
@@ -36,6 +37,7 @@ class WebContext:
     ledger: LedgerReader
     bodies: ByteBoundedCache[Hashable, Any]
     frames: DecodedFrames
+    opened: OpenedStudies
 
     @property
     def index_file(self) -> Path:
@@ -50,6 +52,7 @@ class WebContext:
     def close(self) -> None:
         """End the processes and threads that decode."""
         self.frames.close()
+        self.opened.close()
 
     def now_text(self) -> str:
         """Return the time now as ISO 8601 in UTC."""

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from flask import Blueprint, render_template
+from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
 
 from dicom_node.index import StudyQuery, StudyRecord
@@ -67,6 +67,7 @@ def viewer(study: str) -> ResponseReturnValue:
     record = context.index.study(study)
     if record is None:
         raise NotFound("This node does not hold that study. The PACS may.")
+    context.opened.note(study, context.clock())
     [answer] = api.study_list(context, [record])
     return render_template(
         "viewer.html",
@@ -79,10 +80,10 @@ def viewer(study: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/sync")
-def sync() -> str:
-    """Show how far the return to the PACS has come."""
+def sync() -> Response:
+    """Show how far the return to the PACS has come, and take orders by plain forms."""
     context = current()
-    return render_template(
+    page = render_template(
         "sync.html",
         page="sync",
         sync=sync_answer(context),
@@ -90,6 +91,8 @@ def sync() -> str:
         blank=blank_rows(),
         **shared(context),
     )
+    # with no-referrer a browser names no origin when it sends a form, so that it is refused
+    return Response(page, headers={"Referrer-Policy": "same-origin"})
 
 
 def shared(context: WebContext) -> dict[str, Any]:
