@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from dicom_node.clock import stamp
 from dicom_node.closing import Closing
 from dicom_node.drain import Pace, drain_of, pace_of
 from dicom_node.ledger import DestinationState, RefusedStudy, State
@@ -53,10 +54,13 @@ def drain_answer(
     now = context.clock()
     pause = SyncOrders(context.settings.node.data).pause(place.name)
     key = ("drain", place.name, int(now.timestamp() // KEPT_S), len(bands))
-    picture = context.kept(key, lambda: _picture(context, place, bands, now).encode())
+    since = _since(place, bands, now)
+    picture = context.kept(key, lambda: _picture(context, place, bands, since).encode())
     left = place.counts[State.QUEUED] + place.counts[State.SENDING]
     return {
         "picture": picture.decode(),
+        "picture_from": words.moment(stamp(since))[:-3],
+        "picture_to": words.moment(stamp(now))[:-3],
         "pace": pace_words(
             pace_of(context.ledger, place.name, now, left), left, place.is_reachable, pause
         ),
@@ -66,9 +70,9 @@ def drain_answer(
 
 
 def _picture(
-    context: WebContext, place: DestinationState, bands: list[ModeBand], now: datetime
+    context: WebContext, place: DestinationState, bands: list[ModeBand], since: datetime
 ) -> str:
-    drain = drain_of(context.ledger, place.name, _since(place, bands, now), now)
+    drain = drain_of(context.ledger, place.name, since, context.clock())
     return drain_picture(drain, bands, place.name)
 
 

@@ -13,8 +13,8 @@ from dicom_node.outages import ModeBand
 from web import words
 
 WIDTH: Final = 960
-HEIGHT: Final = 250
-_TOP: Final = 34
+HEIGHT: Final = 216
+_TOP: Final = 26
 _BOTTOM: Final = 214
 _LEFT: Final = 4
 _RIGHT: Final = 956
@@ -55,15 +55,8 @@ def drain_picture(drain: Drain, bands: Sequence[ModeBand], name: str) -> str:
         f'<path class="proven" d="{_area(proven, ground)}"/>'
         f'<path class="owed" d="{_line(owed)}"/>'
         f'<path class="axis" d="M{_LEFT} {_BOTTOM}H{_RIGHT}"/>'
-        f'<text x="{_LEFT}" y="{_TOP - 4}" class="top">{drain.owed[-1]} images</text>'
-        f'<text x="{_LEFT}" y="{HEIGHT - 10}">{_moment(first)}</text>'
-        f'<text x="{_RIGHT}" y="{HEIGHT - 10}" class="end">{_moment(last)}</text>'
         "</svg>"
     )
-
-
-def _moment(value: str) -> str:
-    return words.moment(value)[:-3]  # no seconds
 
 
 def _at_least(line: Sequence[int], other: Sequence[int]) -> list[int]:

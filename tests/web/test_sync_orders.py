@@ -61,8 +61,8 @@ def test_the_picture_shows_what_the_ledger_counts(client, drained) -> None:
     picture = ElementTree.fromstring(place["picture"])
     assert picture.get("aria-label").startswith("central: 6 of 10 proven at")
     paths = {path.get("class"): path.get("d") for path in picture.iter() if path.get("d")}
-    assert paths["owed"].endswith(" 34.0")  # all ten: the top
-    assert " 106.0L" in paths["proven"]  # six of ten of the height
+    assert paths["owed"].endswith(" 26.0")  # all ten: the top
+    assert " 101.2L" in paths["proven"]  # six of ten of the height
     bands = [band for band in picture.iter() if band.get("data-mode")]
     assert [band.get("data-mode") for band in bands] == ["outage"]
     page = client.get("/sync").text

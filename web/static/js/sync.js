@@ -38,7 +38,7 @@ function writeFields(row, texts) {
 
 /** @param {Element} row @param {any} place */
 function fillDestination(row, place) {
-  writeFields(row, { name: place.name, address: place.address, since: place.since, pause: place.pause, pace: place.pace });
+  writeFields(row, { name: place.name, address: place.address, since: place.since, pause: place.pause, pace: place.pace, picture_from: place.picture_from, picture_to: place.picture_to });
   writeHidden(row, { destination: place.name });
   show(row, "pause", place.is_paused);
   show(row, "can-pause", !place.is_paused);
@@ -48,9 +48,6 @@ function fillDestination(row, place) {
   for (const state of STATES) {
     const count = place.counts[state] || 0;
     writeFields(row, { [`count-${state}`]: String(count) });
-    const bar = /** @type {HTMLElement} */ (row.querySelector(`.gauge [data-state="${state}"]`));
-    bar.style.flexGrow = String(count);
-    bar.hidden = count === 0;
   }
 }
 
