@@ -2,6 +2,8 @@
 
 import pytest
 
+from dicom_node.ledger import LedgerReader
+
 
 @pytest.mark.peer
 def test_a_drain_that_is_killed_at_both_ends_is_finished_without_a_hand(
@@ -33,7 +35,10 @@ def test_a_drain_that_is_killed_at_both_ends_is_finished_without_a_hand(
     assert orthanc.number_of_instances() < 160
     node.start("receive", "sync-worker")
 
-    wait(lambda: node.run("sync status").returncode == 0, 120, what="all proven")
+    ledger = LedgerReader(node.data / "ledger.sqlite")
+    wait(lambda: ledger.destinations()[0].counts["proven"] == 160, 120, what="all proven")
+    ledger.close()
+    assert node.run("sync status").returncode == 0
     assert orthanc.number_of_instances() == 160
     counts = [len(orthanc.get(f"/studies/{one}/instances")) for one in orthanc.get("/studies")]
     assert counts == [20] * 8
