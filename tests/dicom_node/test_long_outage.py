@@ -13,7 +13,7 @@ from dicom_node.setting_tables import DicomSettings
 from tests.dicom_node.conftest import Room
 from tests.dicom_node.desk import START, Desk
 
-STUDIES = 500 if os.environ.get("LIFEBOAT_FAULTS") == "full" else 42
+STUDIES = 500 if os.environ.get("LIFEBOAT_FAULTS") == "full" else 28
 DAYS = 14
 STEP_S = 6 * 3600.0
 
