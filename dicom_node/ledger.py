@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from dicom_node.ledger_tables import (
 )
 
 FILE: Final = "ledger.sqlite"
+RECENT_ROWS: Final = 100_000
+"""How far back the studies last queued are looked for: a ledger may have a million rows."""
 MODE_KIND: Final = "mode_"
 """Kinds of events that are changes of the mode begin so; the mode follows."""
 
@@ -109,6 +112,17 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedStudy:
+    """Instances of one study that need a person at one destination, for one reason."""
+
+    study_instance_uid: str
+    destination: str
+    state: str
+    reason: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """The outcome of one try to send: what a delivery becomes.
 
@@ -175,7 +189,8 @@ class LedgerReader:
 
     def __init__(self, path: Path) -> None:
         self._database = ReadOnlyDatabase(path, last_table=identity_difference.name)
-        self._rows = self._database.rows
+        self.rows = self._rows = self._database.rows
+        """See `ReadOnlyDatabase.rows`; for questions of other modules."""
 
     def close(self) -> None:
         """Close the file."""
@@ -184,7 +199,7 @@ class LedgerReader:
     def destinations(self) -> list[DestinationState]:
         """Return every configured destination with its counts."""
         counts = self._counts_of_destinations()
-        oldest = self._oldest_unproven()
+        oldest = self._oldest_unproven(counts)
         return [
             DestinationState(
                 **row,
@@ -195,8 +210,15 @@ class LedgerReader:
         ]
 
     def studies(self, limit: int = 200) -> list[StudyDelivery]:
-        """Return deliveries by study, the last queued first."""
-        statement = study_rollup().limit(limit * len(State))
+        """Return deliveries by study, the last queued first, of the last rows of the ledger."""
+        recent = (
+            sa.select(deliveries.c.study_instance_uid)
+            .order_by(deliveries.c.delivery_id.desc())
+            .limit(RECENT_ROWS)
+            .subquery()
+        )
+        newest = sa.select(recent.c.study_instance_uid).distinct().limit(limit)
+        statement = study_rollup().where(deliveries.c.study_instance_uid.in_(newest))
         grouped: dict[tuple[str, str], list[sa.RowMapping]] = {}
         for row in self._rows(statement):
             key = (row["study_instance_uid"], row["destination"])
@@ -252,6 +274,26 @@ class LedgerReader:
             )
         return [KeptIdentity(**row) for row in self._rows(statement)]
 
+    def refused_studies(self, limit: int) -> list[RefusedStudy]:
+        """Return the studies of which something needs a person."""
+        key = (
+            deliveries.c.study_instance_uid,
+            deliveries.c.destination,
+            deliveries.c.state,
+            deliveries.c.last_error.label("reason"),
+        )
+        statement = (
+            sa.select(*key, sa.func.count().label("number"))
+            .where(
+                # the names first, so that the index is searched and not read through
+                deliveries.c.destination.in_(sa.select(destinations.c.name)),
+                deliveries.c.state.in_((State.ATTENTION, State.HELD)),
+            )
+            .group_by(*key)
+            .limit(limit)
+        )
+        return [RefusedStudy(**row) for row in self._rows(statement)]
+
     def last_instance_id(self) -> int:
         """Return up to where the index was read."""
         statement = sa.select(about.c.value).where(about.c.key == "instance_id")
@@ -281,13 +323,17 @@ class LedgerReader:
             counts.setdefault(row["destination"], no_counts())[row["state"]] = row["n"]
         return counts
 
-    def _oldest_unproven(self) -> dict[str, str]:
-        statement = (
-            sa.select(deliveries.c.destination, sa.func.min(deliveries.c.queued_at).label("at"))
-            .where(deliveries.c.state != State.PROVEN)
-            .group_by(deliveries.c.destination)
-        )
-        return {row["destination"]: row["at"] for row in self._rows(statement)}
+    def _oldest_unproven(self, names: Iterable[str]) -> dict[str, str]:
+        """Ask for each state by itself: then the index answers without counting through it."""
+        found: dict[str, str] = {}
+        for name, state in product(names, set(State) - {State.PROVEN}):
+            statement = sa.select(sa.func.min(deliveries.c.queued_at).label("at")).where(
+                deliveries.c.destination == name, deliveries.c.state == state
+            )
+            at = next((row["at"] for row in self._rows(statement)), None)
+            if at and at < found.get(name, "9"):
+                found[name] = at
+        return found
 
 
 def recorded_mode(event: LedgerEvent) -> RecordedMode:

@@ -86,7 +86,9 @@ def _to_2(operations: Operations) -> None:
     ):
         operations.add_column("deliveries", _text(name))
     operations.drop_index("deliveries_state")
+    operations.drop_index("deliveries_study")
     for name, columns in (
+        ("deliveries_study", ["study_instance_uid", "destination", "state"]),
         ("deliveries_due", ["destination", "state", "queued_at"]),
         ("deliveries_verified", ["destination", "state", "verified_at"]),
         ("deliveries_transaction", ["transaction_uid", "state", "destination"]),

@@ -62,7 +62,7 @@ deliveries = sa.Table(
     text_column("identity_state"),
     text_column("correction_id"),
     sa.UniqueConstraint("destination", "sop_instance_uid", "digest"),
-    sa.Index("deliveries_study", "study_instance_uid"),
+    sa.Index("deliveries_study", "study_instance_uid", "destination", "state"),
     sa.Index("deliveries_due", "destination", "state", "queued_at"),
     sa.Index("deliveries_verified", "destination", "state", "verified_at"),
     sa.Index("deliveries_transaction", "transaction_uid", "state", "destination"),

@@ -90,7 +90,11 @@ def _summary(report: Report, totals: Totals) -> str:
     is_silent = totals.studies_without_list == totals.studies
     missing = NO_LIST if is_silent else f"{totals.missing} images"
     some = f" ({totals.studies_without_list} studies without a list)"
-    faults = totals.faults or ["The sum equals the ledger, counted another way."]
+    is_part = bool(report.outage or report.study_instance_uid)
+    counted = "Each instance is counted once, and the same number at every PACS."
+    if not is_part:
+        counted = "The sum equals the ledger, counted another way."
+    faults = totals.faults or [counted]
     lines = [
         *faults,
         f"Oldest image some PACS still lacks: {totals.unsent_since or 'none'}",

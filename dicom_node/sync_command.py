@@ -228,3 +228,35 @@ def close(config: _Path, data: _Path, overrides: _Texts, outage: str, name: str)
             sys.exit(_EXIT_OPEN)
         closing = Closings(settings.node.data).sign(found, name)
     click.echo(f"closed by {closing.signed_by} at {closing.signed_at}: {closing.received} proven")
+
+
+@sync.command()
+@settings_options
+@click.option("--json", "as_json", is_flag=True, help="For scripts: one line for each instance.")
+def evictable(config: _Path, data: _Path, overrides: _Texts, as_json: bool) -> None:
+    """Show what could go from this disk because every PACS proved it; nothing is deleted.
+
+    \b
+    Example: lifeboat sync evictable
+             lifeboat sync evictable --json
+    Exits 0 when everything could go, 1 when something must stay.
+    """
+    settings = settings_of(config, data, overrides)
+    from collections import Counter
+    from dataclasses import asdict
+
+    from dicom_node.eviction import judge_instances
+
+    sizes: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for judged in judge_instances(settings):
+        counts[judged.reason] += 1
+        sizes[judged.reason] += judged.size_bytes
+        if as_json:
+            click.echo(json.dumps(asdict(judged)))
+    if not as_json:
+        click.echo(f"{counts['']} instances could go, {sizes[''] / 1e9:.1f} GB")
+        for reason, number in sorted(counts.items()):
+            if reason:
+                click.echo(f"{number} stay, {sizes[reason] / 1e9:.1f} GB: {reason}")
+    sys.exit(_EXIT_OPEN if set(counts) - {""} else 0)

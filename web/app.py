@@ -44,6 +44,7 @@ from web import (
     reconcile,
     rendered,
     security,
+    sync_orders,
     tags,
 )
 from web.context import EXTENSION, WebContext
@@ -52,6 +53,7 @@ from web.decoded_frames import new_decoded_frames
 from web.errors import WebError
 from web.limits import LARGEST_BODY_BYTES
 from web.mark_store import MarkStore
+from web.opened_studies import OpenedStudies
 from web.opened_study import OpenedStudy
 from web.presets import read_presets
 
@@ -151,6 +153,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
         rendered,
         preview,
         reconcile,
+        sync_orders,
     ):
         app.register_blueprint(part.blueprint)
     app.register_error_handler(WebError, answer_known)
@@ -190,6 +193,7 @@ def new_context(settings: Settings, clock: Clock) -> WebContext:
             settings, index, ByteBoundedCache(HEADER_CACHE_BYTES, header_bytes)
         ),
         presets=read_presets(settings.web.presets_file),
+        opened=OpenedStudies(data),
     )
 
 

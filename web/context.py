@@ -21,6 +21,7 @@ from web.corrected import CorrectedIndex
 from web.decoded_frames import DecodedFrames
 from web.errors import NotFound
 from web.mark_store import MarkStore
+from web.opened_studies import OpenedStudies
 
 EXTENSION: Final = "lifeboat"
 _Value = TypeVar("_Value")
@@ -43,6 +44,7 @@ class WebContext:
     bodies: ByteBoundedCache[Hashable, Any]
     frames: DecodedFrames
     presets: tuple[dict[str, Any], ...]
+    opened: OpenedStudies
 
     @property
     def index_file(self) -> Path:
@@ -58,6 +60,7 @@ class WebContext:
         """End the processes and threads that decode, and close what is written."""
         self.frames.close()
         self.marks.close()
+        self.opened.close()
 
     def now_text(self) -> str:
         """Return the time now as ISO 8601 in UTC."""

@@ -77,6 +77,7 @@ def viewer(study: str) -> ResponseReturnValue:
     record = context.index.study(study)
     if record is None:
         raise NotFound("This node does not hold that study. The PACS may.")
+    context.opened.note(study, context.clock())
     [answer] = current_board().answers([record])
     opened = opened_study(context, study)
     return render_template(
@@ -100,10 +101,10 @@ def _opening_address(context: WebContext, opened: OpenedStudy) -> str:
 
 
 @blueprint.get("/sync")
-def sync() -> str:
-    """Show how far the return to the PACS has come."""
+def sync() -> Response:
+    """Show how far the return to the PACS has come, and take orders by plain forms."""
     context = current()
-    return render_template(
+    page = render_template(
         "sync.html",
         page="sync",
         sync=sync_answer(context),
@@ -111,6 +112,8 @@ def sync() -> str:
         blank=blank_rows(),
         **shared(context),
     )
+    # with no-referrer a browser names no origin when it sends a form, so that it is refused
+    return Response(page, headers={"Referrer-Policy": "same-origin"})
 
 
 def shared(context: WebContext) -> dict[str, Any]:

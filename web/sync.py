@@ -4,16 +4,19 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
+from dicom_node.closing import Closings
 from dicom_node.ledger import DestinationState, LedgerEvent, StudyDelivery
 from dicom_node.mode_state import PacsState, read_mode
+from dicom_node.outages import outages
 from dicom_node.quarantine import FOLDER, QuarantineEntry, list_quarantine
 from web import words
 from web.context import WebContext
 from web.door import door_answer
+from web.drain import MOST_REFUSED, bands_of, drain_answer, outage_row, refused_row
 from web.mode import mode_answer, mode_change_row
 from web.studies import delivery_of_counts, destination_chip
 
-MOST_STUDIES: Final = 200
+MOST_STUDIES: Final = 100
 STATES: Final = {
     "queued": "Waiting",
     "sending": "Sending",
@@ -50,13 +53,23 @@ def sync_answer(context: WebContext) -> dict[str, Any]:
     """
     now = context.clock()
     destinations = context.ledger.destinations()
-    state = read_mode(context.settings.node.data, context.clock)
+    data = context.settings.node.data
+    state = read_mode(data, context.clock)
+    bands = bands_of(context)
+    closings = Closings(data)
+    refused = context.ledger.refused_studies(limit=MOST_REFUSED)
     return {
         "mode": mode_answer(context),
         "mode_changes": [mode_change_row(one) for one in context.ledger.mode_changes()],
         "summary": summary(destinations, now),
         "destinations": [
-            destination_row(place, now, state.pacs.get(place.name)) for place in destinations
+            destination_row(place, now, state.pacs.get(place.name))
+            | drain_answer(context, place, bands)
+            for place in destinations
+        ],
+        "refused": [refused_row(context, one) for one in refused],
+        "outages": [
+            outage_row(one, closings.last(one.began_at)) for one in reversed(outages(bands))
         ],
         "studies": [study_row(context, one) for one in context.ledger.studies(limit=MOST_STUDIES)],
         "events": [event_row(event) for event in context.ledger.events(limit=100)],
@@ -224,6 +237,8 @@ def blank_rows() -> dict[str, dict[str, Any]]:
     nothing = {"key": "", "name": "", "state": "waiting", "words": ""}
     return {
         "destination": asdict(empty_destination) | nothing,
+        "refused": nothing,
+        "outage": nothing,
         "study": nothing,
         "event": nothing,
         "mode_change": nothing | {"mode": "normal"},

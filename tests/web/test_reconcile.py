@@ -208,8 +208,6 @@ def test_a_page_of_another_site_corrects_nothing(client, temporary):
     assert client.post(f"{address}/confirm", data=WHO, headers=foreign).status_code == 403
 
 
-@pytest.mark.parametrize(
-    "address", ["/reconcile/studies/1.2.3.4", "/reconcile/corrections/x"]
-)
+@pytest.mark.parametrize("address", ["/reconcile/studies/1.2.3.4", "/reconcile/corrections/x"])
 def test_what_is_not_here_is_not_found(client, address):
     assert client.get(address).status_code == 404

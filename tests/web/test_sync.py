@@ -47,4 +47,5 @@ def test_what_was_refused_is_listed_with_its_reason(client, settings, clock) -> 
 
 def test_the_page_has_a_row_for_the_script_to_copy() -> None:
     kinds = {"destination", "study", "event", "mode_change", "quarantine", "door", "refusal"}
+    kinds |= {"refused", "outage"}
     assert set(blank_rows()) == kinds

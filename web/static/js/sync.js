@@ -38,15 +38,63 @@ function writeFields(row, texts) {
 
 /** @param {Element} row @param {any} place */
 function fillDestination(row, place) {
-  writeFields(row, { name: place.name, address: place.address, since: place.since });
+  writeFields(row, { name: place.name, address: place.address, since: place.since, pause: place.pause, pace: place.pace, picture_from: place.picture_from, picture_to: place.picture_to });
+  writeHidden(row, { destination: place.name });
+  show(row, "pause", place.is_paused);
+  show(row, "can-pause", !place.is_paused);
+  show(row, "can-start", place.is_paused);
+  draw(row.querySelector('[data-field="picture"]'), place.picture);
   setChip(row.querySelector('[data-field="reach"]'), place.state, place.words);
   for (const state of STATES) {
     const count = place.counts[state] || 0;
     writeFields(row, { [`count-${state}`]: String(count) });
-    const bar = /** @type {HTMLElement} */ (row.querySelector(`.gauge [data-state="${state}"]`));
-    bar.style.flexGrow = String(count);
-    bar.hidden = count === 0;
   }
+}
+
+/**
+ * Show the picture the node drew; what somebody is reading it with stays where it is.
+ * @param {Element | null} place
+ * @param {string} svg
+ */
+function draw(place, svg) {
+  if (!place || place.getAttribute("data-drawn") === svg) return;
+  const parsed = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
+  if (parsed.nodeName !== "svg") return;
+  place.textContent = "";
+  place.appendChild(document.importNode(parsed, true));
+  place.setAttribute("data-drawn", svg);
+}
+
+/** @param {Element} row @param {string} name @param {boolean} isShown */
+function show(row, name, isShown) {
+  const part = row.querySelector(`[data-field="${name}"]`);
+  if (part instanceof HTMLElement) part.hidden = !isShown;
+}
+
+/** @param {Element} row @param {Record<string, string>} values name of a hidden field to its value */
+function writeHidden(row, values) {
+  for (const [name, value] of Object.entries(values))
+    for (const field of row.querySelectorAll(`input[type="hidden"][name="${name}"]`)) field.setAttribute("value", value);
+}
+
+/** @param {Element} row @param {any} refused */
+function fillRefused(row, refused) {
+  const { study_instance_uid, destination, name, images, reason, to_do } = refused;
+  row.querySelector("a")?.setAttribute("href", `/studies/${study_instance_uid}`);
+  writeFields(row, { destination, name, images, reason, to_do });
+  writeHidden(row, { study_instance_uid, destination });
+  show(row, "can-retry", refused.can_retry);
+}
+
+/** @param {Element} row @param {any} outage */
+function fillOutage(row, outage) {
+  const { kind, began, ended, signed } = outage;
+  const number = String(outage.number);
+  writeFields(row, { kind, number, began, ended, signed });
+  writeHidden(row, { outage: number });
+  show(row, "can-sign", outage.can_sign);
+  for (const link of row.querySelectorAll("a[data-form]"))
+    link.setAttribute("href", `/sync/report?outage=${number}&format=${link.getAttribute("data-form")}`);
 }
 
 /** @param {Element} row @param {any} study */
@@ -60,6 +108,10 @@ function fillStudy(row, study) {
 async function refresh() {
   const sync = await (await ask("/api/v1/sync", { signal: timeout(8000) })).json();
   fillRows("destinations", "destination-row", sync.destinations, fillDestination);
+  fillRows("refused", "refused-row", sync.refused, fillRefused);
+  const section = document.getElementById("refused-section");
+  if (section) section.hidden = sync.refused.length === 0;
+  fillRows("outages", "outages-row", sync.outages, fillOutage);
   fillRows("studies", "studies-row", sync.studies, fillStudy);
   fillRows("events", "events-row", sync.events, (row, event) =>
     writeFields(row, { at: event.when, kind: event.kind_words, destination: event.destination, detail: event.detail }),
