@@ -47,7 +47,6 @@ def test_banner_and_corners_are_made_of_one_info() -> None:
         "fidelity": "Values as received",
         "corrected": "",
         "side_conflict": "",
-        "corrected": "",
     }
 
 

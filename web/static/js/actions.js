@@ -27,7 +27,10 @@ export class Actions {
     this.keys = new Map();
   }
 
-  /** @param {string} name as in `data-action` @param {Action} act */
+  /**
+   * @param {string} name as in `data-action`
+   * @param {Action} act
+   */
   register(name, act) {
     this.actions.set(name, act);
   }

@@ -66,17 +66,26 @@ class Board {
     this.search();
   }
 
-  /** @param {string} name @returns {HTMLInputElement | null} a wall has fewer of them */
+  /**
+   * @param {string} name
+   * @returns {HTMLInputElement | null} a wall has fewer of them
+   */
   field(name) {
     return /** @type {HTMLInputElement | null} */ (this.form.elements.namedItem(name));
   }
 
-  /** @param {string} name @returns {string} */
+  /**
+   * @param {string} name
+   * @returns {string}
+   */
   value(name) {
     return this.field(name)?.value.trim() || "";
   }
 
-  /** @param {HTMLElement | null} chosen @param {boolean} [search] */
+  /**
+   * @param {HTMLElement | null} chosen
+   * @param {boolean} [search]
+   */
   chooseDays(chosen, search = true) {
     this.days = chosen?.dataset.days || "";
     const date = this.field("study_date");
@@ -162,7 +171,10 @@ class Board {
     if (this.isOpening) this.openNow();
   }
 
-  /** @param {Found} found @param {boolean} isFiltered */
+  /**
+   * @param {Found} found
+   * @param {boolean} isFiltered
+   */
   show(found, isFiltered) {
     const isFirst = this.studies.size === 0;
     const old = this.studies;
@@ -214,7 +226,10 @@ class Board {
     for (const words of list.without_images) all.append(Object.assign(document.createElement("li"), { textContent: words }));
   }
 
-  /** @param {string} id @param {boolean} isShown */
+  /**
+   * @param {string} id
+   * @param {boolean} isShown
+   */
   toggle(id, isShown) {
     const element = document.getElementById(id);
     if (element) element.hidden = !isShown;
@@ -232,7 +247,10 @@ class Board {
   }
 }
 
-/** @param {Element | null} link @param {{state: string, words: string}} place */
+/**
+ * @param {Element | null} link
+ * @param {{state: string, words: string}} place
+ */
 function setChipOf(link, place) {
   const chip = link?.querySelector(".chip");
   if (chip instanceof HTMLElement) chip.dataset.state = place.state;

@@ -29,7 +29,10 @@ class Compare {
     }
   }
 
-  /** @param {any} study @returns {HTMLElement} */
+  /**
+   * @param {any} study
+   * @returns {HTMLElement}
+   */
   entry(study) {
     const item = document.createElement("li");
     const button = document.createElement("button");

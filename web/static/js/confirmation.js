@@ -7,7 +7,10 @@ import { counted } from "./text.js";
 
 /** One dialog for all rows. What is confirmed is the number that stood in it. */
 export class Confirmation {
-  /** @param {HTMLDialogElement} dialog @param {() => void} onDone */
+  /**
+   * @param {HTMLDialogElement} dialog
+   * @param {() => void} onDone
+   */
   constructor(dialog, onDone) {
     this.dialog = dialog;
     this.onDone = onDone;
@@ -24,7 +27,10 @@ export class Confirmation {
     this.part("[data-close]").addEventListener("click", () => dialog.close());
   }
 
-  /** @param {string} selector @returns {HTMLElement} */
+  /**
+   * @param {string} selector
+   * @returns {HTMLElement}
+   */
   part(selector) {
     return /** @type {HTMLElement} */ (this.dialog.querySelector(selector));
   }
@@ -46,7 +52,10 @@ export class Confirmation {
     this.by.focus();
   }
 
-  /** @param {string} path @param {object} body */
+  /**
+   * @param {string} path
+   * @param {object} body
+   */
   async send(path, body) {
     if (!this.study) return;
     try {

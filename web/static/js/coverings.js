@@ -33,7 +33,11 @@ export function paintCoverings(stored, info, rgba) {
   if (info.shutter) paintShutter(info, rgba);
 }
 
-/** @param {ArrayLike<number>} stored @param {any} info @param {Uint32Array} rgba */
+/**
+ * @param {ArrayLike<number>} stored
+ * @param {any} info
+ * @param {Uint32Array} rgba
+ */
 function paintPalette(stored, info, rgba) {
   const palette = info.supplemental_palette;
   const table = remembered(colours, palette, () => paletteColours(palette.rgb));
@@ -45,7 +49,10 @@ function paintPalette(stored, info, rgba) {
   }
 }
 
-/** @param {string} digits three bytes a colour, hexadecimal @returns {Uint32Array} */
+/**
+ * @param {string} digits three bytes a colour, hexadecimal
+ * @returns {Uint32Array}
+ */
 export function paletteColours(digits) {
   const table = new Uint32Array(digits.length / 6);
   for (let n = 0; n < table.length; n += 1) {
@@ -55,7 +62,10 @@ export function paletteColours(digits) {
   return table;
 }
 
-/** @param {any} info @param {Uint32Array} rgba */
+/**
+ * @param {any} info
+ * @param {Uint32Array} rgba
+ */
 function paintShutter(info, rgba) {
   const { shutter, rows, columns } = info;
   const runs = remembered(closedRuns, shutter, () => closedBy(shutter, rows, columns));
@@ -101,12 +111,21 @@ function close(runs, spans, begin, columns) {
   if (kept < columns) runs.push(begin + kept, begin + columns);
 }
 
-/** @param {Rectangle} rectangle @param {number} row @returns {[number, number][]} */
+/**
+ * @param {Rectangle} rectangle
+ * @param {number} row
+ * @returns {[number, number][]}
+ */
 function rectangleSpans(rectangle, row) {
   return rectangle.upper <= row && row <= rectangle.lower ? [[rectangle.left, rectangle.right]] : [];
 }
 
-/** @param {Circle} circle @param {number} row @param {number} height @returns {[number, number][]} */
+/**
+ * @param {Circle} circle
+ * @param {number} row
+ * @param {number} height
+ * @returns {[number, number][]}
+ */
 function circleSpans(circle, row, height) {
   const square = circle.radius ** 2 - ((row - circle.row) * height) ** 2;
   if (square < -TOLERANCE) return [];
@@ -114,7 +133,11 @@ function circleSpans(circle, row, height) {
   return [[circle.column - half, circle.column + half]];
 }
 
-/** @param {[number, number]} one @param {[number, number]} other @returns {[[number, number], [number, number]]} the upper first */
+/**
+ * @param {[number, number]} one
+ * @param {[number, number]} other
+ * @returns {[[number, number], [number, number]]} the upper first
+ */
 function ordered(one, other) {
   return one[0] < other[0] || (one[0] === other[0] && one[1] <= other[1]) ? [one, other] : [other, one];
 }

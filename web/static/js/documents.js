@@ -42,7 +42,11 @@ export async function pagePart(address, sopInstanceUid, signal) {
   return document.adoptNode(part);
 }
 
-/** @param {Tile} tile @param {Frame} frame @returns {() => void} takes it away */
+/**
+ * @param {Tile} tile
+ * @param {Frame} frame
+ * @returns {() => void} takes it away
+ */
 function showDocument(tile, frame) {
   const { documentRoot } = tile;
   const controller = new AbortController();
@@ -61,7 +65,10 @@ function showDocument(tile, frame) {
   };
 }
 
-/** @param {HTMLElement} root @param {Promise<HTMLElement>} coming */
+/**
+ * @param {HTMLElement} root
+ * @param {Promise<HTMLElement>} coming
+ */
 async function fill(root, coming) {
   try {
     const part = await coming;

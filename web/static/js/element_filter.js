@@ -32,7 +32,11 @@ function filterLevel(level, words) {
   return count;
 }
 
-/** @param {HTMLDetailsElement} sequence @param {string[]} words @returns {number} */
+/**
+ * @param {HTMLDetailsElement} sequence
+ * @param {string[]} words
+ * @returns {number}
+ */
 function filterSequence(sequence, words) {
   const [summary, inside] = Array.from(sequence.children);
   const isNamed = matches(summary, words);
@@ -41,13 +45,21 @@ function filterSequence(sequence, words) {
   return show(sequence, isNamed || below > 0) && (isNamed ? 1 : below);
 }
 
-/** @param {Element} row @param {boolean} isShown @returns {number} */
+/**
+ * @param {Element} row
+ * @param {boolean} isShown
+ * @returns {number}
+ */
 function show(row, isShown) {
   /** @type {HTMLElement} */ (row).hidden = !isShown;
   return isShown ? 1 : 0;
 }
 
-/** @param {Element} row @param {string[]} words @returns {boolean} */
+/**
+ * @param {Element} row
+ * @param {string[]} words
+ * @returns {boolean}
+ */
 function matches(row, words) {
   const text = (row.textContent || "").toLowerCase();
   return words.every((word) => text.includes(word));

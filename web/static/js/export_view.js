@@ -27,7 +27,10 @@ export function printAddress(viewer) {
   return `/studies/${study.uid}/print?${pictures.join("&")}`;
 }
 
-/** @param {Tile} tile @returns {string} */
+/**
+ * @param {Tile} tile
+ * @returns {string}
+ */
 function printed(tile) {
   const frame = /** @type {import("./frames.js").Frame} */ (tile.frame);
   const { series_instance_uid, sop_instance_uid, frame_number } = frame.info;

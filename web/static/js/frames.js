@@ -58,7 +58,11 @@ async function loadFrame(slice, signal, speed) {
   return { ...nothing, pixels, reason: null, range: range(info, pixels), bytes: pixels.byteLength + 4096 };
 }
 
-/** @param {any} info @param {Slice} slice @returns {boolean} */
+/**
+ * @param {any} info
+ * @param {Slice} slice
+ * @returns {boolean}
+ */
 export function isOf(info, slice) {
   return (
     info.sop_instance_uid === slice.sop_instance_uid &&
@@ -69,7 +73,11 @@ export function isOf(info, slice) {
   );
 }
 
-/** @param {any} info @param {ArrayLike<number>} pixels @returns {number} */
+/**
+ * @param {any} info
+ * @param {ArrayLike<number>} pixels
+ * @returns {number}
+ */
 function range(info, pixels) {
   if (info.kind !== "grey") return 0;
   const [low, high] = extremes(pixels, info.pixel_padding).map((stored) => modalityValue(info.modality, stored));

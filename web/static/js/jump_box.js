@@ -39,7 +39,11 @@ export function installJumpBox(viewer) {
   viewer.registerKey("G", "Go to series/image, as in 3/40", () => box.focus());
 }
 
-/** @param {Viewer} viewer @param {string} text @returns {boolean} whether that image is here */
+/**
+ * @param {Viewer} viewer
+ * @param {string} text
+ * @returns {boolean} whether that image is here
+ */
 function goTo(viewer, text) {
   const said = spoken(text);
   const study = viewer.active.study;

@@ -78,7 +78,11 @@ export class KeyImages {
     tile.root.dataset.key = isMarked ? "marked" : isNamed ? "named" : "";
   }
 
-  /** @param {KeyObjects} note @param {number} at @returns {Element} */
+  /**
+   * @param {KeyObjects} note
+   * @param {number} at
+   * @returns {Element}
+   */
   entry(note, at) {
     const item = document.createElement("li");
     const title = document.createElement("p");
@@ -93,7 +97,11 @@ export class KeyImages {
     return item;
   }
 
-  /** @param {KeyObjects["references"][0]} reference @param {string} value @returns {Element} */
+  /**
+   * @param {KeyObjects["references"][0]} reference
+   * @param {string} value
+   * @returns {Element}
+   */
   button(reference, value) {
     const place = this.marks.placeOf({ sop_instance_uid: reference.sop_instance_uid, frame_number: reference.frame_numbers[0] || 1 });
     const button = document.createElement("button");
@@ -116,7 +124,10 @@ export class KeyImages {
 
 const MOST_BUTTONS = 60;
 
-/** @param {string} words @returns {Element} */
+/**
+ * @param {string} words
+ * @returns {Element}
+ */
 function said(words) {
   const text = document.createElement("p");
   text.className = "soft";
@@ -124,7 +135,11 @@ function said(words) {
   return text;
 }
 
-/** @param {KeyObjects} note @param {import("./stack.js").Slice | undefined} slice @returns {boolean} */
+/**
+ * @param {KeyObjects} note
+ * @param {import("./stack.js").Slice | undefined} slice
+ * @returns {boolean}
+ */
 function names(note, slice) {
   return Boolean(slice && note.references.some((one) => one.sop_instance_uid === slice.sop_instance_uid && (!one.frame_numbers.length || one.frame_numbers.includes(slice.frame_number))));
 }

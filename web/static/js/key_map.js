@@ -18,7 +18,11 @@ export class KeyMap {
   }
 }
 
-/** @param {string[]} keys @param {string} words @returns {HTMLElement} */
+/**
+ * @param {string[]} keys
+ * @param {string} words
+ * @returns {HTMLElement}
+ */
 function entry(keys, words) {
   const box = document.createElement("div");
   const term = document.createElement("dt");

@@ -47,7 +47,10 @@ export class LineSpeed {
   }
 }
 
-/** @param {any} info @returns {number} of one pixel */
+/**
+ * @param {any} info
+ * @returns {number} of one pixel
+ */
 function bytesOf(info) {
   if (info.kind === "colour") return 3;
   return Number(/\d+$/.exec(info.pixels?.dtype || "")?.[0] || 16) / 8;

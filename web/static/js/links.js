@@ -23,7 +23,11 @@ export class Links {
     viewer.onDrawn(() => this.draw());
   }
 
-  /** @param {Tile} tile @param {Tile} other @returns {boolean} whether both are of one patient; then they may be joined */
+  /**
+   * @param {Tile} tile
+   * @param {Tile} other
+   * @returns {boolean} whether both are of one patient; then they may be joined
+   */
   areOnePatient(tile, other) {
     return tile !== other && patientOf(tile) !== "" && patientOf(tile) === patientOf(other);
   }
@@ -92,7 +96,10 @@ export class Links {
     }
   }
 
-  /** @param {Tile} tile @param {Element} group */
+  /**
+   * @param {Tile} tile
+   * @param {Element} group
+   */
   drawLines(tile, group) {
     for (const other of this.viewer.tiles) {
       if (!other.frame || !this.areOnePatient(tile, other)) continue;
@@ -101,7 +108,10 @@ export class Links {
     }
   }
 
-  /** @param {Tile} tile @param {Element} group */
+  /**
+   * @param {Tile} tile
+   * @param {Element} group
+   */
   drawMark(tile, group) {
     const info = tile.frame?.info;
     if (!this.mark || this.mark.frameOfReference !== info.frame_of_reference_uid || this.mark.patient !== patientOf(tile) || !shareSpace(info, info)) return;
@@ -116,7 +126,12 @@ export class Links {
   }
 }
 
-/** @param {Tile} tile @param {[{x: number, y: number}, {x: number, y: number}]} ends @param {string} state @returns {Element} */
+/**
+ * @param {Tile} tile
+ * @param {[{x: number, y: number}, {x: number, y: number}]} ends
+ * @param {string} state
+ * @returns {Element}
+ */
 function drawnLine(tile, ends, state) {
   const line = document.createElementNS(SVG, "line");
   const [from, to] = ends.map(({ x, y }) => tile.toScreen({ x: x + HALF, y: y + HALF }));
@@ -125,12 +140,19 @@ function drawnLine(tile, ends, state) {
   return line;
 }
 
-/** @param {Element} line @param {{x: number, y: number}} from @param {{x: number, y: number}} to */
+/**
+ * @param {Element} line
+ * @param {{x: number, y: number}} from
+ * @param {{x: number, y: number}} to
+ */
 function setEnds(line, from, to) {
   for (const [name, value] of Object.entries({ x1: from.x, y1: from.y, x2: to.x, y2: to.y })) line.setAttribute(name, value.toFixed(2));
 }
 
-/** @param {Tile} tile @returns {Element} the part of its layer that belongs to lines and cross-hair */
+/**
+ * @param {Tile} tile
+ * @returns {Element} the part of its layer that belongs to lines and cross-hair
+ */
 function groupOf(tile) {
   const found = tile.layer.querySelector("g[data-links]");
   if (found) return found;
@@ -140,7 +162,10 @@ function groupOf(tile) {
   return group;
 }
 
-/** @param {string} action @param {boolean} isPressed */
+/**
+ * @param {string} action
+ * @param {boolean} isPressed
+ */
 function press(action, isPressed) {
   const button = document.querySelector(`button[data-action="${action}"]`);
   if (button) button.setAttribute("aria-pressed", String(isPressed));

@@ -6,7 +6,10 @@ export class Listeners {
     this.acts = new Set();
   }
 
-  /** @param {() => void} act @returns {() => void} ends it */
+  /**
+   * @param {() => void} act
+   * @returns {() => void} ends it
+   */
   add(act) {
     const own = () => act();
     this.acts.add(own);

@@ -78,12 +78,18 @@ export class Loads {
     this.pump();
   }
 
-  /** @param {Slice} slice @returns {boolean} whether it is here */
+  /**
+   * @param {Slice} slice
+   * @returns {boolean} whether it is here
+   */
   has(slice) {
     return this.kept.has(versionKey(slice));
   }
 
-  /** @param {Slice} slice @returns {Value | undefined} what is here */
+  /**
+   * @param {Slice} slice
+   * @returns {Value | undefined} what is here
+   */
   held(slice) {
     const key = versionKey(slice);
     const kept = this.kept.get(key);
@@ -102,7 +108,10 @@ export class Loads {
     }
   }
 
-  /** @param {Slice} slice @returns {Promise<Value>} */
+  /**
+   * @param {Slice} slice
+   * @returns {Promise<Value>}
+   */
   one(slice) {
     const kept = this.held(slice);
     if (kept) return Promise.resolve(kept);
@@ -112,7 +121,11 @@ export class Loads {
     return this.fetch(slice, key);
   }
 
-  /** @param {Slice} slice @param {string} key @returns {Promise<Value>} */
+  /**
+   * @param {Slice} slice
+   * @param {string} key
+   * @returns {Promise<Value>}
+   */
   fetch(slice, key) {
     const controller = new AbortController();
     const promise = this.load(slice, controller.signal).then((value) => {
@@ -128,7 +141,10 @@ export class Loads {
     return promise;
   }
 
-  /** @param {string} key @param {Value} value */
+  /**
+   * @param {string} key
+   * @param {Value} value
+   */
   keep(key, value) {
     const before = this.kept.get(key);
     if (before) this.bytes -= before.bytes;
@@ -143,7 +159,10 @@ export class Loads {
   }
 }
 
-/** @param {Slice} slice @returns {string} other bytes under the same UID, or another identity, are another key */
+/**
+ * @param {Slice} slice
+ * @returns {string} other bytes under the same UID, or another identity, are another key
+ */
 export function versionKey(slice) {
   const identity = slice.correction_id ? `@${slice.correction_id}` : "";
   return `${slice.key}@${slice.digest}${identity}`;

@@ -30,7 +30,10 @@ export class Drafting {
     this.press = null;
   }
 
-  /** @param {string} kind @returns {import("./tools.js").Tool} */
+  /**
+   * @param {string} kind
+   * @returns {import("./tools.js").Tool}
+   */
   tool(kind) {
     return {
       name: kind,
@@ -42,7 +45,11 @@ export class Drafting {
     };
   }
 
-  /** @param {string} kind @param {Tile} tile @param {DragPoint} point */
+  /**
+   * @param {string} kind
+   * @param {Tile} tile
+   * @param {DragPoint} point
+   */
   begin(kind, tile, point) {
     if (!canDraw(tile)) return;
     const before = this.continued(kind, tile);
@@ -55,14 +62,21 @@ export class Drafting {
     this.owner.onChange();
   }
 
-  /** @param {Tile} tile @param {DragPoint} point */
+  /**
+   * @param {Tile} tile
+   * @param {DragPoint} point
+   */
   move(tile, point) {
     if (!this.draft || this.draft.tile !== tile || !canDraw(tile)) return;
     this.draft = { ...this.draft, cursor: held(tile, point) };
     this.owner.onChange();
   }
 
-  /** @param {Tile} tile @param {DragPoint} point @param {PointerEvent} event */
+  /**
+   * @param {Tile} tile
+   * @param {DragPoint} point
+   * @param {PointerEvent} event
+   */
   end(tile, point, event) {
     const { press, draft } = this;
     this.press = null;
@@ -130,31 +144,51 @@ export class Drafting {
     if (this.draft && this.draft.tile === tile && this.draft.slice.key !== tile.frame?.slice.key) this.cancel();
   }
 
-  /** @param {Tile} tile @returns {Mark[]} the draft as a mark, as far as it goes */
+  /**
+   * @param {Tile} tile
+   * @returns {Mark[]} the draft as a mark, as far as it goes
+   */
   marksOn(tile) {
     const { draft } = this;
     if (!draft || draft.tile !== tile) return [];
     return [made(draft, [...draft.points, draft.cursor].slice(0, KINDS[draft.kind].points), DRAFT_ID)];
   }
 
-  /** @param {string} kind @param {Tile} tile @returns {Draft | null} the draft that goes on here */
+  /**
+   * @param {string} kind
+   * @param {Tile} tile
+   * @returns {Draft | null} the draft that goes on here
+   */
   continued(kind, tile) {
     const { draft } = this;
     return draft && draft.kind === kind && draft.tile === tile && draft.slice.key === tile.frame?.slice.key ? draft : null;
   }
 
-  /** @param {string} kind @param {Tile} tile @param {Point} cursor @returns {Draft} */
+  /**
+   * @param {string} kind
+   * @param {Tile} tile
+   * @param {Point} cursor
+   * @returns {Draft}
+   */
   fresh(kind, tile, cursor) {
     return { kind, tile, slice: /** @type {any} */ (tile.frame).slice, points: [], cursor };
   }
 }
 
-/** @param {Draft} draft @param {Point[]} points @param {string} id @returns {Mark} */
+/**
+ * @param {Draft} draft
+ * @param {Point[]} points
+ * @param {string} id
+ * @returns {Mark}
+ */
 function made({ kind, slice }, points, id) {
   return newMark(kind, slice, points, id);
 }
 
-/** @param {Tile} tile @returns {boolean} */
+/**
+ * @param {Tile} tile
+ * @returns {boolean}
+ */
 export function canDraw(tile) {
   return Boolean(tile.frame && !tile.frame.reason);
 }
@@ -180,7 +214,10 @@ export function held(tile, { x, y }) {
   return { x: Math.max(0, Math.min(columns, x)), y: Math.max(0, Math.min(rows, y)) };
 }
 
-/** @param {Point[]} points @returns {boolean} whether they are not all one */
+/**
+ * @param {Point[]} points
+ * @returns {boolean} whether they are not all one
+ */
 function isSpread(points) {
   return points.length === 1 || points.some(({ x, y }) => Math.hypot(x - points[0].x, y - points[0].y) > 0.01);
 }

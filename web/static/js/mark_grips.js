@@ -36,7 +36,10 @@ export class Grips {
     this.press = null;
   }
 
-  /** @param {Tile} tile @param {(event: PointerEvent, at: Point) => void} clicked a press on the picture that went nowhere */
+  /**
+   * @param {Tile} tile
+   * @param {(event: PointerEvent, at: Point) => void} clicked a press on the picture that went nowhere
+   */
   bind(tile, clicked) {
     const on = (/** @type {string} */ name, /** @type {(event: PointerEvent, at: Point) => void} */ act) =>
       tile.root.addEventListener(name, (event) => act(/** @type {PointerEvent} */ (event), screenPoint(tile, /** @type {PointerEvent} */ (event))), { capture: true });
@@ -51,7 +54,11 @@ export class Grips {
     });
   }
 
-  /** @param {Tile} tile @param {PointerEvent} event @param {Point} at */
+  /**
+   * @param {Tile} tile
+   * @param {PointerEvent} event
+   * @param {Point} at
+   */
   down(tile, event, at) {
     if (this.hold) this.cancel(); // a second finger
     if (event.button !== 0 || this.owner.isBusy()) return;
@@ -66,7 +73,12 @@ export class Grips {
     if (isPicked) this.moved(tile, event, at);
   }
 
-  /** @param {Tile} tile @param {PointerEvent} event @param {Point} at @returns {boolean} whether the press is on the chosen mark */
+  /**
+   * @param {Tile} tile
+   * @param {PointerEvent} event
+   * @param {Point} at
+   * @returns {boolean} whether the press is on the chosen mark
+   */
   take(tile, event, at) {
     const mark = this.owner.marksOn(tile).find((one) => one.mark_id === this.owner.chosenId());
     if (!mark || !tile.frame || !isValid(mark, tile.frame)) return false;
@@ -78,13 +90,21 @@ export class Grips {
     return true;
   }
 
-  /** @param {Tile} tile @param {Mark} mark @param {number} index */
+  /**
+   * @param {Tile} tile
+   * @param {Mark} mark
+   * @param {number} index
+   */
   pick(tile, mark, index) {
     this.grip = { tile, key: tile.frame?.slice.key || "", mark, index, now: mark };
     this.owner.onChange();
   }
 
-  /** @param {Tile} tile @param {PointerEvent} event @param {Point} at */
+  /**
+   * @param {Tile} tile
+   * @param {PointerEvent} event
+   * @param {Point} at
+   */
   moved(tile, event, at) {
     if (!this.grip || this.grip.tile !== tile) return;
     if (this.hold && this.hold.pointerId !== event.pointerId) return;
@@ -103,7 +123,10 @@ export class Grips {
     this.owner.onChange();
   }
 
-  /** @param {PointerEvent} event @param {Point} at */
+  /**
+   * @param {PointerEvent} event
+   * @param {Point} at
+   */
   up(event, at) {
     event.stopPropagation();
     const { isPicked, screen } = /** @type {{isPicked: boolean, screen: Point}} */ (this.hold);
@@ -135,7 +158,12 @@ export class Grips {
     if (this.grip && this.grip.tile === tile && this.grip.key !== tile.frame?.slice.key) this.cancel();
   }
 
-  /** @param {Tile} tile @param {Point} at @param {string} pointerType @returns {Mark | undefined} the mark under a pointer, the one set last first */
+  /**
+   * @param {Tile} tile
+   * @param {Point} at
+   * @param {string} pointerType
+   * @returns {Mark | undefined} the mark under a pointer, the one set last first
+   */
   markAt(tile, at, pointerType) {
     const layer = this.owner.layerOf(tile);
     const reach = REACH_PX[/** @type {keyof typeof REACH_PX} */ (pointerType)] || REACH_PX.mouse;
@@ -162,18 +190,31 @@ function shifted(tile, points, from, to) {
   return points.map(({ x, y }) => ({ x: x + right, y: y + down }));
 }
 
-/** @param {number} way @param {number[]} values @param {number} most @returns {number} */
+/**
+ * @param {number} way
+ * @param {number[]} values
+ * @param {number} most
+ * @returns {number}
+ */
 function within(way, values, most) {
   return Math.max(-Math.min(...values), Math.min(most - Math.max(...values), way));
 }
 
-/** @param {Tile} tile @param {PointerEvent} event @returns {Point} */
+/**
+ * @param {Tile} tile
+ * @param {PointerEvent} event
+ * @returns {Point}
+ */
 function screenPoint(tile, event) {
   const box = tile.canvas.getBoundingClientRect();
   return { x: event.clientX - box.left, y: event.clientY - box.top };
 }
 
-/** @param {Point} a @param {Point} b @returns {number} */
+/**
+ * @param {Point} a
+ * @param {Point} b
+ * @returns {number}
+ */
 function distance(a, b) {
   return Math.hypot(a.x - b.x, a.y - b.y);
 }

@@ -31,14 +31,21 @@ export class MarkKeys {
     act();
   }
 
-  /** @param {KeyboardEvent} event @returns {(() => void) | null} */
+  /**
+   * @param {KeyboardEvent} event
+   * @returns {(() => void) | null}
+   */
   withCtrl(event) {
     const key = event.key.toLowerCase();
     if (key === "y" || (key === "z" && event.shiftKey)) return () => this.marks.redo();
     return key === "z" ? () => this.marks.undo() : null;
   }
 
-  /** @param {KeyboardEvent} event @param {HTMLElement} target @returns {(() => void) | null} */
+  /**
+   * @param {KeyboardEvent} event
+   * @param {HTMLElement} target
+   * @returns {(() => void) | null}
+   */
   plain(event, target) {
     if (event.key === "Escape") return this.marks.isBusy() || this.cross ? () => this.marks.cancel() : null;
     if (event.key === "Enter" && !target.matches("button, a")) return this.enter();
@@ -72,7 +79,10 @@ export class MarkKeys {
     this.marks.show();
   }
 
-  /** @param {Tile} tile @param {Point} at */
+  /**
+   * @param {Tile} tile
+   * @param {Point} at
+   */
   put(tile, at) {
     this.cross = { tile, at: held(tile, at) };
     this.marks.drafting.follow(this.cross.at);
@@ -80,7 +90,10 @@ export class MarkKeys {
     this.marks.show();
   }
 
-  /** @param {[number, number]} arrow on the screen @param {number} pixels of the image */
+  /**
+   * @param {[number, number]} arrow on the screen
+   * @param {number} pixels of the image
+   */
   step([right, down], pixels) {
     const { tile, at } = /** @type {{tile: Tile, at: Point}} */ (this.cross);
     if (!canDraw(tile)) return this.hide();

@@ -35,12 +35,18 @@ export const KINDS = {
 
 export const LONGEST_TEXT = 200;
 
-/** @param {Mark} mark @returns {string} names its frame, as `slice.key` does */
+/**
+ * @param {Mark} mark
+ * @returns {string} names its frame, as `slice.key` does
+ */
 export function frameKey(mark) {
   return `${mark.sop_instance_uid}#${mark.frame_number}`;
 }
 
-/** @param {Mark} mark @returns {Point[]} */
+/**
+ * @param {Mark} mark
+ * @returns {Point[]}
+ */
 export function pointsOf(mark) {
   return mark.points.map(([x, y]) => ({ x, y }));
 }
@@ -55,7 +61,10 @@ export function withPoints(mark, points) {
   return { ...mark, points: points.map(({ x, y }) => [thousandth(x), thousandth(y)]) };
 }
 
-/** @param {number} value @returns {number} */
+/**
+ * @param {number} value
+ * @returns {number}
+ */
 function thousandth(value) {
   return Math.round(value * 1000) / 1000;
 }
@@ -73,7 +82,10 @@ export function newMark(kind, slice, points, markId) {
   return withPoints({ mark_id: markId, series_instance_uid, sop_instance_uid, frame_number, digest, kind, points: [], text: "" }, points);
 }
 
-/** @param {Uint8Array} random 16 bytes @returns {string} */
+/**
+ * @param {Uint8Array} random 16 bytes
+ * @returns {string}
+ */
 export function markId(random) {
   return Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -43,7 +43,11 @@ export class MarkLayer {
     if (cross) this.drawCross(this.tile.toScreen(cross));
   }
 
-  /** @param {Mark} mark @param {string} state @returns {Element} */
+  /**
+   * @param {Mark} mark
+   * @param {string} state
+   * @returns {Element}
+   */
   drawMark(mark, state) {
     const frame = /** @type {any} */ (this.tile.frame);
     const points = this.onScreen(mark);
@@ -56,7 +60,11 @@ export class MarkLayer {
     return group;
   }
 
-  /** @param {Element} group @param {Mark} mark @param {Map<Mark, Box>} around every mark that is drawn */
+  /**
+   * @param {Element} group
+   * @param {Mark} mark
+   * @param {Map<Mark, Box>} around every mark that is drawn
+   */
   label(group, mark, around) {
     const lines = this.lines(mark);
     if (!lines.length) return;
@@ -73,7 +81,10 @@ export class MarkLayer {
     this.labels.set(mark.mark_id, place);
   }
 
-  /** @param {Mark} mark @returns {string[]} what it says of the frame that is drawn */
+  /**
+   * @param {Mark} mark
+   * @returns {string[]} what it says of the frame that is drawn
+   */
   lines(mark) {
     const frame = /** @type {any} */ (this.tile.frame);
     const before = this.worked.get(mark);
@@ -83,12 +94,19 @@ export class MarkLayer {
     return lines;
   }
 
-  /** @param {Mark} mark @returns {Point[]} */
+  /**
+   * @param {Mark} mark
+   * @returns {Point[]}
+   */
   onScreen(mark) {
     return pointsOf(mark).map((point) => this.tile.toScreen(point));
   }
 
-  /** @param {string} markId @param {Point} at @returns {boolean} whether a pointer is on its label */
+  /**
+   * @param {string} markId
+   * @param {Point} at
+   * @returns {boolean} whether a pointer is on its label
+   */
   isOnLabel(markId, at) {
     const box = this.labels.get(markId);
     return Boolean(box && isInBox(box, at));
@@ -106,12 +124,20 @@ export class MarkLayer {
   }
 }
 
-/** @param {Point[]} line @returns {string} */
+/**
+ * @param {Point[]} line
+ * @returns {string}
+ */
 function path(line) {
   return line.map(({ x, y }) => `${x},${y}`).join(" ");
 }
 
-/** @param {Element} parent @param {string} name @param {Record<string, string | number>} attributes @returns {Element} */
+/**
+ * @param {Element} parent
+ * @param {string} name
+ * @param {Record<string, string | number>} attributes
+ * @returns {Element}
+ */
 function add(parent, name, attributes) {
   const element = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));

@@ -38,7 +38,10 @@ export class MarkList {
     this.line = Promise.resolve();
   }
 
-  /** @param {string} key of a frame @returns {Mark[]} */
+  /**
+   * @param {string} key of a frame
+   * @returns {Mark[]}
+   */
   onFrame(key) {
     return [...this.marks.values()].filter((mark) => `${mark.sop_instance_uid}#${mark.frame_number}` === key);
   }
@@ -72,12 +75,18 @@ export class MarkList {
     return this.applyIfStill(step);
   }
 
-  /** @param {Change[]} step @returns {boolean} whether each mark still is what it was then */
+  /**
+   * @param {Change[]} step
+   * @returns {boolean} whether each mark still is what it was then
+   */
   mayApply(step) {
     return step.every(({ before, after }) => isSame(this.marks.get(idOf({ before, after })), before));
   }
 
-  /** @param {Change[]} step @returns {Promise<void>} */
+  /**
+   * @param {Change[]} step
+   * @returns {Promise<void>}
+   */
   applyIfStill(step) {
     this.trouble = this.mayApply(step) ? "" : CANNOT_UNDO;
     if (!this.trouble) return this.apply(step);
@@ -85,7 +94,10 @@ export class MarkList {
     return Promise.resolve();
   }
 
-  /** @param {Change[]} step @returns {Promise<void>} */
+  /**
+   * @param {Change[]} step
+   * @returns {Promise<void>}
+   */
   apply(step) {
     for (const change of step) {
       const id = idOf(change);
@@ -108,7 +120,10 @@ export class MarkList {
     });
   }
 
-  /** @param {() => Promise<void>} task @returns {Promise<void>} */
+  /**
+   * @param {() => Promise<void>} task
+   * @returns {Promise<void>}
+   */
   inLine(task) {
     this.line = this.line.then(task).catch(() => this.say(this.due.size ? NOT_SAVED : this.trouble));
     return this.line;
@@ -131,7 +146,10 @@ export class MarkList {
     }
   }
 
-  /** @param {string} id @param {Mark | undefined} mark */
+  /**
+   * @param {string} id
+   * @param {Mark | undefined} mark
+   */
   async tell(id, mark) {
     const stored = this.stored.get(id);
     const revision = stored ? stored.revision : 0;
@@ -193,12 +211,19 @@ export class MarkList {
   }
 }
 
-/** @param {Change} change @returns {string} */
+/**
+ * @param {Change} change
+ * @returns {string}
+ */
 function idOf({ before, after }) {
   return /** @type {Mark} */ (before || after).mark_id;
 }
 
-/** @param {string} address @param {any} body @returns {Promise<Response>} also when the page is left meanwhile */
+/**
+ * @param {string} address
+ * @param {any} body
+ * @returns {Promise<Response>} also when the page is left meanwhile
+ */
 function post(address, body) {
   return ask(address, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), keepalive: true, signal: timeout(8000) });
 }

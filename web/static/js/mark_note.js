@@ -36,7 +36,10 @@ export function askNote(tile, at, text, done) {
   field.focus();
 }
 
-/** @param {string} text @returns {string} on one line, as the node takes it */
+/**
+ * @param {string} text
+ * @returns {string} on one line, as the node takes it
+ */
 export function plain(text) {
   return text.replace(/[\u0000-\u001f\u007f-\u00a0\u2028\u2029\s]+/g, " ").trim().slice(0, LONGEST_TEXT);
 }

@@ -37,7 +37,10 @@ export class MarkNotice {
     this.put("", { canUndo: false, isTrouble: false });
   }
 
-  /** @param {string} words @param {{canUndo: boolean, isTrouble: boolean}} how */
+  /**
+   * @param {string} words
+   * @param {{canUndo: boolean, isTrouble: boolean}} how
+   */
   put(words, { canUndo, isTrouble }) {
     this.isTrouble = isTrouble;
     write(this.box.querySelector("[data-words]"), words);

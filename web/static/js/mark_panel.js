@@ -93,13 +93,19 @@ export class MarkPanel {
     };
   }
 
-  /** @param {Mark} mark @returns {string} address of a small picture */
+  /**
+   * @param {Mark} mark
+   * @returns {string} address of a small picture
+   */
   picture(mark) {
     const study = this.marks.viewer.active.study?.uid || this.marks.viewer.study.uid;
     return `/dicom-web/studies/${study}/series/${mark.series_instance_uid}/instances/${mark.sop_instance_uid}/frames/${mark.frame_number}/rendered?viewport=96,96`;
   }
 
-  /** @param {ReturnType<MarkPanel["row"]>} row @returns {Element} */
+  /**
+   * @param {ReturnType<MarkPanel["row"]>} row
+   * @returns {Element}
+   */
   element(row) {
     const item = /** @type {HTMLElement} */ (/** @type {Element} */ (this.template.content.firstElementChild).cloneNode(true));
     item.dataset.kind = row.kind;

@@ -36,12 +36,19 @@ export function dashesOn(kind, points) {
   return [[middle(points[0], points[1]), middle(points[2], points[3])]];
 }
 
-/** @param {Point} a @param {Point} b @returns {Point} */
+/**
+ * @param {Point} a
+ * @param {Point} b
+ * @returns {Point}
+ */
 function middle(a, b) {
   return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
 }
 
-/** @param {Point} at @returns {Point[][]} four strokes that leave the pixel itself free */
+/**
+ * @param {Point} at
+ * @returns {Point[][]} four strokes that leave the pixel itself free
+ */
 function cross({ x, y }) {
   return [[-1, 0], [1, 0], [0, -1], [0, 1]].map(([u, v]) => [
     { x: x + u * CROSS_GAP_PX, y: y + v * CROSS_GAP_PX },
@@ -49,12 +56,20 @@ function cross({ x, y }) {
   ]);
 }
 
-/** @param {Point} a @param {Point} b @returns {Point[]} */
+/**
+ * @param {Point} a
+ * @param {Point} b
+ * @returns {Point[]}
+ */
 function rectangle(a, b) {
   return [a, { x: b.x, y: a.y }, b, { x: a.x, y: b.y }, a];
 }
 
-/** @param {Point} a @param {Point} b corners around it @returns {Point[]} */
+/**
+ * @param {Point} a
+ * @param {Point} b corners around it
+ * @returns {Point[]}
+ */
 function ellipse(a, b) {
   const { x, y } = middle(a, b);
   return Array.from({ length: ARC_STEPS + 1 }, (_, step) => {
@@ -63,7 +78,11 @@ function ellipse(a, b) {
   });
 }
 
-/** @param {Point} tip @param {Point} tail @returns {Point[]} */
+/**
+ * @param {Point} tip
+ * @param {Point} tail
+ * @returns {Point[]}
+ */
 function head(tip, tail) {
   const angle = Math.atan2(tail.y - tip.y, tail.x - tip.x);
   const side = (/** @type {number} */ turn) => ({ x: tip.x + HEAD_PX * Math.cos(angle + turn), y: tip.y + HEAD_PX * Math.sin(angle + turn) });
@@ -85,7 +104,12 @@ export function distanceTo(kind, points, at) {
   return nearest;
 }
 
-/** @param {Point} a @param {Point} b @param {Point} at @returns {number} */
+/**
+ * @param {Point} a
+ * @param {Point} b
+ * @param {Point} at
+ * @returns {number}
+ */
 function toSegment(a, b, at) {
   const [dx, dy] = [b.x - a.x, b.y - a.y];
   const along = dx || dy ? ((at.x - a.x) * dx + (at.y - a.y) * dy) / (dx * dx + dy * dy) : 0;
@@ -128,12 +152,20 @@ export function labelPlace(around, label, room, taken) {
   return best || held({ left: right, top: middle, ...label }, room);
 }
 
-/** @param {Box} box @param {{width: number, height: number}} room @returns {boolean} */
+/**
+ * @param {Box} box
+ * @param {{width: number, height: number}} room
+ * @returns {boolean}
+ */
 function isWithin({ left, top, width, height }, room) {
   return left >= 0 && top >= 0 && left + width <= room.width && top + height <= room.height;
 }
 
-/** @param {Box} one @param {Box} other @returns {number} CSS pixels that both cover */
+/**
+ * @param {Box} one
+ * @param {Box} other
+ * @returns {number} CSS pixels that both cover
+ */
 function overlap(one, other) {
   const wide = Math.min(one.left + one.width, other.left + other.width) - Math.max(one.left, other.left);
   const high = Math.min(one.top + one.height, other.top + other.height) - Math.max(one.top, other.top);
@@ -150,20 +182,31 @@ export function boxAround(kind, points) {
   return boxOf(linesOn(kind, points).concat([points]).reduce((all, line) => all.concat(line), []));
 }
 
-/** @param {Point[]} points @returns {Box} */
+/**
+ * @param {Point[]} points
+ * @returns {Box}
+ */
 function boxOf(points) {
   const [xs, ys] = [points.map(({ x }) => x), points.map(({ y }) => y)];
   const [left, top] = [Math.min(...xs), Math.min(...ys)];
   return { left, top, width: Math.max(...xs) - left, height: Math.max(...ys) - top };
 }
 
-/** @param {Box} box @param {{width: number, height: number}} room @returns {Box} moved into the room */
+/**
+ * @param {Box} box
+ * @param {{width: number, height: number}} room
+ * @returns {Box} moved into the room
+ */
 function held(box, room) {
   const between = (/** @type {number} */ value, /** @type {number} */ most) => Math.max(0, Math.min(value, Math.max(0, most)));
   return { ...box, left: between(box.left, room.width - box.width), top: between(box.top, room.height - box.height) };
 }
 
-/** @param {Box} box @param {Point} at @returns {boolean} */
+/**
+ * @param {Box} box
+ * @param {Point} at
+ * @returns {boolean}
+ */
 export function isInBox(box, { x, y }) {
   return x >= box.left && x <= box.left + box.width && y >= box.top && y <= box.top + box.height;
 }

@@ -42,7 +42,11 @@ export function linesOf(mark, frame) {
   return [];
 }
 
-/** @param {any} info @param {import("./measure.js").Point[]} points @returns {string[]} */
+/**
+ * @param {any} info
+ * @param {import("./measure.js").Point[]} points
+ * @returns {string[]}
+ */
 function lengthLines(info, points) {
   const { scale, length, differenceX, differenceY, valuesY } = lengthOf(info, points[0], points[1]);
   const isLength = scale.kind === "length" || scale.kind === "pixels";
@@ -52,17 +56,27 @@ function lengthLines(info, points) {
   return [first, ...ends, ...reason(scale)];
 }
 
-/** @param {string} words @param {Scale} scale @returns {string} */
+/**
+ * @param {string} words
+ * @param {Scale} scale
+ * @returns {string}
+ */
 function withOrigin(words, scale) {
   return scale.origin ? `${words} · ${scale.origin}` : words;
 }
 
-/** @param {Scale} scale @returns {string[]} */
+/**
+ * @param {Scale} scale
+ * @returns {string[]}
+ */
 function reason(scale) {
   return scale.reason ? [scale.reason] : [];
 }
 
-/** @param {number | null} degrees @returns {string} */
+/**
+ * @param {number | null} degrees
+ * @returns {string}
+ */
 function angleWords(degrees) {
   return degrees === null ? "No angle here" : `${degrees.toFixed(1)}°`;
 }
@@ -76,7 +90,11 @@ function cobbWords(degrees) {
   return degrees === null ? "No angle here" : `${degrees.toFixed(1)}° (or ${(180 - degrees).toFixed(1)}°)`;
 }
 
-/** @param {Frame} frame @param {import("./measure.js").Point} point @returns {string} */
+/**
+ * @param {Frame} frame
+ * @param {import("./measure.js").Point} point
+ * @returns {string}
+ */
 function probeWords(frame, point) {
   const found = probeOf(frame, point);
   if (!found) return OUTSIDE;
@@ -85,7 +103,11 @@ function probeWords(frame, point) {
   return withUnit(figure(found.values[0]), frame.info);
 }
 
-/** @param {string} words @param {any} info @returns {string} */
+/**
+ * @param {string} words
+ * @param {any} info
+ * @returns {string}
+ */
 function withUnit(words, info) {
   const unit = valueUnit(info);
   return unit ? `${words} ${unit}` : words;
@@ -111,7 +133,11 @@ function statisticsLines(frame, kind, points) {
   ];
 }
 
-/** @param {import("./measure.js").Channel[]} channels @param {any} info @returns {string[]} */
+/**
+ * @param {import("./measure.js").Channel[]} channels
+ * @param {any} info
+ * @returns {string[]}
+ */
 function channelLines(channels, info) {
   if (!channels.length) return ["No values here"];
   if (channels.length === 1) {

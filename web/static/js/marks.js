@@ -66,7 +66,10 @@ export class Marks {
     return this.listOf(this.viewer.active.study?.uid || this.viewer.study.uid);
   }
 
-  /** @param {string} studyUid @returns {MarkList} */
+  /**
+   * @param {string} studyUid
+   * @returns {MarkList}
+   */
   listOf(studyUid) {
     const known = this.lists.get(studyUid);
     if (known) return known;
@@ -90,7 +93,10 @@ export class Marks {
     for (const tile of tiles) if (!this.layers.has(tile)) this.showTile(tile);
   }
 
-  /** @param {Tile} tile @returns {MarkLayer} */
+  /**
+   * @param {Tile} tile
+   * @returns {MarkLayer}
+   */
   layerOf(tile) {
     const known = this.layers.get(tile);
     if (known) return known;
@@ -155,7 +161,10 @@ export class Marks {
     this.keyImages.show();
   }
 
-  /** @param {Tile} tile @returns {Mark[]} on the frame that is drawn, the one in the hand as it would be */
+  /**
+   * @param {Tile} tile
+   * @returns {Mark[]} on the frame that is drawn, the one in the hand as it would be
+   */
   marksOn(tile) {
     if (!tile.frame || !tile.study) return [];
     const { grip } = this.grips;
@@ -163,7 +172,10 @@ export class Marks {
     return marks.filter((mark) => this.mayShow(mark)).map((mark) => (grip && grip.mark.mark_id === mark.mark_id ? grip.now : mark));
   }
 
-  /** @param {Mark} mark @returns {boolean} */
+  /**
+   * @param {Mark} mark
+   * @returns {boolean}
+   */
   mayShow(mark) {
     return Boolean(KINDS[mark.kind]) && (this.isMeasuring || !KINDS[mark.kind].isMeasuring);
   }
@@ -185,12 +197,21 @@ export class Marks {
     return mark && tile.frame && isValid(mark, tile.frame) ? { tile, mark } : null;
   }
 
-  /** @param {Tile} tile @param {PointerEvent} event @param {Point} at */
+  /**
+   * @param {Tile} tile
+   * @param {PointerEvent} event
+   * @param {Point} at
+   */
   clicked(tile, event, at) {
     if (event.button === 0 && !KINDS[this.viewer.leftTool]) this.chooseAt(tile, at, event.pointerType);
   }
 
-  /** @param {Tile} tile @param {Point} at on the screen @param {string} pointerType @returns {boolean} whether there is a mark */
+  /**
+   * @param {Tile} tile
+   * @param {Point} at on the screen
+   * @param {string} pointerType
+   * @returns {boolean} whether there is a mark
+   */
   chooseAt(tile, at, pointerType) {
     const mark = this.grips.markAt(tile, at, pointerType);
     this.choose(mark ? mark.mark_id : "");
@@ -212,7 +233,10 @@ export class Marks {
     return true;
   }
 
-  /** @param {{sop_instance_uid: string, frame_number: number}} wanted @returns {{series: number, index: number, number: number | null} | null} */
+  /**
+   * @param {{sop_instance_uid: string, frame_number: number}} wanted
+   * @returns {{series: number, index: number, number: number | null} | null}
+   */
   placeOf({ sop_instance_uid, frame_number }) {
     const study = this.viewer.active.study || this.viewer.study;
     for (const [at, series] of study.series.entries()) {
@@ -225,7 +249,10 @@ export class Marks {
 
   /* Changing. */
 
-  /** @param {Tile} tile @param {Mark} mark */
+  /**
+   * @param {Tile} tile
+   * @param {Mark} mark
+   */
   added(tile, mark) {
     this.list.change([{ before: undefined, after: mark }]);
     this.choose(mark.mark_id);
@@ -233,7 +260,10 @@ export class Marks {
     if (mark.kind === "arrow") this.editNote(tile, mark);
   }
 
-  /** @param {Tile} tile @param {Mark} mark */
+  /**
+   * @param {Tile} tile
+   * @param {Mark} mark
+   */
   editNote(tile, mark) {
     const [at] = this.layerOf(tile).onScreen(mark).slice(-1);
     askNote(tile, at, mark.text, (text) => {

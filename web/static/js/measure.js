@@ -51,7 +51,11 @@ export function scaleOf(info, points) {
   return { kind: "length", x: spacing.column, y: spacing.row, unitX: "mm", unitY: "mm", origin, reason: "", region: null };
 }
 
-/** @param {string} reason @param {any} [region] @returns {Scale} */
+/**
+ * @param {string} reason
+ * @param {any} [region]
+ * @returns {Scale}
+ */
 function inPixels(reason, region = null) {
   return { kind: "pixels", x: 1, y: 1, unitX: "px", unitY: "px", origin: ORIGINS.none, reason, region };
 }
@@ -100,25 +104,40 @@ function holds(region, { x, y }) {
   return x >= region.min_x && x <= region.max_x + 1 && y >= region.min_y && y <= region.max_y + 1;
 }
 
-/** @param {any} one @param {any} other @returns {boolean} */
+/**
+ * @param {any} one
+ * @param {any} other
+ * @returns {boolean}
+ */
 function isBefore(one, other) {
   if (one.is_low_priority !== other.is_low_priority) return !one.is_low_priority;
   return sizeOf(one) < sizeOf(other);
 }
 
-/** @param {any} region @returns {number} */
+/**
+ * @param {any} region
+ * @returns {number}
+ */
 function sizeOf(region) {
   return (region.max_x - region.min_x + 1) * (region.max_y - region.min_y + 1);
 }
 
-/** @param {any} one @param {any} other @returns {boolean} a spectrum is never like another */
+/**
+ * @param {any} one
+ * @param {any} other
+ * @returns {boolean} a spectrum is never like another
+ */
 function isSameScale(one, other) {
   if (one.spatial_format !== "2d" || other.spatial_format !== "2d") return false;
   if (one.unit_x !== other.unit_x || one.unit_y !== other.unit_y) return false;
   return isClose(one.delta_x, other.delta_x) && isClose(one.delta_y, other.delta_y);
 }
 
-/** @param {number} a @param {number} b @returns {boolean} */
+/**
+ * @param {number} a
+ * @param {number} b
+ * @returns {boolean}
+ */
 function isClose(a, b) {
   return Math.abs(a - b) <= SAME * Math.max(Math.abs(a), Math.abs(b));
 }
@@ -146,13 +165,20 @@ export function lengthOf(info, a, b) {
   };
 }
 
-/** @param {any} region @param {Point} point @returns {number | null} physical value at a height */
+/**
+ * @param {any} region
+ * @param {Point} point
+ * @returns {number | null} physical value at a height
+ */
 function valueY(region, { y }) {
   if (region.reference_y === null) return null;
   return (y - 0.5 - region.min_y - region.reference_y) * region.delta_y + region.reference_value_y;
 }
 
-/** @param {number | null} value @returns {value is number} */
+/**
+ * @param {number | null} value
+ * @returns {value is number}
+ */
 function isNumber(value) {
   return value !== null;
 }
@@ -197,12 +223,21 @@ export function cobbOf(info, points) {
   return angle === null ? null : Math.min(angle, 180 - angle);
 }
 
-/** @param {Point} shape @param {Point} from @param {Point} to @returns {Point} */
+/**
+ * @param {Point} shape
+ * @param {Point} from
+ * @param {Point} to
+ * @returns {Point}
+ */
 function vector(shape, from, to) {
   return { x: (to.x - from.x) * shape.x, y: (to.y - from.y) * shape.y };
 }
 
-/** @param {Point} u @param {Point} v @returns {number | null} degrees */
+/**
+ * @param {Point} u
+ * @param {Point} v
+ * @returns {number | null} degrees
+ */
 function between(u, v) {
   if (Math.hypot(u.x, u.y) === 0 || Math.hypot(v.x, v.y) === 0) return null;
   return (Math.atan2(Math.abs(u.x * v.y - u.y * v.x), u.x * v.x + u.y * v.y) * 180) / Math.PI;
@@ -263,14 +298,21 @@ export function statisticsOf(frame, kind, a, b) {
   return { count, padding, isClipped, channels: count ? channels : [] };
 }
 
-/** @param {{sum: number, min: number, max: number}} sums @param {number} value */
+/**
+ * @param {{sum: number, min: number, max: number}} sums
+ * @param {number} value
+ */
 function enter(sums, value) {
   sums.sum += value;
   if (value < sums.min) sums.min = value;
   if (value > sums.max) sums.max = value;
 }
 
-/** @param {{info: any, pixels: ArrayLike<number>}} frame @param {number} place @returns {boolean} */
+/**
+ * @param {{info: any, pixels: ArrayLike<number>}} frame
+ * @param {number} place
+ * @returns {boolean}
+ */
 function isCounted({ info, pixels }, place) {
   const [low, high] = info.pixel_padding || [1, 0];
   const stored = pixels[place];
@@ -303,7 +345,12 @@ function eachPixel(info, kind, a, b, visit) {
   return left < 0 || top < 0 || right > info.columns || bottom > info.rows;
 }
 
-/** @param {number} low @param {number} high @param {number} length @returns {[number, number]} */
+/**
+ * @param {number} low
+ * @param {number} high
+ * @param {number} length
+ * @returns {[number, number]}
+ */
 function whole(low, high, length) {
   return [Math.max(0, Math.ceil(low - 0.5)), Math.min(length - 1, Math.floor(high - 0.5))];
 }

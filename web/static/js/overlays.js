@@ -17,7 +17,10 @@ export function paintBits(bits, rgba) {
   for (let i = 0; i < rgba.length; i += 1) if ((bits[i >> 3] >> (i & 7)) & 1) rgba[i] = WHITE;
 }
 
-/** @param {Frame} frame @returns {Promise<HTMLCanvasElement | null>} all its overlays on one sheet; null without any */
+/**
+ * @param {Frame} frame
+ * @returns {Promise<HTMLCanvasElement | null>} all its overlays on one sheet; null without any
+ */
 async function sheetOf(frame) {
   const { info, slice } = frame;
   const groups = info.overlays.filter((/** @type {any} */ one) => one.is_on_frame).map((/** @type {any} */ one) => one.group);

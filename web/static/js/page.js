@@ -54,7 +54,10 @@ export function setChip(chip, state, words) {
   write(chip.querySelector("[data-words]"), words);
 }
 
-/** @param {string} name @returns {string} address of an icon, of the same version as this script */
+/**
+ * @param {string} name
+ * @returns {string} address of an icon, of the same version as this script
+ */
 export function iconUrl(name) {
   return `${new URL("../icons.svg", import.meta.url).pathname}#${name}`;
 }

@@ -69,7 +69,10 @@ class Sheet {
     this.key = /** @type {any[]} */ ([]);
   }
 
-  /** @param {any[]} key @returns {boolean} whether that is what is on it */
+  /**
+   * @param {any[]} key
+   * @returns {boolean} whether that is what is on it
+   */
   isOf(key) {
     return isSame(key, this.key);
   }
@@ -94,7 +97,10 @@ class Sheet {
     return this.canvas;
   }
 
-  /** @param {{rows: number, columns: number}} info @returns {ImageData} */
+  /**
+   * @param {{rows: number, columns: number}} info
+   * @returns {ImageData}
+   */
   imageOf({ rows, columns }) {
     if (this.image && this.image.width === columns && this.image.height === rows) return this.image;
     this.canvas.width = columns;
@@ -104,12 +110,19 @@ class Sheet {
   }
 }
 
-/** @param {any[]} one @param {any[]} other @returns {boolean} */
+/**
+ * @param {any[]} one
+ * @param {any[]} other
+ * @returns {boolean}
+ */
 function isSame(one, other) {
   return one.length === other.length && one.every((part, at) => part === other[at]);
 }
 
-/** @param {any} info @returns {Part} */
+/**
+ * @param {any} info
+ * @returns {Part}
+ */
 export function wholeOf(info) {
   return { x: 0, y: 0, width: info.columns, height: info.rows };
 }

@@ -5,7 +5,10 @@ import { write } from "./page.js";
 /** @typedef {import("./viewer.js").Viewer} Viewer */
 /** @typedef {import("./tile.js").Tile} Tile */
 
-/** @param {Tile} tile @returns {string} "" while nothing is drawn */
+/**
+ * @param {Tile} tile
+ * @returns {string} "" while nothing is drawn
+ */
 export function patientOf(tile) {
   if (!tile.frame) return "";
   const { patient_id, patient_name, patient_birth_date } = tile.frame.info.patient;
@@ -13,7 +16,10 @@ export function patientOf(tile) {
   return [patient_id, issuer, patient_name, patient_birth_date].map((part) => part.trim()).join("\n");
 }
 
-/** @param {Tile[]} tiles @returns {boolean} */
+/**
+ * @param {Tile[]} tiles
+ * @returns {boolean}
+ */
 export function areTwoPatients(tiles) {
   return new Set(tiles.map(patientOf).filter(Boolean)).size > 1;
 }

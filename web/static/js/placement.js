@@ -40,7 +40,10 @@ export function pixelShape(info) {
   return tall >= 1 ? { x: 1, y: tall } : { x: 1 / tall, y: 1 };
 }
 
-/** @param {[number, number] | null} ratio vertical, horizontal @returns {number} */
+/**
+ * @param {[number, number] | null} ratio vertical, horizontal
+ * @returns {number}
+ */
 function aspect(ratio) {
   return ratio && ratio[0] > 0 && ratio[1] > 0 ? ratio[0] / ratio[1] : 1;
 }
@@ -69,7 +72,12 @@ export function placed(info, view, canvas) {
   return { left, top, width, height, scale, matrix: through(corner(0, 0), corner(1, 0), corner(0, 1), info) };
 }
 
-/** @param {number} u @param {number} v @param {View} view @returns {[number, number]} in the drawn box, 0 to 1 */
+/**
+ * @param {number} u
+ * @param {number} v
+ * @param {View} view
+ * @returns {[number, number]} in the drawn box, 0 to 1
+ */
 function turned(u, v, view) {
   const x = view.isFlipped ? 1 - u : u;
   if (view.turns === 1) return [1 - v, x];
@@ -96,13 +104,21 @@ function through(origin, right, down, info) {
   ];
 }
 
-/** @param {Placement["matrix"]} matrix @param {Point} point in the image @returns {Point} on the canvas */
+/**
+ * @param {Placement["matrix"]} matrix
+ * @param {Point} point in the image
+ * @returns {Point} on the canvas
+ */
 export function onCanvas(matrix, { x, y }) {
   const [a, b, c, d, e, f] = matrix;
   return { x: a * x + c * y + e, y: b * x + d * y + f };
 }
 
-/** @param {Placement["matrix"]} matrix @param {Point} point on the canvas @returns {Point} in the image */
+/**
+ * @param {Placement["matrix"]} matrix
+ * @param {Point} point on the canvas
+ * @returns {Point} in the image
+ */
 export function inImage(matrix, { x, y }) {
   const [a, b, c, d, e, f] = matrix;
   const size = a * d - b * c;

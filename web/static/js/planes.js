@@ -21,23 +21,37 @@
 const PARALLEL = 0.05;
 const TINY = 1e-12;
 
-/** @param {Plane} plane @returns {boolean} whether its place is known at all */
+/**
+ * @param {Plane} plane
+ * @returns {boolean} whether its place is known at all
+ */
 export function isPlaced(plane) {
   const { image_orientation_patient, image_position_patient, normal, pixel_spacing } = plane;
   return Boolean(image_orientation_patient && image_position_patient && normal && pixel_spacing && pixel_spacing.row && pixel_spacing.column);
 }
 
-/** @param {Vector} a @param {Vector} b @returns {number} */
+/**
+ * @param {Vector} a
+ * @param {Vector} b
+ * @returns {number}
+ */
 export function dot(a, b) {
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 }
 
-/** @param {Vector} a @param {Vector} b @returns {Vector} */
+/**
+ * @param {Vector} a
+ * @param {Vector} b
+ * @returns {Vector}
+ */
 function minus(a, b) {
   return [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
 }
 
-/** @param {Plane} plane @returns {{right: Vector, down: Vector, origin: Vector, column: number, row: number, normal: Vector}} */
+/**
+ * @param {Plane} plane
+ * @returns {{right: Vector, down: Vector, origin: Vector, column: number, row: number, normal: Vector}}
+ */
 function axes(plane) {
   const cosines = /** @type {number[]} */ (plane.image_orientation_patient);
   const spacing = /** @type {{row: number, column: number}} */ (plane.pixel_spacing);
@@ -51,27 +65,43 @@ function axes(plane) {
   };
 }
 
-/** @param {Plane} plane @param {Point} pixel @returns {Vector} mm in the patient (PS3.3 C.7.6.2.1.1) */
+/**
+ * @param {Plane} plane
+ * @param {Point} pixel
+ * @returns {Vector} mm in the patient (PS3.3 C.7.6.2.1.1)
+ */
 export function patientPoint(plane, pixel) {
   const { right, down, origin, column, row } = axes(plane);
   const [along, across] = [pixel.x * column, pixel.y * row];
   return origin.map((start, n) => start + right[n] * along + down[n] * across);
 }
 
-/** @param {Plane} plane @param {Vector} point @returns {Point} its foot on the frame */
+/**
+ * @param {Plane} plane
+ * @param {Vector} point
+ * @returns {Point} its foot on the frame
+ */
 export function pixelOf(plane, point) {
   const { right, down, origin, column, row } = axes(plane);
   const offset = minus(point, origin);
   return { x: dot(right, offset) / column, y: dot(down, offset) / row };
 }
 
-/** @param {Plane} plane @param {Vector} point @returns {number} mm along the normal, signed */
+/**
+ * @param {Plane} plane
+ * @param {Vector} point
+ * @returns {number} mm along the normal, signed
+ */
 export function distanceMm(plane, point) {
   const { normal, origin } = axes(plane);
   return dot(normal, minus(point, origin));
 }
 
-/** @param {Plane} one @param {Plane} other @returns {boolean} whether places in both may be compared at all */
+/**
+ * @param {Plane} one
+ * @param {Plane} other
+ * @returns {boolean} whether places in both may be compared at all
+ */
 export function shareSpace(one, other) {
   return isPlaced(one) && isPlaced(other) && Boolean(one.frame_of_reference_uid) && one.frame_of_reference_uid === other.frame_of_reference_uid;
 }
@@ -113,7 +143,12 @@ function clipped(a, b, c, { rows, columns }) {
   return [at(first), at(last)];
 }
 
-/** @param {number} start @param {number} step @param {number} high @returns {[number, number] | null} the ways along a line that lie between -0.5 and `high` */
+/**
+ * @param {number} start
+ * @param {number} step
+ * @param {number} high
+ * @returns {[number, number] | null} the ways along a line that lie between -0.5 and `high`
+ */
 function span(start, step, high) {
   if (Math.abs(step) < TINY) return start >= -0.5 && start <= high ? [-Infinity, Infinity] : null;
   const ends = [(-0.5 - start) / step, (high - start) / step];

@@ -56,7 +56,11 @@ export function bindPointers(tile, chosen) {
 
 /** One press of a button until it comes up. */
 class Drag {
-  /** @param {Tile} tile @param {Tool} tool @param {PointerEvent} event */
+  /**
+   * @param {Tile} tile
+   * @param {Tool} tool
+   * @param {PointerEvent} event
+   */
   constructor(tile, tool, event) {
     this.tile = tile;
     this.tool = tool;
@@ -75,7 +79,10 @@ class Drag {
     this.tool.end(this.tile, this.point(event), event);
   }
 
-  /** @param {PointerEvent} event @returns {DragPoint} */
+  /**
+   * @param {PointerEvent} event
+   * @returns {DragPoint}
+   */
   point(event) {
     const step = { x: event.clientX - this.last.x, y: event.clientY - this.last.y };
     const pace = speed(event);
@@ -85,21 +92,34 @@ class Drag {
   }
 }
 
-/** @param {Tile} tile @param {PointerEvent} event @param {{way: Point, step: Point}} gone @returns {DragPoint} */
+/**
+ * @param {Tile} tile
+ * @param {PointerEvent} event
+ * @param {{way: Point, step: Point}} gone
+ * @returns {DragPoint}
+ */
 function pointOf(tile, event, gone) {
   const box = tile.canvas.getBoundingClientRect();
   const screen = { x: event.clientX - box.left, y: event.clientY - box.top };
   return { ...tile.toImage(screen), screen, ...gone };
 }
 
-/** @param {Tile} tile @param {PointerEvent} event @param {Chosen} chosen */
+/**
+ * @param {Tile} tile
+ * @param {PointerEvent} event
+ * @param {Chosen} chosen
+ */
 function hover(tile, event, chosen) {
   const tool = chosen.toolNamed(chosen.toolName());
   const still = { x: 0, y: 0 };
   if (tool.isClick) tool.move(tile, pointOf(tile, event, { way: still, step: still }), event);
 }
 
-/** @param {PointerEvent} event @param {Chosen} chosen @returns {Tool} */
+/**
+ * @param {PointerEvent} event
+ * @param {Chosen} chosen
+ * @returns {Tool}
+ */
 function toolOf(event, chosen) {
   if (event.button === 1) return chosen.toolNamed("pan");
   if (event.button === 2) return chosen.toolNamed("zoom");
@@ -107,7 +127,10 @@ function toolOf(event, chosen) {
   return chosen.toolNamed(event.pointerType === "touch" && name === "window" ? "scroll" : name);
 }
 
-/** @param {PointerEvent} event @returns {number} Shift is finer, Ctrl is faster */
+/**
+ * @param {PointerEvent} event
+ * @returns {number} Shift is finer, Ctrl is faster
+ */
 function speed(event) {
   return event.shiftKey ? 0.25 : event.ctrlKey ? 4 : 1;
 }
@@ -126,7 +149,11 @@ function pinch(down, event, tile) {
   tile.viewport.panBy((now.x - before.x) / 2, (now.y - before.y) / 2);
 }
 
-/** @param {Point} a @param {Point} b @returns {number} */
+/**
+ * @param {Point} a
+ * @param {Point} b
+ * @returns {number}
+ */
 function distance(a, b) {
   return Math.hypot(a.x - b.x, a.y - b.y);
 }

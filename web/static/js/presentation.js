@@ -32,20 +32,30 @@ export function presented(frame, state) {
   return { ...frame, info: { ...info, ...changes, ...voiOf(voi) } };
 }
 
-/** @param {any} modality @returns {any} as a frame's info tells it */
+/**
+ * @param {any} modality
+ * @returns {any} as a frame's info tells it
+ */
 function modalityOf(modality) {
   const { slope, intercept, rescale_type, first, values } = modality;
   return { rescale_slope: slope, rescale_intercept: intercept, rescale_type, lut: values && values.length ? { first, values } : null };
 }
 
-/** @param {any} voi @returns {any} nothing when the state leaves the window to the frame */
+/**
+ * @param {any} voi
+ * @returns {any} nothing when the state leaves the window to the frame
+ */
 function voiOf(voi) {
   if (!voi || !(voi.windows.length || voi.voi_luts.length)) return {};
   const initial = voi.voi_luts.length ? { kind: "voi_lut", index: 0 } : { kind: "window", index: 0, ...voi.windows[0] };
   return { windows: voi.windows, voi_luts: voi.voi_luts, initial };
 }
 
-/** @param {any} shutter @param {any} info @returns {any} */
+/**
+ * @param {any} shutter
+ * @param {any} info
+ * @returns {any}
+ */
 function shutterOf(shutter, info) {
   if (!shutter) return null;
   const shape = pixelShape(info);
@@ -62,7 +72,10 @@ export function turnsOf(state) {
   return { turns: state.is_flipped ? (4 - quarters) % 4 : quarters, isFlipped: state.is_flipped };
 }
 
-/** @param {any} state @returns {string} what it is called */
+/**
+ * @param {any} state
+ * @returns {string} what it is called
+ */
 export function nameOf(state) {
   return state.label || state.description || "without a name";
 }

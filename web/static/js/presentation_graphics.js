@@ -23,7 +23,12 @@ export function graphicsOf(tile, state) {
     .filter(Boolean);
 }
 
-/** @param {Tile} tile @param {string} units @param {[number, number]} point @returns {Point} CSS pixels */
+/**
+ * @param {Tile} tile
+ * @param {string} units
+ * @param {[number, number]} point
+ * @returns {Point} CSS pixels
+ */
 function place(tile, units, [x, y]) {
   if (units !== "DISPLAY") return tile.toScreen({ x, y });
   const { left, top, width, height } = tile.viewport.place();
@@ -31,7 +36,11 @@ function place(tile, units, [x, y]) {
   return { x: (left + x * width) / ratio, y: (top + y * height) / ratio };
 }
 
-/** @param {Tile} tile @param {any} graphic @returns {Element | null} */
+/**
+ * @param {Tile} tile
+ * @param {any} graphic
+ * @returns {Element | null}
+ */
 function shape(tile, { kind, units, points, is_filled }) {
   if (units === "MATRIX") return null;
   /** @type {Point[]} */
@@ -50,7 +59,10 @@ function shape(tile, { kind, units, points, is_filled }) {
   return found;
 }
 
-/** @param {Point[]} ends of the major, then of the minor axis @returns {Element} */
+/**
+ * @param {Point[]} ends of the major, then of the minor axis
+ * @returns {Element}
+ */
 function ellipse([a, b, c, d]) {
   const angle = (Math.atan2(b.y - a.y, b.x - a.x) * 180) / Math.PI;
   const middle = { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
@@ -63,7 +75,11 @@ function ellipse([a, b, c, d]) {
   });
 }
 
-/** @param {Tile} tile @param {any} note @returns {Element | null} */
+/**
+ * @param {Tile} tile
+ * @param {any} note
+ * @returns {Element | null}
+ */
 function text(tile, note) {
   const isBoxed = Boolean(note.box);
   const units = isBoxed ? note.box_units : note.anchor_units;
@@ -79,7 +95,11 @@ function text(tile, note) {
   return found;
 }
 
-/** @param {string} name @param {Record<string, string | number>} attributes @returns {Element} */
+/**
+ * @param {string} name
+ * @param {Record<string, string | number>} attributes
+ * @returns {Element}
+ */
 function element(name, attributes) {
   const made = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));

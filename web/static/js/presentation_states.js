@@ -17,7 +17,10 @@ class PresentationStates {
     this.known = new Map();
   }
 
-  /** @param {import("./study.js").Study} study @returns {Promise<any[]>} asked for again when more of them came */
+  /**
+   * @param {import("./study.js").Study} study
+   * @returns {Promise<any[]>} asked for again when more of them came
+   */
   of(study) {
     const held = study.series.filter((series) => series.modality === "PR").reduce((sum, series) => sum + series.instances.length, 0);
     const known = this.known.get(study.uid);
@@ -51,7 +54,10 @@ class PresentationStates {
     this.apply(tile, tile.states[at] || null);
   }
 
-  /** @param {Tile} tile @param {any} state null for none */
+  /**
+   * @param {Tile} tile
+   * @param {any} state null for none
+   */
   apply(tile, state) {
     tile.presentation = state;
     tile.chooseWindow(null);
@@ -73,7 +79,10 @@ class PresentationStates {
   }
 }
 
-/** @param {string} studyUid @returns {Promise<any[]>} */
+/**
+ * @param {string} studyUid
+ * @returns {Promise<any[]>}
+ */
 async function load(studyUid) {
   const answer = await ask(`/api/v1/studies/${studyUid}/presentation-states`, { signal: timeout(8000) });
   return (await answer.json()).presentation_states;

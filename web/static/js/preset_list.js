@@ -30,7 +30,10 @@ export class PresetList {
     this.select.value = this.chosenId(tile);
   }
 
-  /** @param {Tile} tile @returns {string} "" for a window set by hand */
+  /**
+   * @param {Tile} tile
+   * @returns {string} "" for a window set by hand
+   */
   chosenId(tile) {
     const chosen = tile.touched.get(tile.seriesUid);
     if (!chosen) return "default";

@@ -70,7 +70,11 @@ function percentiles(pixels, least, most) {
   return [least + rank(counts, total * 0.01), least + rank(counts, total * 0.99)];
 }
 
-/** @param {Uint32Array} counts @param {number} wanted @returns {number} */
+/**
+ * @param {Uint32Array} counts
+ * @param {number} wanted
+ * @returns {number}
+ */
 function rank(counts, wanted) {
   let seen = 0;
   for (let at = 0; at < counts.length; at += 1) {

@@ -27,7 +27,10 @@ export class PreviewStore extends Loads {
   }
 }
 
-/** @param {Slice} slice @returns {string} */
+/**
+ * @param {Slice} slice
+ * @returns {string}
+ */
 export function previewUrl(slice) {
   return `${slice.url}/preview?${versionQuery(slice)}`;
 }
@@ -51,7 +54,10 @@ async function loadPreview(slice, signal, speed) {
   return { slice, info, jpeg, bytes: 2 * bytes.byteLength + 2048 };
 }
 
-/** @param {Preview} preview @returns {Promise<Frame>} ready to be drawn */
+/**
+ * @param {Preview} preview
+ * @returns {Promise<Frame>} ready to be drawn
+ */
 export async function previewFrame({ slice, info, jpeg }) {
   const preview = jpeg && (await createImageBitmap(jpeg));
   return { slice, info, pixels: null, preview, reason: info.reason, range: 0, bytes: 0 };
@@ -70,7 +76,11 @@ export class NodeWindow {
     this.wish = null;
   }
 
-  /** @param {Frame} frame @param {Voi} voi @param {number} size longest side, device pixels */
+  /**
+   * @param {Frame} frame
+   * @param {Voi} voi
+   * @param {number} size longest side, device pixels
+   */
   ask(frame, voi, size) {
     this.wish = { frame, voi, size };
     if (!this.isBusy) this.next();
@@ -96,7 +106,12 @@ export class NodeWindow {
   }
 }
 
-/** @param {Slice} slice @param {Voi} voi @param {number} size @returns {Promise<ImageBitmap>} */
+/**
+ * @param {Slice} slice
+ * @param {Voi} voi
+ * @param {number} size
+ * @returns {Promise<ImageBitmap>}
+ */
 async function windowedOnNode(slice, voi, size) {
   const answer = await ask(windowedUrl(slice, voi, size));
   if (answer.headers.get("X-Frame") !== slice.key) throw new WrongFrame();

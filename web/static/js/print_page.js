@@ -3,3 +3,5 @@
 const button = /** @type {HTMLButtonElement} */ (document.getElementById("print"));
 button.hidden = false;
 button.addEventListener("click", () => window.print());
+
+export {};

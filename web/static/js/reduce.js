@@ -38,7 +38,13 @@ export function reduced(pixels, info, part, step) {
 
 /** @typedef {{pixels: any, columns: number, rows: number}} Grid */
 
-/** @param {Grid} source @param {Part} part @param {number} step @param {Grid} found written @param {number} samples of a pixel */
+/**
+ * @param {Grid} source
+ * @param {Part} part
+ * @param {number} step
+ * @param {Grid} found written
+ * @param {number} samples of a pixel
+ */
 function picks(source, part, step, found, samples) {
   const middle = step >> 1;
   let to = 0;
@@ -52,7 +58,12 @@ function picks(source, part, step, found, samples) {
   }
 }
 
-/** @param {Grid} source @param {Part} part @param {number} step @param {Grid} found written */
+/**
+ * @param {Grid} source
+ * @param {Part} part
+ * @param {number} step
+ * @param {Grid} found written
+ */
 function means(source, part, step, found) {
   const sums = new Float64Array(found.columns);
   const counts = new Uint16Array(found.columns);
@@ -66,7 +77,14 @@ function means(source, part, step, found) {
   }
 }
 
-/** @param {Grid} source @param {number} y @param {number} x first column @param {number} step @param {Float64Array} sums added to @param {Uint16Array} counts added to */
+/**
+ * @param {Grid} source
+ * @param {number} y
+ * @param {number} x first column
+ * @param {number} step
+ * @param {Float64Array} sums added to
+ * @param {Uint16Array} counts added to
+ */
 function addRow(source, y, x, step, sums, counts) {
   const { pixels } = source;
   let from = y * source.columns + x;

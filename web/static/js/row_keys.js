@@ -34,7 +34,10 @@ export function bindRowKeys(page, list, field) {
   });
 }
 
-/** @param {Event} event @param {Element | null} element */
+/**
+ * @param {Event} event
+ * @param {Element | null} element
+ */
 function reach(event, element) {
   if (!(element instanceof HTMLElement)) return;
   event.preventDefault();

@@ -42,7 +42,10 @@ export class SliceLoader {
     this.given = null;
   }
 
-  /** @param {Slice} slice @param {Next} next */
+  /**
+   * @param {Slice} slice
+   * @param {Next} next
+   */
   want(slice, next) {
     this.turn += 1;
     this.wanted = slice;
@@ -68,7 +71,10 @@ export class SliceLoader {
     this.stores.previews.leave(this);
   }
 
-  /** @param {Slice} slice @param {number} turn */
+  /**
+   * @param {Slice} slice
+   * @param {number} turn
+   */
   async previewThenValues(slice, turn) {
     const settled = new Promise((done) => this.stores.later(() => done(null), SETTLE_MS));
     // whatever is wrong with a preview, the frame itself tells
@@ -79,13 +85,20 @@ export class SliceLoader {
     if (!this.given || this.stores.isSoonHere(this.given.info)) this.values(turn);
   }
 
-  /** @param {Slice} slice @param {number} turn @returns {Promise<Frame | null>} null when it is of no use any more */
+  /**
+   * @param {Slice} slice
+   * @param {number} turn
+   * @returns {Promise<Frame | null>} null when it is of no use any more
+   */
   async preview(slice, turn) {
     const preview = await this.stores.previews.get(this, slice, this.next.previews);
     return turn === this.turn ? this.stores.previewFrame(preview) : null;
   }
 
-  /** @param {number} turn @returns {Promise<void>} */
+  /**
+   * @param {number} turn
+   * @returns {Promise<void>}
+   */
   values(turn) {
     const slice = this.wanted;
     if (!slice || turn !== this.turn) return Promise.resolve();
@@ -109,7 +122,10 @@ export class SliceLoader {
     if (this.wanted && !(this.given && (this.given.pixels || this.given.reason))) this.want(this.wanted, this.next);
   }
 
-  /** @param {Frame} frame @param {number} turn */
+  /**
+   * @param {Frame} frame
+   * @param {number} turn
+   */
   give(frame, turn) {
     const { wanted, given } = this;
     if (turn !== this.turn || !wanted || frame === given) return;

@@ -13,12 +13,18 @@ import { dot, nearestFrame } from "./planes.js";
 /** Normals whose cosine is nearer to 1 than this are parallel. */
 const PARALLEL = 0.999;
 
-/** @param {any} stack @returns {boolean} */
+/**
+ * @param {any} stack
+ * @returns {boolean}
+ */
 function isPlaced(stack) {
   return Boolean(stack.frame_of_reference_uid && stack.normal && stack.positions_mm.length);
 }
 
-/** @param {any} stack @returns {number} its number of slices */
+/**
+ * @param {any} stack
+ * @returns {number} its number of slices
+ */
 function lengthOf(stack) {
   return stack.frames.reduce((/** @type {number} */ sum, /** @type {number[]} */ [, , count]) => sum + count, 0);
 }
@@ -42,7 +48,10 @@ export function placeOf(series, index) {
   return null;
 }
 
-/** @param {any} stack @returns {number} half of the usual step, and a little: within it a frame shows a point */
+/**
+ * @param {any} stack
+ * @returns {number} half of the usual step, and a little: within it a frame shows a point
+ */
 function slackMm(stack) {
   const step = stack.spacing_mm || stack.slice_thickness || 1;
   return 0.5 * Math.max(step, stack.slice_thickness || 0) + 0.01;
@@ -79,7 +88,12 @@ export function sliceAt(series, frameOfReference, point, now) {
   });
 }
 
-/** @param {any} series @param {number} now @param {(stack: any) => number} find @returns {number} */
+/**
+ * @param {any} series
+ * @param {number} now
+ * @param {(stack: any) => number} find
+ * @returns {number}
+ */
 function inStacks(series, now, find) {
   let first = 0;
   let found = -1;

@@ -51,7 +51,10 @@ function slice(studyUid, series, instance, number) {
   };
 }
 
-/** @param {Slice} slice @returns {string} what an address names so that its answer never changes: the bytes, and whose they are */
+/**
+ * @param {Slice} slice
+ * @returns {string} what an address names so that its answer never changes: the bytes, and whose they are
+ */
 export function versionQuery(slice) {
   const identity = slice.correction_id ? `&correction=${slice.correction_id}` : "";
   return `v=${slice.digest.slice(0, 16)}${identity}`;

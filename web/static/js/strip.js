@@ -21,7 +21,10 @@ export class Strip {
     });
   }
 
-  /** @param {import("./study.js").Study} study @param {number} chosen place of the series that is shown */
+  /**
+   * @param {import("./study.js").Study} study
+   * @param {number} chosen place of the series that is shown
+   */
   show(study, chosen) {
     if (study.uid !== this.studyUid) this.list.textContent = "";
     this.studyUid = study.uid;
@@ -39,7 +42,11 @@ export class Strip {
     this.mark(chosen);
   }
 
-  /** @param {Series} series @param {number} index @returns {Element} */
+  /**
+   * @param {Series} series
+   * @param {number} index
+   * @returns {Element}
+   */
   tile(series, index) {
     const uid = series.series_instance_uid;
     const found = [...this.list.children].find((tile) => tile.getAttribute("data-series") === uid);
@@ -52,7 +59,10 @@ export class Strip {
     return tile;
   }
 
-  /** @param {Element} tile @param {Series} series */
+  /**
+   * @param {Element} tile
+   * @param {Series} series
+   */
   thumbnail(tile, series) {
     const image = /** @type {HTMLImageElement} */ (tile.querySelector("img"));
     const middle = series.instances[Math.floor(series.instances.length / 2)];
@@ -73,7 +83,10 @@ export class Strip {
   }
 }
 
-/** @param {Series} series @returns {number} */
+/**
+ * @param {Series} series
+ * @returns {number}
+ */
 function frames(series) {
   return series.instances.reduce((sum, instance) => sum + Math.max(1, instance.number_of_frames), 0);
 }

@@ -29,7 +29,10 @@ export class Study {
     return Math.max(0, at);
   }
 
-  /** @param {string | undefined} seriesUid @returns {number} its place in display order, -1 when it is not there */
+  /**
+   * @param {string | undefined} seriesUid
+   * @returns {number} its place in display order, -1 when it is not there
+   */
   placeOf(seriesUid) {
     return this.series.findIndex((series) => series.series_instance_uid === seriesUid);
   }

@@ -54,7 +54,10 @@ export function fillRow(row, study, before) {
   if (isMore) requestAnimationFrame(() => row.classList.add("changed"));
 }
 
-/** @param {Element | null} button @param {Study} study */
+/**
+ * @param {Element | null} button
+ * @param {Study} study
+ */
 function fillConfirm(button, study) {
   if (!(button instanceof HTMLElement)) return;
   const isConfirmed = study.completeness.state === "complete";
@@ -63,14 +66,21 @@ function fillConfirm(button, study) {
   button.setAttribute("aria-label", `${isConfirmed ? "Confirmed" : "All here?"} Images of ${study.display.name}`);
 }
 
-/** @param {Element} row @param {string} name @param {string} words */
+/**
+ * @param {Element} row
+ * @param {string} name
+ * @param {string} words
+ */
 function setMark(row, name, words) {
   const mark = row.querySelector(`[data-mark="${name}"]`);
   show(mark, Boolean(words));
   write(mark?.querySelector("[data-words]") || null, words);
 }
 
-/** @param {Element | null} element @param {boolean} isShown */
+/**
+ * @param {Element | null} element
+ * @param {boolean} isShown
+ */
 function show(element, isShown) {
   if (element instanceof HTMLElement) element.hidden = !isShown;
 }

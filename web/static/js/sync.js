@@ -31,12 +31,18 @@ function fillRows(listId, templateId, items, fill) {
   if (none instanceof HTMLElement) none.hidden = items.length > 0;
 }
 
-/** @param {Element} row @param {Record<string, string>} texts field to text */
+/**
+ * @param {Element} row
+ * @param {Record<string, string>} texts field to text
+ */
 function writeFields(row, texts) {
   for (const [name, text] of Object.entries(texts)) write(row.querySelector(`[data-field="${name}"]`), text);
 }
 
-/** @param {Element} row @param {any} place */
+/**
+ * @param {Element} row
+ * @param {any} place
+ */
 function fillDestination(row, place) {
   writeFields(row, { name: place.name, address: place.address, since: place.since, pause: place.pause, pace: place.pace, picture_from: place.picture_from, picture_to: place.picture_to });
   writeHidden(row, { destination: place.name });
@@ -65,19 +71,29 @@ function draw(place, svg) {
   place.setAttribute("data-drawn", svg);
 }
 
-/** @param {Element} row @param {string} name @param {boolean} isShown */
+/**
+ * @param {Element} row
+ * @param {string} name
+ * @param {boolean} isShown
+ */
 function show(row, name, isShown) {
   const part = row.querySelector(`[data-field="${name}"]`);
   if (part instanceof HTMLElement) part.hidden = !isShown;
 }
 
-/** @param {Element} row @param {Record<string, string>} values name of a hidden field to its value */
+/**
+ * @param {Element} row
+ * @param {Record<string, string>} values name of a hidden field to its value
+ */
 function writeHidden(row, values) {
   for (const [name, value] of Object.entries(values))
     for (const field of row.querySelectorAll(`input[type="hidden"][name="${name}"]`)) field.setAttribute("value", value);
 }
 
-/** @param {Element} row @param {any} refused */
+/**
+ * @param {Element} row
+ * @param {any} refused
+ */
 function fillRefused(row, refused) {
   const { study_instance_uid, destination, name, images, reason, to_do } = refused;
   row.querySelector("a")?.setAttribute("href", `/studies/${study_instance_uid}`);
@@ -86,7 +102,10 @@ function fillRefused(row, refused) {
   show(row, "can-retry", refused.can_retry);
 }
 
-/** @param {Element} row @param {any} outage */
+/**
+ * @param {Element} row
+ * @param {any} outage
+ */
 function fillOutage(row, outage) {
   const { kind, began, ended, signed } = outage;
   const number = String(outage.number);
@@ -97,7 +116,10 @@ function fillOutage(row, outage) {
     link.setAttribute("href", `/sync/report?outage=${number}&format=${link.getAttribute("data-form")}`);
 }
 
-/** @param {Element} row @param {any} study */
+/**
+ * @param {Element} row
+ * @param {any} study
+ */
 function fillStudy(row, study) {
   row.querySelector("a")?.setAttribute("href", `/studies/${study.study_instance_uid}`);
   setChip(row.querySelector('[data-field="state"]'), study.state, study.words);

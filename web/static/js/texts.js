@@ -49,12 +49,18 @@ export class TileTexts {
     this.root = root;
   }
 
-  /** @param {string} name @returns {HTMLElement | null} */
+  /**
+   * @param {string} name
+   * @returns {HTMLElement | null}
+   */
   field(name) {
     return this.root.querySelector(`[data-field="${name}"]`);
   }
 
-  /** @param {string} name @param {string} text */
+  /**
+   * @param {string} name
+   * @param {string} text
+   */
   put(name, text) {
     write(this.field(name), text);
   }
@@ -79,7 +85,10 @@ export class TileTexts {
     setChip(this.field("badge"), state, words);
   }
 
-  /** @param {any} info @param {import("./placement.js").View} view */
+  /**
+   * @param {any} info
+   * @param {import("./placement.js").View} view
+   */
   edges(info, view) {
     const letters = turnedLetters(info.orientation_letters, view);
     for (const edge of ["left", "top", "right", "bottom"]) this.put(`edge-${edge}`, letters[edge]);
@@ -94,7 +103,11 @@ export class TileTexts {
     for (const edge of ["left", "top", "right", "bottom"]) this.put(`edge-${edge}`, "");
   }
 
-  /** @param {number} index 0-based, of the image that is drawn, -1 while none is @param {number} length @param {boolean} isFrames */
+  /**
+   * @param {number} index 0-based, of the image that is drawn, -1 while none is
+   * @param {number} length
+   * @param {boolean} isFrames
+   */
   position(index, length, isFrames) {
     const what = isFrames ? "Frame" : "Image";
     this.put("text-slice", !length ? "No images" : index < 0 ? "" : `${what} ${index + 1} of ${length}`);
@@ -148,7 +161,10 @@ export function fidelity({ info, pixels, reason }) {
   return { state: info.lossy.is_lossy ? "lossy" : "final", words: info.display.fidelity };
 }
 
-/** @param {import("./windowing.js").WindowVoi} voi @returns {string} as in "W 400  L 40" */
+/**
+ * @param {import("./windowing.js").WindowVoi} voi
+ * @returns {string} as in "W 400  L 40"
+ */
 export function windowWords({ width, center }) {
   const told = (/** @type {number} */ value) => String(Number(value.toFixed(Math.max(2, decimals(width)))));
   return `W ${told(width)}  L ${told(center)}`;

@@ -218,7 +218,10 @@ export class Tile {
     this.frameListeners.call();
   }
 
-  /** @param {Frame} frame @param {ImageBitmap | null} picture */
+  /**
+   * @param {Frame} frame
+   * @param {ImageBitmap | null} picture
+   */
   draw(frame, picture) {
     const voi = this.voi(frame);
     const seen = underState(frame, this.presentation);
@@ -255,13 +258,20 @@ export class Tile {
     this.texts.window(frame.info, voi, this.isInverted);
   }
 
-  /** @param {Frame} frame @param {Voi | null} voi @returns {boolean} whether it can be drawn under this window now; a preview has the frame's own */
+  /**
+   * @param {Frame} frame
+   * @param {Voi | null} voi
+   * @returns {boolean} whether it can be drawn under this window now; a preview has the frame's own
+   */
   canDraw(frame, voi) {
     if (underState(frame, this.presentation) !== frame) return Boolean(frame.pixels);
     return Boolean(frame.pixels || frame.reason || !voi) || JSON.stringify(voi) === JSON.stringify(initialVoi(frame.info));
   }
 
-  /** @param {Frame} frame @param {Voi | null} voi */
+  /**
+   * @param {Frame} frame
+   * @param {Voi | null} voi
+   */
   askNode(frame, voi) {
     this.nodeWindow.ask(frame, /** @type {Voi} */ (voi), Math.max(this.canvas.width, this.canvas.height));
   }
@@ -326,19 +336,28 @@ export class Tile {
 
   /* Where things are. */
 
-  /** @param {Point} point in the image: columns and rows from the upper left corner of the first pixel @returns {Point} CSS pixels from the canvas' upper left */
+  /**
+   * @param {Point} point in the image: columns and rows from the upper left corner of the first pixel
+   * @returns {Point} CSS pixels from the canvas' upper left
+   */
   toScreen(point) {
     return this.frame && !this.frame.reason ? this.viewport.toScreen(point) : { x: NaN, y: NaN };
   }
 
-  /** @param {Point} point CSS pixels from the canvas' upper left @returns {Point} in the image; NaN when nothing is drawn */
+  /**
+   * @param {Point} point CSS pixels from the canvas' upper left
+   * @returns {Point} in the image; NaN when nothing is drawn
+   */
   toImage(point) {
     return this.frame && !this.frame.reason ? this.viewport.toImage(point) : { x: NaN, y: NaN };
   }
 
   /* How it is looked at. */
 
-  /** @param {Frame | null} [frame] @returns {Voi | null} the window chosen for the series, else the frame's own; null for colour */
+  /**
+   * @param {Frame | null} [frame]
+   * @returns {Voi | null} the window chosen for the series, else the frame's own; null for colour
+   */
   voi(frame = this.frame) {
     if (!frame || frame.info.kind !== "grey") return null;
     const { info } = underState(frame, this.presentation);
@@ -364,7 +383,10 @@ export class Tile {
     this.dragFrom = frame && frame.info.kind === "grey" ? windowToDrag(underState(frame, this.presentation).info, /** @type {Voi} */ (this.voi(frame))) : null;
   }
 
-  /** @param {number} right @param {number} up CSS pixels since the drag began */
+  /**
+   * @param {number} right
+   * @param {number} up CSS pixels since the drag began
+   */
   dragWindow(right, up) {
     if (!this.frame || !this.dragFrom) return;
     this.chooseWindow(clampedWindow(this.frame.info, draggedWindow(this.dragFrom, right, up, this.frame.range)));

@@ -5,7 +5,10 @@
 const MAY_TURN = ["CR", "DX"];
 const WHY_NOT = "Only CR and DX images are turned or mirrored: elsewhere the side would be in doubt.";
 
-/** @param {any} info of a frame @returns {boolean} */
+/**
+ * @param {any} info of a frame
+ * @returns {boolean}
+ */
 export function mayTurn(info) {
   return MAY_TURN.includes(info.series.modality);
 }

@@ -43,7 +43,11 @@ function context(canvas) {
   return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
 }
 
-/** @param {Tile} tile @param {((info: any) => string)[]} identity @returns {string[]} */
+/**
+ * @param {Tile} tile
+ * @param {((info: any) => string)[]} identity
+ * @returns {string[]}
+ */
 function viewLines(tile, identity) {
   const { info } = /** @type {import("./frames.js").Frame} */ (tile.frame);
   const said = (/** @type {string} */ name) => fieldText(tile, name);
@@ -55,13 +59,20 @@ function viewLines(tile, identity) {
   return [...whose, [...where, ...how].filter(Boolean).join(" · "), `Review only - not for primary diagnosis · ${saved}`];
 }
 
-/** @param {Tile} tile @param {string} name @returns {string} what stands in a field of the tile */
+/**
+ * @param {Tile} tile
+ * @param {string} name
+ * @returns {string} what stands in a field of the tile
+ */
 function fieldText(tile, name) {
   const field = tile.root.querySelector(`[data-field="${name}"]`);
   return (field && field.textContent) || "";
 }
 
-/** @param {Tile} tile @returns {Record<string, string>} the letters at the edges */
+/**
+ * @param {Tile} tile
+ * @returns {Record<string, string>} the letters at the edges
+ */
 function edgesOf(tile) {
   /** @type {Record<string, string>} */
   const found = {};
@@ -91,7 +102,10 @@ async function marksOf(layer, width, height) {
   return pictureOf(new Blob([new XMLSerializer().serializeToString(copy)], { type: "image/svg+xml" }));
 }
 
-/** @param {Blob} blob @returns {Promise<HTMLImageElement>} */
+/**
+ * @param {Blob} blob
+ * @returns {Promise<HTMLImageElement>}
+ */
 async function pictureOf(blob) {
   const image = new Image();
   image.src = URL.createObjectURL(blob);
@@ -103,7 +117,10 @@ async function pictureOf(blob) {
   }
 }
 
-/** @param {Element} from @param {Element} to */
+/**
+ * @param {Element} from
+ * @param {Element} to
+ */
 function keepLooks(from, to) {
   const looks = getComputedStyle(from);
   for (const name of STYLES) to.setAttribute(name, looks.getPropertyValue(name));
@@ -139,7 +156,11 @@ function withMargin(pixels, marks, lines, edges, ratio) {
   return canvas;
 }
 
-/** @param {CanvasRenderingContext2D} draw @param {Record<string, string>} edges @param {{left: number, top: number, width: number, height: number}} box */
+/**
+ * @param {CanvasRenderingContext2D} draw
+ * @param {Record<string, string>} edges
+ * @param {{left: number, top: number, width: number, height: number}} box
+ */
 function drawEdges(draw, edges, { left, top, width, height }) {
   draw.textAlign = "center";
   draw.textBaseline = "middle";
@@ -150,7 +171,12 @@ function drawEdges(draw, edges, { left, top, width, height }) {
   draw.textBaseline = "alphabetic";
 }
 
-/** @param {CanvasRenderingContext2D} draw @param {string} line @param {number} width @returns {string[]} */
+/**
+ * @param {CanvasRenderingContext2D} draw
+ * @param {string} line
+ * @param {number} width
+ * @returns {string[]}
+ */
 function wrapped(draw, line, width) {
   /** @type {string[]} */
   const rows = [];

@@ -285,7 +285,10 @@ export class Viewer {
 
   /* What people do. */
 
-  /** @param {string} name @returns {Tool} */
+  /**
+   * @param {string} name
+   * @returns {Tool}
+   */
   toolNamed(name) {
     return /** @type {Tool} */ (this.tools.get(name) || this.tools.get("window"));
   }

@@ -116,14 +116,21 @@ export class Viewport {
     this.onDrawn();
   }
 
-  /** @param {Frame} frame @param {import("./placement.js").Placement} place @returns {import("./painter.js").Painted} */
+  /**
+   * @param {Frame} frame
+   * @param {import("./placement.js").Placement} place
+   * @returns {import("./painter.js").Painted}
+   */
   painted(frame, place) {
     if (!this.isMoving) return this.painter.exact(frame, this.voi, this.isInverted);
     const seen = { part: visiblePart(place.matrix, frame.info, this.canvas), step: stepFor(place.scale) };
     return this.painter.quick(frame, this.voi, this.isInverted, seen);
   }
 
-  /** @param {import("./painter.js").Painted} painted @param {import("./placement.js").Placement} place */
+  /**
+   * @param {import("./painter.js").Painted} painted
+   * @param {import("./placement.js").Placement} place
+   */
   drawPainted({ source, part }, { matrix }) {
     const isOneToOne = source.width === part.width && source.height === part.height;
     const isExact = isOneToOne && matrix.slice(0, 4).every((one) => one === 0 || Math.abs(one) === 1);
@@ -153,13 +160,19 @@ export class Viewport {
     return placed(/** @type {Frame} */ (this.frame).info, this.view, this.canvas);
   }
 
-  /** @param {Point} point in the image @returns {Point} CSS pixels from the canvas' upper left */
+  /**
+   * @param {Point} point in the image
+   * @returns {Point} CSS pixels from the canvas' upper left
+   */
   toScreen(point) {
     const { x, y } = onCanvas(this.place().matrix, point);
     return { x: x / this.ratio, y: y / this.ratio };
   }
 
-  /** @param {Point} point CSS pixels from the canvas' upper left @returns {Point} in the image */
+  /**
+   * @param {Point} point CSS pixels from the canvas' upper left
+   * @returns {Point} in the image
+   */
   toImage({ x, y }) {
     return inImage(this.place().matrix, { x: x * this.ratio, y: y * this.ratio });
   }
@@ -173,7 +186,10 @@ export class Viewport {
     this.look({ zoom, pan: { x: this.view.pan.x * grown, y: this.view.pan.y * grown } });
   }
 
-  /** @param {number} right @param {number} down CSS pixels */
+  /**
+   * @param {number} right
+   * @param {number} down CSS pixels
+   */
   panBy(right, down) {
     const { pan } = this.view;
     this.look({ pan: { x: pan.x + right * this.ratio, y: pan.y + down * this.ratio } });

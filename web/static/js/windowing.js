@@ -92,7 +92,10 @@ export function greyOf(info, voi, isInvertedByUser) {
   };
 }
 
-/** @param {VoiLut} lut @returns {(x: number) => number} */
+/**
+ * @param {VoiLut} lut
+ * @returns {(x: number) => number}
+ */
 function lutLevel(lut) {
   const scale = 2 ** lut.bits - 1;
   return (x) => (entry(lut, x) * LEVELS) / scale;
@@ -134,7 +137,10 @@ export function paintGrey(stored, info, voi, isInvertedByUser, rgba) {
   for (let i = 0; i < rgba.length; i += 1) rgba[i] = pixels[stored[i] - min];
 }
 
-/** @param {number} grey @returns {number} */
+/**
+ * @param {number} grey
+ * @returns {number}
+ */
 function greyPixel(grey) {
   return (0xff000000 | (grey << 16) | (grey << 8) | grey) >>> 0;
 }
@@ -197,7 +203,10 @@ export function asWindow(window) {
   return { kind: "window", center: window.center, width: window.width, function: window.function || "LINEAR" };
 }
 
-/** @param {FrameInfo} info @returns {WindowVoi} */
+/**
+ * @param {FrameInfo} info
+ * @returns {WindowVoi}
+ */
 function fullRange(info) {
   const ends = [info.pixels.min, info.pixels.max].map((stored) => modalityValue(info.modality, stored));
   const low = Math.min(...ends);
@@ -253,7 +262,11 @@ export function decimals(width) {
   return Math.max(0, Math.min(12, 3 - Math.floor(Math.log10(width))));
 }
 
-/** @param {number} value @param {number} digits after the point @returns {number} */
+/**
+ * @param {number} value
+ * @param {number} digits after the point
+ * @returns {number}
+ */
 function rounded(value, digits) {
   return Number(value.toFixed(digits));
 }
