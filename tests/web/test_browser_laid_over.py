@@ -92,7 +92,9 @@ def test_a_presentation_state_is_told_and_applied_when_chosen(
     state = make_instance(
         StudyInstanceUID=image.StudyInstanceUID, SeriesInstanceUID=generate_uid(), Modality="PR"
     )
-    del state.PixelData
+    for keyword in ("PixelData", "Rows", "Columns"):
+        delattr(state, keyword)
+    state.SeriesNumber = 9
     state.SOPClassUID = GrayscaleSoftcopyPresentationStateStorage
     state.file_meta.MediaStorageSOPClassUID = state.SOPClassUID
     line = item(
