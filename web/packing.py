@@ -36,7 +36,7 @@ def packed(answer: Response) -> Response:
     Response
         The same one.
     """
-    is_meant = answer.mimetype in _KINDS and not answer.is_streamed
+    is_meant = answer.mimetype in _KINDS and not answer.is_streamed and answer.status_code != 304
     if not is_meant or "Content-Encoding" in answer.headers:
         return answer
     answer.vary.add("Accept-Encoding")

@@ -204,16 +204,20 @@ def picture_answer(context: WebContext, place: Place, side_px: int, window: str)
         return {"display": None, "reason": str(error), "is_hounsfield": False}
     reason = info["reason"]["message"] if info.get("reason") else ""
     uids = place.record
+    at: dict[str, Any] = {
+        "study": uids.study_instance_uid,
+        "series": uids.series_instance_uid,
+        "instance": uids.sop_instance_uid,
+    }
     return {
         "display": info["display"],
         "reason": reason,
         "is_hounsfield": is_hounsfield(info),
         "orientation": info.get("orientation_letters") or {},
+        "document": url_for("documents.document", **at) if reason else "",
         "address": url_for(
             "rendered.render",
-            study=uids.study_instance_uid,
-            series=uids.series_instance_uid,
-            instance=uids.sop_instance_uid,
+            **at,
             frame_number=place.frame_number,
             viewport=f"{side_px},{side_px}",
             window=window or None,

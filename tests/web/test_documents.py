@@ -454,5 +454,5 @@ def test_a_plain_viewer_page_leads_to_what_is_no_picture(
 ) -> None:
     dataset = report(without_pixels)
     keeper.keep(dataset)
-    page = client.get(f"/studies/{dataset.StudyInstanceUID}").text
+    page = client.get(f"/studies/{dataset.StudyInstanceUID}/plain").text
     assert f'href="{address(dataset)}/document"' in page
