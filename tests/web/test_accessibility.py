@@ -67,6 +67,7 @@ def paths(study: FileDataset) -> dict[str, str]:
         "sync": "/sync",
         "display": "/display",
         "error": "/studies/1.2.3",
+        "viewer": f"/studies/{study.StudyInstanceUID}",
     }
 
 
@@ -103,7 +104,7 @@ def violations(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [(1920, 1080), (390, 844)])
-@pytest.mark.parametrize("name", ["board", "plain", "image", "sync", "display", "error"])
+@pytest.mark.parametrize("name", ["board", "plain", "image", "sync", "display", "error", "viewer"])
 def test_axe_finds_nothing_serious(open_page, paths, name: str, size: tuple[int, int]) -> None:
     assert violations(open_page(*size, paths[name])) == []
 

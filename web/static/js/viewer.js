@@ -169,10 +169,6 @@ export class Viewer {
     write(note, words);
     note.hidden = false;
     clearTimeout(this.noteTimer);
-    /** @type {(() => void)[]} */
-    this.startActs = [];
-    /** @type {((tile: Tile) => void)[]} */
-    this.tileActs = [];
     this.noteTimer = setTimeout(() => (note.hidden = true), NOTE_MS);
   }
 
