@@ -113,6 +113,11 @@ export class TileTexts {
     this.put("text-slice", !length ? "No images" : index < 0 ? "" : `${what} ${index + 1} of ${length}`);
   }
 
+  /** Say that the tile waits for a series: it is not one without images. */
+  free() {
+    this.put("text-slice", "Choose a series for this tile");
+  }
+
   /** @param {string} words what is on its way; "" when nothing is */
   waiting(words) {
     this.put("text-waiting", words);

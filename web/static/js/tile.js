@@ -330,7 +330,8 @@ export class Tile {
   showPosition() {
     const isFrames = hasFrames(this.series || undefined);
     const drawn = this.frame?.slice.key === this.slice?.key ? this.index : sameSlice(this.slices, this.frame?.slice.key || "", -1);
-    this.texts.position(drawn, this.slices.length, isFrames);
+    if (this.study) this.texts.position(drawn, this.slices.length, isFrames);
+    else this.texts.free();
     this.texts.waiting(drawn === this.index || !this.slices.length ? "" : `Loading ${isFrames ? "frame" : "image"} ${this.index + 1}`);
   }
 
