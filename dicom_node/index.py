@@ -22,6 +22,7 @@ from dicom_node.index_tables import (
     series,
     studies,
 )
+from dicom_node.study_query import StudyQuery, conditions
 
 FILE: Final = "index.sqlite"
 _IS_DAMAGED: Final = instances.c.damaged_at != ""
@@ -37,25 +38,6 @@ class CommitmentReport:
     sop_instance_uid: str
     failure_reason: int | None
     received_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class StudyQuery:
-    """What to look for. Values take the wildcards `*` and `?`; '' matches everything.
-
-    `text` is looked for anywhere in name, patient ID and accession number, every word of it;
-    `study_date` is YYYYMMDD or a range `a-b`, `a-`, `-b`.
-    """
-
-    text: str = ""
-    patient_name: str = ""
-    patient_id: str = ""
-    accession_number: str = ""
-    study_date: str = ""
-    modality: str = ""
-    study_instance_uid: str = ""
-    limit: int = 100
-    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +172,7 @@ class IndexReader:
         """Find studies, newest first."""
         statement = (
             sa.select(studies)
-            .where(*_conditions(query))
+            .where(*conditions(query))
             .order_by(
                 studies.c.study_date.desc(),
                 studies.c.study_time.desc(),
@@ -245,8 +227,39 @@ class IndexReader:
         )
         return [ImageCount(**row) for row in self._rows(statement)]
 
-    def namesakes(self, found: Sequence[StudyRecord]) -> list[tuple[str, str, str]]:
+    def patient_ids_here(self, patient_ids: Sequence[str], without: Sequence[str] = ()) -> set[str]:
+        """Return which of these Patient IDs (0010,0020) any study is held of.
+
+        Parameters
+        ----------
+        patient_ids : sequence of str
+        without : sequence of str
+            Study Instance UIDs of studies that do not count.
+
+        Returns
+        -------
+        set of str
+        """
+        statement = (
+            sa.select(studies.c.patient_id)
+            .where(
+                studies.c.patient_id.in_(patient_ids),
+                studies.c.study_instance_uid.not_in(without),
+            )
+            .distinct()
+        )
+        return {row["patient_id"] for row in self._rows(statement)}
+
+    def namesakes(
+        self, found: Sequence[StudyRecord], without: Sequence[str] = ()
+    ) -> list[tuple[str, str, str]]:
         """Return everyone held who was born on the day, or has the name, of one of these patients.
+
+        Parameters
+        ----------
+        found : sequence of StudyRecord
+        without : sequence of str
+            Study Instance UIDs of studies that do not count.
 
         Returns
         -------
@@ -259,7 +272,8 @@ class IndexReader:
         is_alike = sa.or_(
             studies.c.patient_birth_date.in_(days), studies.c.patient_name_folded.in_(names)
         )
-        statement = sa.select(*who).where(is_alike).distinct()
+        counts = studies.c.study_instance_uid.not_in(without)
+        statement = sa.select(*who).where(is_alike, counts).distinct()
         return [
             (row["patient_name"], row["patient_birth_date"], row["patient_id"])
             for row in self._rows(statement)
@@ -433,51 +447,6 @@ _STORED_AFTER: Final = (
     .order_by(instances.c.path)
     .limit(sa.bindparam("limit"))
 )
-
-
-def _conditions(query: StudyQuery) -> list[sa.ColumnElement[bool]]:
-    conditions = [_contains(word) for word in fold_text(query.text).split()]
-    if query.patient_name:
-        conditions.append(_matches(studies.c.patient_name_folded, fold_text(query.patient_name)))
-    for name in ("patient_id", "accession_number", "study_instance_uid"):
-        if value := getattr(query, name):
-            conditions.append(_matches(studies.c[name], value))
-    if query.study_date:
-        conditions.extend(_in_range(studies.c.study_date, query.study_date))
-    if query.modality:
-        listed = "," + studies.c.modalities_in_study + ","
-        conditions.append(listed.like(f"%,{_like(query.modality.upper())},%", escape="!"))
-    return conditions
-
-
-def _contains(word: str) -> sa.ColumnElement[bool]:
-    return studies.c.search_text.like(f"%{_like(word)}%", escape="!")
-
-
-def _matches(column: sa.Column[Any], value: str) -> sa.ColumnElement[bool]:
-    """Match a single value, a list of UIDs, or wildcards (PS3.4 C.2.2.2)."""
-    if "\\" in value:
-        return column.in_(value.split("\\"))
-    if "*" in value or "?" in value:
-        return column.like(_like(value), escape="!")
-    return column == value
-
-
-def _in_range(column: sa.Column[Any], value: str) -> list[sa.ColumnElement[bool]]:
-    first, dash, last = value.partition("-")
-    if not dash:
-        return [column == value]
-    conditions: list[sa.ColumnElement[bool]] = [column != ""]
-    conditions += [column >= first] if first else []
-    conditions += [column <= last] if last else []
-    return conditions
-
-
-def _like(value: str) -> str:
-    """Turn DICOM wildcards into those of LIKE, with `!` as the escape character."""
-    for special in "!%_":
-        value = value.replace(special, "!" + special)
-    return value.replace("*", "%").replace("?", "_")
 
 
 def _study_record(row: sa.RowMapping) -> StudyRecord:

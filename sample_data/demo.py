@@ -34,10 +34,11 @@ from rich.table import Table
 
 from dicom_node.errors import BadSettings
 from dicom_node.index import FILE as INDEX_FILE
-from dicom_node.index import IndexReader, StudyQuery
+from dicom_node.index import IndexReader
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import LedgerReader
 from dicom_node.part10 import read_head
+from dicom_node.study_query import StudyQuery
 from sample_data.errors import PortUnavailable
 from sample_data.pacs import PracticePacs
 from sample_data.phantoms import write_sample

@@ -11,7 +11,8 @@ from flask.typing import ResponseReturnValue
 from dicom_node.index import InstanceRecord
 from web.errors import BadParameter, NotFound
 
-FOR_EVER: Final = "private, max-age=31536000, immutable"
+KEPT: Final = "private, max-age=28800, immutable"
+"""For a shift: an address names the bytes, but not the version of the program that drew them."""
 ASK_AGAIN: Final = "private, no-cache"
 SHORTEST_DIGEST: Final = 16
 """Hexadecimal digits of a digest that name one content and no other."""
@@ -142,8 +143,8 @@ def of_instance(
 def cache_rule(record: InstanceRecord, asked_version: str) -> str:
     """Return how long an answer made from one instance may be kept, and by whom.
 
-    An address that names the digest (`?v=`) can never mean other bytes and is kept for ever; one
-    without is asked again each time. Nothing is ever kept by a shared cache.
+    An address that names the digest (`?v=`) can never mean other bytes and is kept for some hours;
+    one without is asked again each time. Nothing is ever kept by a shared cache.
 
     Parameters
     ----------
@@ -166,7 +167,7 @@ def cache_rule(record: InstanceRecord, asked_version: str) -> str:
         return ASK_AGAIN
     if len(asked_version) < SHORTEST_DIGEST or not record.digest.startswith(asked_version):
         raise NotFound("This node does not hold that version of the instance.")
-    return FOR_EVER
+    return KEPT
 
 
 def entity_tag(record: InstanceRecord, variant: str) -> str:

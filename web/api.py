@@ -10,7 +10,8 @@ from flask.typing import ResponseReturnValue
 from isal import isal_zlib
 
 from dicom_node.correction import Correction
-from dicom_node.index import InstanceRecord, StudyQuery, StudyRecord
+from dicom_node.index import InstanceRecord, StudyRecord
+from dicom_node.study_query import StudyQuery
 from web import answers, live
 from web.answers import InstanceAnswer
 from web.board import Board, current_board, listed_query, operations_of
@@ -60,7 +61,7 @@ def search() -> Response:
         studies=board.answers(found[: query.limit]),
         is_more=len(found) > query.limit,
         is_hidden=is_hidden,
-        theatre_list=board.theatre_answer(theatre, found),
+        theatre_list=board.theatre_answer(theatre),
         counts=context.index.counts(),
         destinations=destination_list(context),
         now=context.now_text(),

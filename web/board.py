@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from flask import Flask, current_app
 
-from dicom_node.index import StudyQuery, StudyRecord
+from dicom_node.index import StudyRecord
+from dicom_node.study_query import StudyQuery
 from web import words
 from web.completeness import Completeness, completeness_of
 from web.confirmations import Confirmation, Confirmations
@@ -110,15 +111,13 @@ class Board:
             "delivery": {"state": returned.state, "words": returned.words},
         }
 
-    def theatre_answer(self, theatre: str, found: Sequence[StudyRecord]) -> dict[str, Any]:
+    def theatre_answer(self, theatre: str) -> dict[str, Any]:
         """Return what the theatre list says beside the studies.
 
         Parameters
         ----------
         theatre : str
             The theatre looked for, `*` for all, "" for none.
-        found : sequence of StudyRecord
-            Studies of its patients that are here.
 
         Returns
         -------
@@ -127,10 +126,12 @@ class Board:
             patients of whom nothing is here.
         """
         listed = self.theatre_file.current()
-        here = {same_id(study.patient_id) for study in found}
-        missing = [
-            one for one in operations_of(listed, theatre) if same_id(one.patient_id) not in here
-        ]
+        operations = operations_of(listed, theatre)
+        # asked of all that is held: what is listed on the page is narrowed and cut
+        forms = {form for one in operations for form in id_forms(one.patient_id)} - {""}
+        held = self._context.index.patient_ids_here(sorted(forms)) if forms else set()
+        here = {same_id(patient_id) for patient_id in held}
+        missing = [one for one in operations if same_id(one.patient_id) not in here]
         return {
             "is_wanted": self.theatre_file.is_wanted,
             "theatres": listed.theatres,

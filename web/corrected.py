@@ -1,6 +1,6 @@
 """What pages and DICOMweb say of a study whose identity was corrected, always with a mark."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
@@ -8,8 +8,9 @@ from typing import Any, Final
 from dicom_node.correction import Correction
 from dicom_node.correction_desk import CorrectionReader
 from dicom_node.identity import Identity
-from dicom_node.index import IndexReader, StudyQuery, StudyRecord
+from dicom_node.index import IndexReader, StudyRecord
 from dicom_node.index_tables import fold_text
+from dicom_node.study_query import StudyQuery
 from web import words
 from web.wildcards import matches_wildcards
 
@@ -51,6 +52,30 @@ class CorrectedIndex(IndexReader):
         everything.sort(key=lambda one: one.study_instance_uid)
         everything.sort(key=_newness, reverse=True)
         return everything[query.offset : end]
+
+    def patient_ids_here(self, patient_ids: Sequence[str], without: Sequence[str] = ()) -> set[str]:
+        """Return which of these Patient IDs any study is shown under."""
+        corrected = self._corrected()
+        hidden = [*without, *(one.study_instance_uid for one in corrected)]
+        return super().patient_ids_here(patient_ids, hidden) | {
+            one.patient_id for one in corrected if one.patient_id in patient_ids
+        }
+
+    def namesakes(
+        self, found: Sequence[StudyRecord], without: Sequence[str] = ()
+    ) -> list[tuple[str, str, str]]:
+        """Return everyone a study is shown of who may be taken for one of these patients."""
+        corrected = self._corrected()
+        hidden = [*without, *(one.study_instance_uid for one in corrected)]
+        return super().namesakes(found, hidden) + [
+            (one.patient_name, one.patient_birth_date, one.patient_id) for one in corrected
+        ]
+
+    def _corrected(self) -> list[StudyRecord]:
+        """Return the studies a correction is in force for, as they are shown."""
+        active = self._corrections.all_active()
+        shown = (self.study(one.study_instance_uid) for one in active)
+        return [one for one in shown if one is not None]
 
 
 def _newness(study: StudyRecord) -> tuple[str, str, str]:

@@ -25,12 +25,12 @@ from viewer.structured_report import StructuredReport, structured_report_of
 from viewer.waveform_trace import MM_PER_SECOND, PAGE_S, UNITS_PER_MM, trace_of
 from viewer.waveforms import MultiplexGroup, annotations_of, waveforms_of
 from web import answers, words
-from web.answers import FOR_EVER, entity_tag
+from web.answers import KEPT, entity_tag
 from web.byte_ranges import ranged
 from web.context import WebContext, current
 from web.display import frame_answer
 from web.errors import BadParameter, NotFound
-from web.mode import mode_answer
+from web.pages import shared
 from web.report_blocks import BlockWriter, Picture, date_time_words
 from web.studies import study_words
 
@@ -56,8 +56,7 @@ def document(study: str, series: str, instance: str) -> ResponseReturnValue:
     return render_template(
         "document.html",
         page="document",
-        node_name=context.settings.node.name,
-        mode=mode_answer(context),
+        **shared(context),
         record=record,
         address=instance_address(record),
         printed=words.moment(context.now_text()),
@@ -351,7 +350,7 @@ def content(study: str, series: str, instance: str) -> ResponseReturnValue:
     answer.headers["Content-Disposition"] = f'{kind}; filename="document.{held.extension}"'
     answer.headers["Content-Security-Policy"] = SANDBOX
     answer.headers["X-Frame-Options"] = "SAMEORIGIN"  # our own page shows it in a frame
-    answer.headers["Cache-Control"] = FOR_EVER if request.args.get("v") else answers.ASK_AGAIN
+    answer.headers["Cache-Control"] = KEPT if request.args.get("v") else answers.ASK_AGAIN
     return answer
 
 

@@ -5,7 +5,8 @@ from typing import Any, Final
 from flask import Blueprint, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
-from dicom_node.index import StudyQuery, StudyRecord
+from dicom_node.index import StudyRecord
+from dicom_node.study_query import StudyQuery
 from dicom_node.trouble import troubles
 from web import api
 from web.board import current_board
@@ -58,7 +59,7 @@ def board() -> Response:
         held=held["instances"],
         is_hidden=is_hidden,
         theatre=theatre,
-        theatre_list=beside.theatre_answer(theatre, found),
+        theatre_list=beside.theatre_answer(theatre),
         tally=(
             f"This node holds {counted(held['studies'], 'study')}, "
             f"{counted(held['instances'], 'image')}."

@@ -16,7 +16,7 @@ from web.display import frame_answer
 from web.display_order import representative, shown_series
 from web.documents import instance_address, may_hold_document, whole_number
 from web.errors import BadParameter, NotFound
-from web.mode import mode_answer
+from web.pages import shared
 from web.rendered import read_window
 from web.series import placed_frames
 from web.studies import study_words
@@ -66,8 +66,7 @@ def print_page(study: str) -> ResponseReturnValue:
     return render_template(
         "print.html",
         page="print",
-        node_name=context.settings.node.name,
-        mode=mode_answer(context),
+        **shared(context),
         study=study,
         series=series,
         display=study_words(found, context.clock().date()),

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 
-from dicom_node.index import IndexReader, InstanceRecord, SeriesRecord, StudyQuery, StudyRecord
+from dicom_node.index import IndexReader, InstanceRecord, SeriesRecord, StudyRecord
+from dicom_node.study_query import StudyQuery
 from web.answers import check_date_range
 from web.errors import BadParameter
 from web.wildcards import matches_wildcards

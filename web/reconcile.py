@@ -16,10 +16,10 @@ from dicom_node.correction_desk import CorrectionDesk
 from dicom_node.courier import Courier
 from dicom_node.errors import BadCorrection, CorrectionRefused, NodeError
 from dicom_node.identity import ATTRIBUTES, Identity
-from dicom_node.index import StudyQuery
 from dicom_node.kept_identity import find_identity
 from dicom_node.reconciling import confirm, places_it_may_be, places_words, take_back
 from dicom_node.setting_tables import PacsSettings
+from dicom_node.study_query import StudyQuery
 from dicom_node.study_search import FoundStudy, StudyKeys
 from web import pages, reconcile_answers, words
 from web.context import WebContext, current

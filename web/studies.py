@@ -75,13 +75,14 @@ def conflict(study: StudyRecord) -> str:
     -------
     str
     """
-    if study.number_of_damaged_instances:
-        return f"{words.counted(study.number_of_damaged_instances, 'file')} damaged on disk"
+    found = []
     if study.has_patient_conflict:
-        return "Images name different patients"
+        found.append("Images name different patients")
+    if study.number_of_damaged_instances:
+        found.append(f"{words.counted(study.number_of_damaged_instances, 'file')} damaged on disk")
     if study.number_of_conflicts:
-        return f"{words.counted(study.number_of_conflicts, 'image')} in 2 versions"
-    return ""
+        found.append(f"{words.counted(study.number_of_conflicts, 'image')} in 2 versions")
+    return " · ".join(found)
 
 
 def received(last_received_at: str, now: datetime, quiet_after_s: float) -> Chip:

@@ -10,7 +10,7 @@ from web import answers
 from web.context import current
 from web.display import frame_answer
 from web.documents import INSTANCE, instance_address
-from web.mode import mode_answer
+from web.pages import shared
 
 blueprint = Blueprint("tags", __name__)
 
@@ -24,8 +24,7 @@ def tags(study: str, series: str, instance: str) -> ResponseReturnValue:
     return render_template(
         "tags.html",
         page="tags",
-        node_name=context.settings.node.name,
-        mode=mode_answer(context),
+        **shared(context),
         record=record,
         address=instance_address(record),
         display=frame_answer(opened, 1, context.clock().date(), context.corrections.active(study))[

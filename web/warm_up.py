@@ -8,7 +8,7 @@ from typing import Final
 from jinja2 import Environment
 
 from dicom_node.errors import NodeError
-from dicom_node.index import StudyQuery
+from dicom_node.study_query import StudyQuery
 from viewer.errors import ViewerError
 from web.context import WebContext
 from web.opened_study import opened_study

@@ -17,11 +17,11 @@ from pydicom.data import get_testdata_file
 from dicom_node.errors import BadDataset, BeyondLimits, NodeError, dimse_status
 from dicom_node.header import open_dataset, read_header
 from dicom_node.header_reader import HeaderReader, ParseWorker, _reading
-from dicom_node.index import StudyQuery
 from dicom_node.ingest import Origin
 from dicom_node.part10 import read_head
 from dicom_node.quarantine import list_quarantine
 from dicom_node.reconcile import scan_store
+from dicom_node.study_query import StudyQuery
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"

@@ -15,9 +15,9 @@ from pydicom.data import get_testdata_file
 
 from dicom_node import dropped_files
 from dicom_node.inbox import Inbox, inbox_state
-from dicom_node.index import StudyQuery
 from dicom_node.log import JsonLines
 from dicom_node.quarantine import list_quarantine
+from dicom_node.study_query import StudyQuery
 
 
 class Watch:

@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_node.index import IndexReader, StudyQuery
+from dicom_node.index import IndexReader
 from dicom_node.index_tables import fold_text
+from dicom_node.study_query import StudyQuery
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@ import json
 import pytest
 
 from dicom_node.errors import BadDataset, IdentityMismatch, StorageFull, UnsafeUid
-from dicom_node.index import StudyQuery
 from dicom_node.ingest import Origin
 from dicom_node.quarantine import list_quarantine
 from dicom_node.storage import InstanceStore
 from dicom_node.stored_file import read_file_head
+from dicom_node.study_query import StudyQuery
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 ORIGIN = Origin(door="c-store", calling_ae_title="CT1")

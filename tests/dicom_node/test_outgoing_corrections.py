@@ -8,9 +8,9 @@ import pytest
 from dicom_node.correction import Correction
 from dicom_node.correction_desk import CorrectionDesk, deciding
 from dicom_node.identity import Identity
-from dicom_node.index import StudyQuery
 from dicom_node.ledger import State
 from dicom_node.outgoing_corrections import KEEPS_OLD, SPLITS
+from dicom_node.study_query import StudyQuery
 from tests.dicom_node.desk import START, fill
 
 WHO = {"by": "A. Smith", "reason": "the worklist was down"}

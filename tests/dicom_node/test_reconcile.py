@@ -4,11 +4,12 @@ import threading
 
 import sqlalchemy.exc
 
-from dicom_node.index import FILE, IndexReader, StudyQuery
+from dicom_node.index import FILE, IndexReader
 from dicom_node.receiver import Receiver, open_index, reindex
 from dicom_node.reconcile import adopt_pending, scan_store
 from dicom_node.settings import load_settings
 from dicom_node.storage import InstanceStore
+from dicom_node.study_query import StudyQuery
 
 
 def settings_of(data):

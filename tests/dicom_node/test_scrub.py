@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from dicom_node.index import FILE as INDEX_FILE
-from dicom_node.index import IndexReader, StudyQuery
+from dicom_node.index import IndexReader
 from dicom_node.receiver import Receiver, reindex
 from dicom_node.scrub import FILE, Scrub, find_damaged, is_sound, read_state
 from dicom_node.setting_tables import ScrubSettings
 from dicom_node.settings import load_settings
 from dicom_node.storage import InstanceStore
 from dicom_node.stored_file import read_file_head
+from dicom_node.study_query import StudyQuery
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FAST = ScrubSettings(bytes_per_s=10**12)

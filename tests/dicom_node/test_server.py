@@ -11,11 +11,11 @@ from pydicom.data import get_testdata_file
 from pynetdicom import AE, build_context
 from pynetdicom.dimse_primitives import C_STORE
 
-from dicom_node.index import StudyQuery
 from dicom_node.quarantine import list_quarantine
 from dicom_node.server import DicomServer
 from dicom_node.setting_tables import DicomSettings
 from dicom_node.stored_file import read_file_head
+from dicom_node.study_query import StudyQuery
 
 pytestmark = pytest.mark.peer
 

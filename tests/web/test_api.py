@@ -188,7 +188,7 @@ def test_an_address_with_the_digest_is_kept_for_ever(
     for what in ("info", "pixels"):
         url = f"/api/v1{address(held)}/frames/1/{what}"
         kept = client.get(f"{url}?v={digest[:16]}")
-        assert kept.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+        assert kept.headers["Cache-Control"] == "private, max-age=28800, immutable"
         assert client.get(url).headers["Cache-Control"] == "private, no-cache"
         again = client.get(url, headers={"If-None-Match": kept.headers["ETag"]})
         assert again.status_code == 304

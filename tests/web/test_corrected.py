@@ -58,6 +58,24 @@ def test_a_study_is_found_by_what_it_is_and_no_more_by_what_it_was(search, corre
     assert search(text="phantom")["studies"] == []
 
 
+def test_who_may_be_taken_for_another_is_told_of_the_right_identities(
+    search, correct, keeper, make_instance
+):
+    keeper.keep(make_instance(PatientName="DOE^JANE", PatientID="PH-9"))
+    assert [study["display"]["similar"] for study in search()["studies"]] == ["", ""]
+    correct(**DOE)  # now there are two of that name
+    assert all(study["display"]["similar"] for study in search()["studies"])
+
+
+def test_a_temporary_identity_that_was_set_right_is_nobody_to_be_taken_for(
+    search, correct, keeper, make_instance
+):
+    keeper.keep(make_instance(PatientName="PHANTOM^TEST", PatientID="PH-2"))
+    assert all(study["display"]["similar"] for study in search()["studies"])
+    correct(patient_id="PH-2")  # the same patient after all
+    assert [study["display"]["similar"] for study in search()["studies"]] == ["", ""]
+
+
 def test_other_studies_stay_as_they_are_and_in_their_order(
     search, correct, keeper, make_instance, held
 ):

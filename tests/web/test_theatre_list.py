@@ -50,6 +50,16 @@ def test_the_board_shows_one_theatre_in_the_order_of_its_day(
     assert missing == "13:00 · Theatre 1 · Laparotomy · Patient ID P-9"
 
 
+def test_nobody_is_said_to_be_without_images_because_a_search_leaves_him_out(
+    search, keeper, make_instance: Make
+) -> None:
+    keeper.keep(make_instance(PatientID="P-2"), make_instance(PatientID="9434765919"))
+    missing = search(theatre="*")["theatre_list"]["without_images"]
+    assert [words.rpartition(" ")[2] for words in missing] == ["P-9"]
+    for narrowed in ({"modality": "XA"}, {"text": "nobody"}, {"limit": 1}):
+        assert search(theatre="*", **narrowed)["theatre_list"]["without_images"] == missing
+
+
 @pytest.mark.parametrize(
     ("image", "words"),
     [
