@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from dicom_node.errors import NodeError, PeerUnreachable
+from dicom_node.errors import ConversationLost, NodeError, PeerUnreachable
 from dicom_node.log import configure_logging
 from dicom_node.pacs import CommitmentAnswer, Pacs
 from dicom_node.setting_tables import PacsSettings
@@ -30,10 +30,6 @@ _START_S = 30.0
 """How much longer a first answer may take, while the child starts, seconds."""
 _PROBE_MARGIN_S = 2.0
 """How much longer than its timeout a layer may take before the child is killed, seconds."""
-
-
-class ConversationLost(PeerUnreachable):
-    """The child ended or hung in the middle of a conversation: perhaps of what it was sending."""
 
 
 class Courier:

@@ -84,6 +84,12 @@ class PeerUnreachable(NodeError):
     code = "peer-unreachable"
 
 
+class ConversationLost(PeerUnreachable):
+    """The peer hung or broke off in the middle: perhaps because of what it was being sent."""
+
+    code = "conversation-lost"
+
+
 class PeerRefused(NodeError):
     """The peer answered and said no."""
 
@@ -103,6 +109,7 @@ DIMSE_STATUS: Final[dict[type[NodeError], int]] = {
     StoreInUse: 0xA700,
     BadCorrection: 0x0110,
     CorrectionRefused: 0x0110,
+    ConversationLost: 0x0110,
     PeerUnreachable: 0x0110,
     PeerRefused: 0x0110,
 }

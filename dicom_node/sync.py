@@ -18,8 +18,8 @@ from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.converter import FOLDER, Converter
 from dicom_node.corrected_copy import CopyOrder, sweep
 from dicom_node.correction_desk import CorrectionReader
-from dicom_node.courier import ConversationLost, Courier
-from dicom_node.errors import NodeError, PeerRefused, PeerUnreachable
+from dicom_node.courier import Courier
+from dicom_node.errors import ConversationLost, NodeError, PeerRefused, PeerUnreachable
 from dicom_node.identity import Identity
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader

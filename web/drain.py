@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from markupsafe import Markup
+
 from dicom_node.clock import stamp
 from dicom_node.closing import Closing
 from dicom_node.drain import Pace, drain_of, pace_of
@@ -58,7 +60,7 @@ def drain_answer(
     picture = context.kept(key, lambda: _picture(context, place, bands, since).encode())
     left = place.counts[State.QUEUED] + place.counts[State.SENDING]
     return {
-        "picture": picture.decode(),
+        "picture": Markup(picture.decode()),  # its texts were escaped when it was drawn
         "picture_from": words.moment(stamp(since))[:-3],
         "picture_to": words.moment(stamp(now))[:-3],
         "pace": pace_words(

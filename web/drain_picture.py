@@ -8,8 +8,6 @@ from datetime import datetime
 from html import escape
 from typing import Final
 
-from markupsafe import Markup
-
 from dicom_node.drain import Drain
 from dicom_node.outages import ModeBand
 from web import words
@@ -24,7 +22,7 @@ _NAMED_WIDTH: Final = 76
 """A band of the mode is named when its name fits."""
 
 
-def drain_picture(drain: Drain, bands: Sequence[ModeBand], name: str) -> Markup:
+def drain_picture(drain: Drain, bands: Sequence[ModeBand], name: str) -> str:
     """Draw how delivery went: proven below, then sent and not yet proven, then waiting.
 
     Parameters
@@ -37,7 +35,7 @@ def drain_picture(drain: Drain, bands: Sequence[ModeBand], name: str) -> Markup:
 
     Returns
     -------
-    Markup
+    str
         SVG; every text in it is escaped.
     """
     top = max(1, *drain.owed)
@@ -49,7 +47,7 @@ def drain_picture(drain: Drain, bands: Sequence[ModeBand], name: str) -> Markup:
     first, last = drain.moments[0], drain.moments[-1]
     now = f"{name}: {drain.proven[-1]} of {drain.owed[-1]} proven at {words.moment(last)}"
     box = f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(now)}"'
-    return Markup(
+    return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="drain" {box}>'
         f"{_bands(bands, first, last)}"
         f'<path class="waiting" d="{_area(owed, sent)}"/>'

@@ -9,8 +9,8 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
 from dicom_node.adoption import Adopter, record_reports
-from dicom_node.courier import ConversationLost, Courier
-from dicom_node.errors import PeerRefused, PeerUnreachable
+from dicom_node.courier import Courier
+from dicom_node.errors import ConversationLost, PeerRefused, PeerUnreachable
 from dicom_node.index import CommitmentReport
 from dicom_node.ledger import State
 from dicom_node.ledger_writer import Ledger

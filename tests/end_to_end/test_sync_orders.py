@@ -33,6 +33,6 @@ def test_a_pause_ordered_at_a_terminal_stops_the_running_delivery(
 
     assert node.run("sync start", "--reason", "done").returncode == 0
     wait(lambda: orthanc.number_of_instances() > held, 90, "it goes on")
-    kinds = [event.kind for event in ledger.events()]
+    ordered = {"pause_ordered", "start_ordered"}
+    wait(lambda: ordered <= {event.kind for event in ledger.events()}, 30, "both are on record")
     ledger.close()
-    assert {"pause_ordered", "start_ordered"} <= set(kinds)

@@ -288,6 +288,7 @@ def test_a_real_ecg_is_shown_without_scripts(browser: Any, served: int, keeper: 
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"http://127.0.0.1:{served}/studies/{ds.StudyInstanceUID}")
+    page.click('a[href$="/plain"]')
     page.click('a[href$="/document"]')
     expect(page.locator("svg.ecg path.wave")).to_have_count(12)
     context.close()
