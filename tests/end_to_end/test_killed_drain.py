@@ -16,6 +16,7 @@ def test_a_drain_that_is_killed_at_both_ends_is_finished_without_a_hand(
         "pacs.ae_title=ORTHANC",
         "pacs.max_images_per_s=40",
         "sync.batch_size=20",
+        "pacs.commitment_wait_s=5",  # a PACS that is killed forgets what it was asked
     )
     orthanc = make_orthanc(node.dicom_port, pacs_ports)
     node.start("receive", "sync-worker")
