@@ -226,7 +226,8 @@ class Ledger:
                     deliveries.c.delivery_id.in_(delivery_ids),
                     deliveries.c.state == State.QUEUED,
                 )
-                .values(state=State.SENDING, sent_at=now)
+                # what an earlier try was answered says nothing of this one
+                .values(state=State.SENDING, sent_at=now, last_status=None)
             )
             statement = sa.select(deliveries.c.delivery_id).where(
                 deliveries.c.delivery_id.in_(delivery_ids), deliveries.c.state == State.SENDING
@@ -242,7 +243,11 @@ class Ledger:
             result = connection.execute(
                 sa.update(deliveries)
                 .where(condition)
-                .values(state=State.QUEUED, last_error="outcome unknown, asking the PACS")
+                .values(
+                    state=State.QUEUED,
+                    last_status=None,
+                    last_error="outcome unknown, asking the PACS",
+                )
             )
         return result.rowcount
 

@@ -48,9 +48,13 @@ def places_it_may_be(deliveries: Iterable[Delivery], correction_id: str = "") ->
 
 
 def may_be_there(item: Delivery) -> bool:
-    """Tell whether an instance arrived, or was sent and nobody knows what became of it."""
-    was_refused = item.last_status is not None
-    return item.state in _ARRIVED or bool(item.sent_at and not was_refused)
+    """Tell whether an instance ever arrived, or was sent and nobody knows what became of it.
+
+    What a PACS said it stored counts even where it lists it no more, and where the settings name
+    another address since: that may be the same archive.
+    """
+    is_unknown = bool(item.sent_at) and item.last_status is None
+    return item.state in _ARRIVED or bool(item.stored_at) or is_unknown
 
 
 def places_words(places: dict[str, int]) -> str:

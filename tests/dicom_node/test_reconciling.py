@@ -1,0 +1,78 @@
+"""A correction is refused wherever the PACS may hold an image under its old identity."""
+
+from dataclasses import replace
+
+import pytest
+
+from dicom_node.blame import Blame
+from dicom_node.ledger import Delivery, LedgerReader, State
+from dicom_node.reconciling import may_be_there
+from dicom_node.setting_tables import SyncSettings
+from tests.dicom_node.desk import START
+from tests.dicom_node.report_data import Books
+
+AT = "2026-01-02T03:04:05.678+00:00"
+BLAME = Blame(SyncSettings(), lambda: 0.5)
+
+
+@pytest.fixture
+def books(tmp_path):
+    books = Books(tmp_path / "data", "pacs")
+    yield books
+    books.close()
+
+
+def delivery(books) -> Delivery:
+    reader = LedgerReader(books.settings.node.data / "ledger.sqlite")
+    (item,) = reader.deliveries("1.2")
+    reader.close()
+    return item
+
+
+@pytest.fixture
+def stored(books) -> Delivery:
+    """Return what a PACS answered success for."""
+    books.owe("1.2", [1], "stored", sent_at=AT, stored_at=AT, last_status=0)
+    return delivery(books)
+
+
+def test_what_was_stored_may_be_there_also_while_the_pacs_does_not_list_it(stored):
+    item = replace(stored, **BLAME.after_loss(stored, "it does not list it", START))
+    assert item.state == State.QUEUED
+    assert may_be_there(item)
+
+
+@pytest.mark.parametrize("code", [0x0110, 0x0112, 0x0119])
+def test_what_was_stored_may_be_there_also_where_it_was_not_committed(stored, code):
+    item = stored
+    while item.state != State.ATTENTION:
+        item = replace(item, **BLAME.after_failed_commitment(item, code, START))
+        assert may_be_there(item)
+
+
+def test_what_was_refused_once_and_then_not_answered_may_be_there(books):
+    books.owe("1.2", [1], "queued", sent_at=AT, last_status=0xA700)
+    assert not may_be_there(delivery(books))
+    books.ledger.take([1], AT)
+    assert delivery(books).last_status is None
+    books.ledger.requeue_unknown("pacs")
+    assert may_be_there(delivery(books))
+
+
+def test_what_was_on_its_way_when_an_older_version_was_killed_may_be_there(books):
+    books.owe("1.2", [1], "sending", sent_at=AT, last_status=0xA700)
+    books.ledger.requeue_unknown()
+    assert may_be_there(delivery(books))
+
+
+def test_what_was_never_sent_is_not_there(books):
+    books.owe("1.2", [1], "queued")
+    assert not may_be_there(delivery(books))
+
+
+def test_what_was_stored_before_the_address_was_changed_may_be_there(books, stored):
+    (pacs,) = books.settings.pacs
+    books.ledger.record_destinations([replace(pacs, port=pacs.port + 1)])
+    item = delivery(books)
+    assert item.state == State.QUEUED
+    assert may_be_there(item)
