@@ -128,7 +128,8 @@ class Attempt:
 
     `status` is (0000,0900), None without an answer; `stored_at` is None where nothing was stored.
     `counts` tells whether it is one of the tries after which a person must look; `failed_at` is ''
-    where it went well; `transfer_syntax_uid` is the one it was sent in, '' if it was not.
+    where it went well; `transfer_syntax_uid` is the one it was sent in, '' if it was not. `sent_at`
+    is that of an earlier try where this one certainly did not leave, None where it may have.
     """
 
     delivery_id: int
@@ -140,6 +141,7 @@ class Attempt:
     counts: bool = True
     failed_at: str = ""
     transfer_syntax_uid: str = ""
+    sent_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

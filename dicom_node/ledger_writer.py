@@ -46,6 +46,7 @@ _ATTEMPTED = (
         last_status=sa.bindparam("last_status"),
         last_error=sa.bindparam("last_error"),
         next_attempt_at=sa.bindparam("next_attempt_at"),
+        sent_at=sa.func.coalesce(sa.bindparam("last_sent_at"), deliveries.c.sent_at),
         stored_at=sa.func.coalesce(sa.bindparam("now_stored_at"), deliveries.c.stored_at),
         first_failed_at=_kept(deliveries.c.first_failed_at, sa.bindparam("failed_at")),
         sent_transfer_syntax_uid=_kept(
@@ -322,6 +323,7 @@ class Ledger:
                 "last_status": attempt.status,
                 "last_error": attempt.error,
                 "next_attempt_at": attempt.next_attempt_at,
+                "last_sent_at": attempt.sent_at,
                 "now_stored_at": attempt.stored_at,
                 "tries": int(attempt.counts),
                 "failed_at": attempt.failed_at,

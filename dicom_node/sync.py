@@ -282,6 +282,10 @@ class Destination:
             for delivery_id in list(waiting)[:1]:
                 self._record([Receipt(delivery_id, Outcome.UNKNOWN)], waiting)
             raise
+        except NodeError:
+            if len(waiting) == len(batch):  # no association: nothing left
+                self._record([Receipt(one, Outcome.NOT_SENT) for one in waiting], waiting)
+            raise
         if Outcome.STORED in outcomes:
             self._modes.prove(self._pacs.name, Proof.STORE)
         if is_full:
@@ -315,12 +319,11 @@ class Destination:
         attempts = []
         for receipt in receipts:
             item = waiting.pop(receipt.delivery_id)
-            if receipt.outcome is not Outcome.NOT_SENT:
-                has_stored_since = self._proofs.has_stored_since
-                attempt = self._blame.after_sending(receipt, item, self._clock(), has_stored_since)
-                syntax = self._forms.sent_in.get(receipt.delivery_id, "")
-                is_stored = attempt.state is State.STORED
-                attempts.append(replace(attempt, transfer_syntax_uid=syntax if is_stored else ""))
+            has_stored_since = self._proofs.has_stored_since
+            attempt = self._blame.after_sending(receipt, item, self._clock(), has_stored_since)
+            syntax = self._forms.sent_in.get(receipt.delivery_id, "")
+            is_stored = attempt.state is State.STORED
+            attempts.append(replace(attempt, transfer_syntax_uid=syntax if is_stored else ""))
         self._ledger.record_attempts(attempts)
 
 
