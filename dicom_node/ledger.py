@@ -10,6 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from dicom_node.database import ReadOnlyDatabase
+from dicom_node.held_reasons import FOR_A_CORRECTION
 from dicom_node.ledger_tables import (
     about,
     deliveries,
@@ -37,7 +38,7 @@ class State(StrEnum):
     PROVEN = "proven"
     """Storage commitment or C-FIND confirmed it."""
     HELD = "held"
-    """Kept back for a person: the same UID exists with other bytes."""
+    """Kept back for a person: two contents under one UID, or a correction would do harm."""
     ATTENTION = "attention"
     """The PACS refuses this instance again and again; a person must look."""
 
@@ -259,8 +260,8 @@ class LedgerReader:
         return [Delivery(**row) for row in self._rows(statement)]
 
     def count_refused(self, destination: str, study_instance_uid: str) -> int:
-        """Return how many instances need a person at a destination; '' is each, of all studies."""
-        conditions = [deliveries.c.state == State.ATTENTION]
+        """Return how many instances trying again sends; '' is each destination, all studies."""
+        conditions = [may_be_tried_again()]
         conditions += [deliveries.c.destination == destination] if destination else []
         if study_instance_uid:
             conditions.append(deliveries.c.study_instance_uid == study_instance_uid)
@@ -336,6 +337,14 @@ class LedgerReader:
             if at and at < found.get(name, "9"):
                 found[name] = at
         return found
+
+
+def may_be_tried_again() -> sa.ColumnElement[bool]:
+    """Select what a person may order to be sent once more."""
+    is_held = sa.and_(
+        deliveries.c.state == State.HELD, deliveries.c.last_error.in_(FOR_A_CORRECTION)
+    )
+    return sa.or_(deliveries.c.state == State.ATTENTION, is_held)
 
 
 def recorded_mode(event: LedgerEvent) -> RecordedMode:

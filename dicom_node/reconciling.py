@@ -15,7 +15,8 @@ from dicom_node.ledger import Delivery, State
 WAY_OUT: Final = (
     "An archive keeps the identity an image had when it first came, and a changed patient ID "
     "would split the study. Correct it in the PACS; or have it rejected there as an incorrect "
-    "worklist entry (reject note 113038) and send it again under new UIDs."
+    "worklist entry (reject note 113038) and send it again under new UIDs. Once that is done, "
+    "Try again on the page Return to PACS sends what is held here for a correction."
 )
 _ARRIVED: Final = (State.SENDING, State.STORED, State.PROVEN)
 

@@ -177,7 +177,8 @@ def held_words(context: WebContext, study_instance_uid: str) -> list[str]:
     return [
         f"{name}: {words.counted(count, 'image')} held back: {error}"
         + (
-            ". Undo the correction to send them as they are."
+            ". Undo the correction to send them as they are, or mend the study in the PACS "
+            "and try again on the page Return to PACS."
             if error in (SPLITS, KEEPS_OLD)
             else ""
         )

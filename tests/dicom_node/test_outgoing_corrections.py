@@ -14,6 +14,7 @@ from dicom_node.index import StudyQuery
 from dicom_node.ledger import State
 from dicom_node.ledger_tables import deliveries as ledger_rows
 from dicom_node.outgoing_corrections import OutgoingCorrections
+from dicom_node.sync_order import OrderKind
 from tests.dicom_node.desk import START, fill
 
 WHO = {"by": "A. Smith", "reason": "the worklist was down"}
@@ -225,3 +226,27 @@ def test_however_much_is_held_for_a_correction_all_of_it_is_let_go(room, make_de
     corrections.release()
     corrections.close()
     assert desk.counts() == {"queued": 1500}
+
+
+def test_once_the_pacs_was_mended_what_was_held_goes_when_a_person_says_so(
+    room, make_pacs, make_desk, make_instance, correct
+):
+    uids = fill(room, make_instance)
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port, "sync.batch_size=1")
+    desk.step()
+    correct(patient_id="PH-2")
+    desk.step(1)
+    desk.step(1)
+    desk.sync_orders.give(OrderKind.RETRY, **WHO)
+    for _ in range(3):
+        desk.step(1)
+    assert desk.counts() == {"proven": 1, "held": 2}  # nothing was mended yet
+    (there,) = pacs._holdings.all()
+    there.header.PatientID = "PH-2"
+    desk.sync_orders.give(OrderKind.RETRY, **WHO)
+    for _ in range(5):
+        desk.step(1)
+    assert desk.counts() == {"proven": 3}
+    assert set(pacs.received) == set(uids)
