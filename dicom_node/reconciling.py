@@ -10,7 +10,9 @@ from dicom_node.correction import Correction, check_who_and_why
 from dicom_node.correction_desk import CorrectionDesk, deciding
 from dicom_node.errors import BadCorrection, CorrectionRefused
 from dicom_node.identity import Identity
+from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import Delivery, State
+from dicom_node.ledger_version import is_current
 
 WAY_OUT: Final = (
     "An archive keeps the identity an image had when it first came, and a changed patient ID "
@@ -95,12 +97,13 @@ def confirm(
     BadCorrection
         Who, why, or the patient ID is missing or wrong.
     CorrectionRefused
-        Images were sent already, or somebody decided meanwhile.
+        Images were sent already, somebody decided meanwhile, or the ledger is not readable now.
     """
     by, reason = check_who_and_why(by, reason)
     for draft in drafts:
         check_retyped(draft, retyped_patient_id)
     with deciding(data), CorrectionDesk(data) as desk:
+        check_ledger(data)
         for draft in drafts:
             places = places_it_may_be(deliveries_of(draft.study_instance_uid))
             if places:
@@ -108,6 +111,18 @@ def confirm(
                     f"Not corrected: already sent, {places_words(places)}. {WAY_OUT}"
                 )
         desk.activate([one.correction_id for one in drafts], by=by, reason=reason, now=now)
+
+
+def check_ledger(data: Path) -> None:
+    """Refuse to decide while the ledger cannot say what was sent; without one, nothing was.
+
+    Raises
+    ------
+    CorrectionRefused
+    """
+    path = data / LEDGER_FILE
+    if path.exists() and not is_current(path):
+        raise CorrectionRefused("The delivery is being updated; try again in a minute.")
 
 
 def check_retyped(draft: Correction, retyped: str) -> None:
@@ -154,10 +169,11 @@ def take_back(
     BadCorrection
         Who or why is missing.
     CorrectionRefused
-        Images were sent with it, or somebody decided meanwhile.
+        Images were sent with it, somebody decided meanwhile, or the ledger is not readable now.
     """
     by, reason = check_who_and_why(by, reason)
     with deciding(data), CorrectionDesk(data) as desk:
+        check_ledger(data)
         for one in active:
             sent = places_it_may_be(deliveries_of(one.study_instance_uid), one.correction_id)
             if sent:

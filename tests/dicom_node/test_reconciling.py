@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from dicom_node.blame import Blame
+from dicom_node.errors import CorrectionRefused
 from dicom_node.ledger import Delivery, LedgerReader, State
-from dicom_node.reconciling import may_be_there
+from dicom_node.reconciling import check_ledger, may_be_there
 from dicom_node.setting_tables import SyncSettings
 from dicom_node.shipment import Outcome, Receipt
 from tests.dicom_node.desk import START, fill
@@ -140,3 +141,10 @@ def test_what_was_not_its_turn_when_the_pacs_was_full_may_still_be_corrected(
 def of_desk(desk) -> list[Delivery]:
     (study,) = desk.reader.studies()
     return desk.reader.deliveries(study.study_instance_uid)
+
+
+def test_a_damaged_ledger_is_not_taken_for_an_empty_one(tmp_path):
+    check_ledger(tmp_path)  # there is none
+    (tmp_path / "ledger.sqlite").write_bytes(b"SQLite format 3\0" + bytes(5000))
+    with pytest.raises(CorrectionRefused, match="try again in a minute"):
+        check_ledger(tmp_path)
