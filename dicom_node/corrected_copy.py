@@ -8,6 +8,7 @@ block by block. The same file and the same correction always make the same bytes
 import hashlib
 import io
 import os
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,18 @@ FOLDER: Final = "outgoing"
 BLOCK_BYTES: Final = 1 << 19
 _RETIRED_LENGTHS: Final = frozenset((0x00080000, 0x00100000, 0x00180000, 0x04000000))
 """Group lengths of the groups that change; retired long ago, and wrong afterwards."""
+_UNREADABLE: Final = (
+    BadDataset,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    NotImplementedError,
+    RecursionError,
+    struct.error,
+    zlib.error,
+)
+"""What reading and writing elements that nobody should have written may raise."""
 
 
 class NotCovered(Exception):
@@ -103,7 +116,7 @@ def _make(path: Path, digest: str, target: Path, order: CopyOrder) -> str:
             raise NotCovered(ANOTHER_PATIENT)
         try:
             copy_digest = _write(source, head, target, order, before)
-        except (BadDataset, ValueError, TypeError, KeyError, LookupError, AttributeError) as exc:
+        except _UNREADABLE as exc:
             raise NotCovered(NOT_REWRITTEN) from exc
     with target.open("rb") as copy:
         found = identity_of(copy, read_head(copy.read(MAXIMUM_HEAD_BYTES)))
