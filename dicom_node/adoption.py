@@ -7,9 +7,10 @@ from typing import Final
 
 from dicom_node.blame import Blame
 from dicom_node.clock import Clock, stamp, utc_now
+from dicom_node.held_reasons import TWO_CONTENTS
 from dicom_node.index import CommitmentReport, IndexReader
 from dicom_node.ledger import State
-from dicom_node.ledger_writer import CONFLICT_REASON, Ledger
+from dicom_node.ledger_writer import Ledger
 from dicom_node.setting_tables import SyncSettings
 from dicom_node.settings import Settings
 
@@ -70,7 +71,7 @@ class Adopter:
         )
         conflicts = {record.sop_instance_uid for record in records if record.is_conflict}
         if conflicts:
-            self._ledger.hold(conflicts, CONFLICT_REASON)
+            self._ledger.hold(conflicts, TWO_CONTENTS)
         return len(records) == READ_LIMIT
 
     def _adopt_reports(self) -> None:

@@ -7,8 +7,9 @@ nothing into a person's work. Nothing is ever dropped.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from dicom_node.clock import stamp
 from dicom_node.commitment_reasons import Way, reason_of
@@ -16,6 +17,9 @@ from dicom_node.ledger import Attempt, Delivery, State
 from dicom_node.retry import object_wait_s, retry_delay_s
 from dicom_node.setting_tables import SyncSettings
 from dicom_node.shipment import Outcome, Receipt
+
+_NEVER_LEFT: Final = (Outcome.NOT_COVERED, Outcome.NO_CONTEXT, Outcome.UNREADABLE)
+"""After these no PACS has the instance: it may still be corrected."""
 
 
 class Blame:
@@ -60,6 +64,20 @@ class Blame:
                 stored_at=stamp(now),
                 counts=False,
             )
+        if receipt.outcome is Outcome.NOT_SENT:
+            return _as_it_was(item)
+        attempt = self._after_failure(receipt, item, now, has_stored_since)
+        if receipt.outcome in _NEVER_LEFT:
+            return replace(attempt, sent_at=item.sent_at, status=item.last_status)
+        return attempt
+
+    def _after_failure(
+        self,
+        receipt: Receipt,
+        item: Delivery,
+        now: datetime,
+        has_stored_since: Callable[[str], bool],
+    ) -> Attempt:
         if receipt.outcome is Outcome.NOT_COVERED:
             return Attempt(receipt.delivery_id, State.HELD, receipt.comment, None, "", counts=False)
         counts = _is_to_blame(receipt, item, has_stored_since)
@@ -135,6 +153,19 @@ class Blame:
 
     def _short_wait_s(self) -> float:
         return retry_delay_s(0, self._sync, self._jitter())
+
+
+def _as_it_was(item: Delivery) -> Attempt:
+    """Undo that a delivery was taken to be sent."""
+    return Attempt(
+        item.delivery_id,
+        State.QUEUED,
+        item.last_error,
+        item.last_status,
+        item.next_attempt_at,
+        counts=False,
+        sent_at=item.sent_at,
+    )
 
 
 def _is_to_blame(receipt: Receipt, item: Delivery, has_stored_since: Callable[[str], bool]) -> bool:

@@ -8,6 +8,7 @@ block by block. The same file and the same correction always make the same bytes
 import hashlib
 import io
 import os
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from pydicom.uid import (
 from dicom_node.correction import Correction
 from dicom_node.errors import BadDataset
 from dicom_node.header import INFLATE_CAP_BYTES
+from dicom_node.held_reasons import ANOTHER_PATIENT, NOT_REWRITTEN, READS_OTHERWISE
 from dicom_node.identity import Identity, differences
 from dicom_node.identity_edits import Encoding, Span, edits
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES, FileHead, build_head, digest_offset, read_head
@@ -33,6 +35,18 @@ FOLDER: Final = "outgoing"
 BLOCK_BYTES: Final = 1 << 19
 _RETIRED_LENGTHS: Final = frozenset((0x00080000, 0x00100000, 0x00180000, 0x04000000))
 """Group lengths of the groups that change; retired long ago, and wrong afterwards."""
+_UNREADABLE: Final = (
+    BadDataset,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    NotImplementedError,
+    RecursionError,
+    struct.error,
+    zlib.error,
+)
+"""What reading and writing elements that nobody should have written may raise."""
 
 
 class NotCovered(Exception):
@@ -99,15 +113,15 @@ def _make(path: Path, digest: str, target: Path, order: CopyOrder) -> str:
         _check(source, head, digest)
         before = identity_of(source, head)
         if not order.correction.covers(before):
-            raise NotCovered("the image names a patient the correction was not made for")
+            raise NotCovered(ANOTHER_PATIENT)
         try:
             copy_digest = _write(source, head, target, order, before)
-        except (BadDataset, ValueError, TypeError, KeyError, LookupError, AttributeError) as exc:
-            raise NotCovered("the image cannot be rewritten with the correction") from exc
+        except _UNREADABLE as exc:
+            raise NotCovered(NOT_REWRITTEN) from exc
     with target.open("rb") as copy:
         found = identity_of(copy, read_head(copy.read(MAXIMUM_HEAD_BYTES)))
     if differences(found, order.correction.of(before)):
-        raise NotCovered("the corrected copy does not read as it should")
+        raise NotCovered(READS_OTHERWISE)
     return copy_digest
 
 

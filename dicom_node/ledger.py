@@ -10,6 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from dicom_node.database import ReadOnlyDatabase
+from dicom_node.held_reasons import FOR_A_CORRECTION
 from dicom_node.ledger_tables import (
     about,
     deliveries,
@@ -37,7 +38,7 @@ class State(StrEnum):
     PROVEN = "proven"
     """Storage commitment or C-FIND confirmed it."""
     HELD = "held"
-    """Kept back for a person: the same UID exists with other bytes."""
+    """Kept back for a person: two contents under one UID, or a correction would do harm."""
     ATTENTION = "attention"
     """The PACS refuses this instance again and again; a person must look."""
 
@@ -128,7 +129,8 @@ class Attempt:
 
     `status` is (0000,0900), None without an answer; `stored_at` is None where nothing was stored.
     `counts` tells whether it is one of the tries after which a person must look; `failed_at` is ''
-    where it went well; `transfer_syntax_uid` is the one it was sent in, '' if it was not.
+    where it went well; `transfer_syntax_uid` is the one it was sent in, '' if it was not. `sent_at`
+    is that of an earlier try where this one certainly did not leave, None where it may have.
     """
 
     delivery_id: int
@@ -140,6 +142,7 @@ class Attempt:
     counts: bool = True
     failed_at: str = ""
     transfer_syntax_uid: str = ""
+    sent_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +260,8 @@ class LedgerReader:
         return [Delivery(**row) for row in self._rows(statement)]
 
     def count_refused(self, destination: str, study_instance_uid: str) -> int:
-        """Return how many instances need a person at a destination; '' is each, of all studies."""
-        conditions = [deliveries.c.state == State.ATTENTION]
+        """Return how many instances trying again sends; '' is each destination, all studies."""
+        conditions = [may_be_tried_again()]
         conditions += [deliveries.c.destination == destination] if destination else []
         if study_instance_uid:
             conditions.append(deliveries.c.study_instance_uid == study_instance_uid)
@@ -334,6 +337,14 @@ class LedgerReader:
             if at and at < found.get(name, "9"):
                 found[name] = at
         return found
+
+
+def may_be_tried_again() -> sa.ColumnElement[bool]:
+    """Select what a person may order to be sent once more."""
+    is_held = sa.and_(
+        deliveries.c.state == State.HELD, deliveries.c.last_error.in_(FOR_A_CORRECTION)
+    )
+    return sa.or_(deliveries.c.state == State.ATTENTION, is_held)
 
 
 def recorded_mode(event: LedgerEvent) -> RecordedMode:

@@ -1,8 +1,35 @@
 """The version of the form of a ledger, written down inside it."""
 
-import sqlalchemy as sa
+import sqlite3
+from pathlib import Path
 
-from dicom_node.ledger_tables import about, deliveries
+import sqlalchemy as sa
+import sqlalchemy.exc
+
+from dicom_node.database import reader_engine
+from dicom_node.ledger_tables import SCHEMA_VERSION, about, deliveries
+
+
+def is_current(path: Path) -> bool:
+    """Tell whether a ledger can be read now and has the form of today.
+
+    Parameters
+    ----------
+    path : Path
+        An existing file; while it is made or brought up to date it says nothing.
+
+    Returns
+    -------
+    bool
+    """
+    engine = reader_engine(path)
+    try:
+        with engine.connect() as connection:
+            return ledger_version(connection) == int(SCHEMA_VERSION)
+    except (sa.exc.DBAPIError, sqlite3.Error, ValueError):
+        return False
+    finally:
+        engine.dispose()
 
 
 def ledger_version(connection: sa.Connection) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from dicom_node.database import writer_engine
 from dicom_node.errors import DatabaseFailed
+from dicom_node.held_reasons import TWO_CONTENTS
 from dicom_node.index import InstanceRecord
 from dicom_node.ledger import Attempt, Delivery, State
 from dicom_node.ledger_entries import add_event, enter_destination, set_mark
@@ -25,8 +26,7 @@ from dicom_node.ledger_tables import (
 )
 from dicom_node.setting_tables import PacsSettings
 
-_OPEN = (State.QUEUED, State.SENDING)
-_MOST_HELD = 1000
+_OPEN = (State.QUEUED, State.SENDING, State.HELD)
 
 
 def _kept(first: sa.ColumnElement[Any], second: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -46,6 +46,7 @@ _ATTEMPTED = (
         last_status=sa.bindparam("last_status"),
         last_error=sa.bindparam("last_error"),
         next_attempt_at=sa.bindparam("next_attempt_at"),
+        sent_at=sa.func.coalesce(sa.bindparam("last_sent_at"), deliveries.c.sent_at),
         stored_at=sa.func.coalesce(sa.bindparam("now_stored_at"), deliveries.c.stored_at),
         first_failed_at=_kept(deliveries.c.first_failed_at, sa.bindparam("failed_at")),
         sent_transfer_syntax_uid=_kept(
@@ -203,19 +204,31 @@ class Ledger:
                 .values(state=State.HELD, last_error=reason)
             )
 
-    def corrected(
-        self, destination: str, *states: State, correction_id: str = ""
-    ) -> list[Delivery]:
-        """Return deliveries in one of some states that have a correction, or a certain one."""
-        is_meant = deliveries.c.correction_id == correction_id
-        return self._deliveries(
-            sa.and_(
-                deliveries.c.destination == destination,
-                deliveries.c.state.in_(states),
-                is_meant if correction_id else deliveries.c.correction_id != "",
-            ),
-            limit=1 if correction_id else _MOST_HELD,
+    def has_sent_with(self, destination: str, correction_id: str) -> bool:
+        """Tell whether a destination took anything that was sent with a correction."""
+        is_sent = sa.and_(
+            deliveries.c.destination == destination,
+            deliveries.c.state.in_((State.STORED, State.PROVEN)),
+            deliveries.c.correction_id == correction_id,
         )
+        return bool(self._deliveries(is_sent, limit=1))
+
+    def held_for(self, destination: str, reasons: Sequence[str]) -> list[tuple[str, str]]:
+        """Return study and correction of what is held for some reasons, each pair once."""
+        key = (deliveries.c.study_instance_uid, deliveries.c.correction_id)
+        statement = sa.select(*key).where(_is_held(destination, reasons)).distinct()
+        with self._engine.connect() as connection:
+            return [(study_uid, one) for study_uid, one in connection.execute(statement)]
+
+    def release(self, destination: str, correction_id: str, reasons: Sequence[str]) -> None:
+        """Queue again what is held for a correction, and for some reasons only."""
+        is_of_it = deliveries.c.correction_id == correction_id
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(deliveries)
+                .where(_is_held(destination, reasons), is_of_it)
+                .values(state=State.QUEUED, correction_id="", last_error="")
+            )
 
     def take(self, delivery_ids: Sequence[int], now: str) -> set[int]:
         """Mark queued deliveries as being sent; return those that still were queued."""
@@ -226,7 +239,8 @@ class Ledger:
                     deliveries.c.delivery_id.in_(delivery_ids),
                     deliveries.c.state == State.QUEUED,
                 )
-                .values(state=State.SENDING, sent_at=now)
+                # what an earlier try was answered says nothing of this one
+                .values(state=State.SENDING, sent_at=now, last_status=None)
             )
             statement = sa.select(deliveries.c.delivery_id).where(
                 deliveries.c.delivery_id.in_(delivery_ids), deliveries.c.state == State.SENDING
@@ -242,7 +256,11 @@ class Ledger:
             result = connection.execute(
                 sa.update(deliveries)
                 .where(condition)
-                .values(state=State.QUEUED, last_error="outcome unknown, asking the PACS")
+                .values(
+                    state=State.QUEUED,
+                    last_status=None,
+                    last_error="outcome unknown, asking the PACS",
+                )
             )
         return result.rowcount
 
@@ -317,6 +335,7 @@ class Ledger:
                 "last_status": attempt.status,
                 "last_error": attempt.error,
                 "next_attempt_at": attempt.next_attempt_at,
+                "last_sent_at": attempt.sent_at,
                 "now_stored_at": attempt.stored_at,
                 "tries": int(attempt.counts),
                 "failed_at": attempt.failed_at,
@@ -426,6 +445,14 @@ class Ledger:
             return [Delivery(**row) for row in connection.execute(statement).mappings()]
 
 
+def _is_held(destination: str, reasons: Sequence[str]) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        deliveries.c.destination == destination,
+        deliveries.c.state == State.HELD,
+        deliveries.c.last_error.in_(reasons),
+    )
+
+
 def _queued(record: InstanceRecord, destination: str, data: Path, now: str) -> dict[str, Any]:
     return {
         "destination": destination,
@@ -438,12 +465,9 @@ def _queued(record: InstanceRecord, destination: str, data: Path, now: str) -> d
         "digest": record.digest,
         "state": State.HELD if record.is_conflict else State.QUEUED,
         "queued_at": now,
-        "last_error": CONFLICT_REASON if record.is_conflict else "",
+        "last_error": TWO_CONTENTS if record.is_conflict else "",
     }
 
 
 def _is_over(now: str, latest: str) -> sa.ColumnElement[bool]:
     return sa.or_(deliveries.c.next_attempt_at <= now, deliveries.c.next_attempt_at > latest)
-
-
-CONFLICT_REASON = "the same SOP Instance UID exists with other bytes; a person must decide"

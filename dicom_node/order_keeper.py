@@ -6,7 +6,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from dicom_node.clock import Clock, stamp, utc_now
-from dicom_node.ledger import State
+from dicom_node.ledger import State, may_be_tried_again
 from dicom_node.ledger_entries import add_event, set_mark
 from dicom_node.ledger_proofs import look_again
 from dicom_node.ledger_tables import deliveries
@@ -66,11 +66,10 @@ class OrderKeeper:
 def _put_back(connection: sa.Connection, destination: str, study_instance_uid: str) -> int:
     """Owe again what a person had to look at; return how many.
 
-    What is held stays held: of two instances under one UID, trying again chooses none.
+    What is held for a correction is among it: the PACS is asked afresh whether it would do harm.
+    Of two instances under one UID, trying again chooses none: they stay held.
     """
-    condition = sa.and_(
-        deliveries.c.destination == destination, deliveries.c.state == State.ATTENTION
-    )
+    condition = sa.and_(deliveries.c.destination == destination, may_be_tried_again())
     if study_instance_uid:
         condition = sa.and_(condition, deliveries.c.study_instance_uid == study_instance_uid)
     result = connection.execute(

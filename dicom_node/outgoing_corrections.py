@@ -2,25 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
 
 from dicom_node.corrected_copy import FOLDER, CopyOrder
 from dicom_node.correction import Correction
 from dicom_node.correction_desk import CorrectionReader, deciding
+from dicom_node.held_reasons import FOR_A_CORRECTION, KEEPS_OLD, SPLITS
 from dicom_node.identity import Identity
 from dicom_node.kept_identity import find_identity
 from dicom_node.ledger import Delivery, State
 from dicom_node.ledger_writer import Ledger
 from dicom_node.study_answer import StudyAnswer
 
-SPLITS: Final = (
-    "the PACS holds this study under another patient: sent with this correction it would be split "
-    "in two; a person must decide, see Reconcile"
-)
-KEEPS_OLD: Final = (
-    "the PACS holds part of this study under another identity and would keep it; "
-    "a person must decide, see Reconcile"
-)
 AskForStudy = Callable[[str], list[StudyAnswer] | None]
 
 
@@ -50,14 +42,10 @@ class OutgoingCorrections:
 
     def release(self) -> None:
         """Let go what was held for a correction that is no longer in force."""
-        held = self._ledger.corrected(self._destination, State.HELD)
-        active = {
-            uid: self._reader.active(uid) for uid in {item.study_instance_uid for item in held}
-        }
-        free = [item.delivery_id for item in held if not _is(active, item)]
-        self._ledger.update(
-            free, expected=State.HELD, state=State.QUEUED, correction_id="", last_error=""
-        )
+        for study_uid, correction_id in self._ledger.held_for(self._destination, FOR_A_CORRECTION):
+            active = self._reader.active(study_uid)
+            if active is None or active.correction_id != correction_id:
+                self._ledger.release(self._destination, correction_id, FOR_A_CORRECTION)
 
     def take(
         self, batch: Sequence[Delivery], ask: AskForStudy, now: str
@@ -119,15 +107,8 @@ class OutgoingCorrections:
         return ""
 
     def _is_begun(self, correction: Correction) -> bool:
-        sent = (State.STORED, State.PROVEN)
-        correction_id = correction.correction_id
-        return bool(self._ledger.corrected(self._destination, *sent, correction_id=correction_id))
+        return self._ledger.has_sent_with(self._destination, correction.correction_id)
 
 
 def _differs(ours: Identity, answers: Sequence[StudyAnswer] | None) -> bool:
     return find_identity(ours, answers, was_there_before=True).state == "differs"
-
-
-def _is(active: dict[str, Correction | None], item: Delivery) -> bool:
-    correction = active[item.study_instance_uid]
-    return correction is not None and correction.correction_id == item.correction_id

@@ -10,12 +10,15 @@ from dicom_node.correction import Correction, check_who_and_why
 from dicom_node.correction_desk import CorrectionDesk, deciding
 from dicom_node.errors import BadCorrection, CorrectionRefused
 from dicom_node.identity import Identity
+from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import Delivery, State
+from dicom_node.ledger_version import is_current
 
 WAY_OUT: Final = (
     "An archive keeps the identity an image had when it first came, and a changed patient ID "
     "would split the study. Correct it in the PACS; or have it rejected there as an incorrect "
-    "worklist entry (reject note 113038) and send it again under new UIDs."
+    "worklist entry (reject note 113038) and send it again under new UIDs. Once that is done, "
+    "Try again on the page Return to PACS sends what is held here for a correction."
 )
 _ARRIVED: Final = (State.SENDING, State.STORED, State.PROVEN)
 
@@ -48,9 +51,13 @@ def places_it_may_be(deliveries: Iterable[Delivery], correction_id: str = "") ->
 
 
 def may_be_there(item: Delivery) -> bool:
-    """Tell whether an instance arrived, or was sent and nobody knows what became of it."""
-    was_refused = item.last_status is not None
-    return item.state in _ARRIVED or bool(item.sent_at and not was_refused)
+    """Tell whether an instance ever arrived, or was sent and nobody knows what became of it.
+
+    What a PACS said it stored counts even where it lists it no more, and where the settings name
+    another address since: that may be the same archive.
+    """
+    is_unknown = bool(item.sent_at) and item.last_status is None
+    return item.state in _ARRIVED or bool(item.stored_at) or is_unknown
 
 
 def places_words(places: dict[str, int]) -> str:
@@ -90,12 +97,13 @@ def confirm(
     BadCorrection
         Who, why, or the patient ID is missing or wrong.
     CorrectionRefused
-        Images were sent already, or somebody decided meanwhile.
+        Images were sent already, somebody decided meanwhile, or the ledger is not readable now.
     """
     by, reason = check_who_and_why(by, reason)
     for draft in drafts:
         check_retyped(draft, retyped_patient_id)
     with deciding(data), CorrectionDesk(data) as desk:
+        check_ledger(data)
         for draft in drafts:
             places = places_it_may_be(deliveries_of(draft.study_instance_uid))
             if places:
@@ -103,6 +111,18 @@ def confirm(
                     f"Not corrected: already sent, {places_words(places)}. {WAY_OUT}"
                 )
         desk.activate([one.correction_id for one in drafts], by=by, reason=reason, now=now)
+
+
+def check_ledger(data: Path) -> None:
+    """Refuse to decide while the ledger cannot say what was sent; without one, nothing was.
+
+    Raises
+    ------
+    CorrectionRefused
+    """
+    path = data / LEDGER_FILE
+    if path.exists() and not is_current(path):
+        raise CorrectionRefused("The delivery is being updated; try again in a minute.")
 
 
 def check_retyped(draft: Correction, retyped: str) -> None:
@@ -149,10 +169,11 @@ def take_back(
     BadCorrection
         Who or why is missing.
     CorrectionRefused
-        Images were sent with it, or somebody decided meanwhile.
+        Images were sent with it, somebody decided meanwhile, or the ledger is not readable now.
     """
     by, reason = check_who_and_why(by, reason)
     with deciding(data), CorrectionDesk(data) as desk:
+        check_ledger(data)
         for one in active:
             sent = places_it_may_be(deliveries_of(one.study_instance_uid), one.correction_id)
             if sent:

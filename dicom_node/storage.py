@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from dicom_node.durable_file import sync_file, sync_folder
 from dicom_node.errors import StorageFailed, StorageFull, StoreInUse
@@ -87,7 +87,7 @@ class InstanceStore:
         self._failed_folders: set[str] = set()
         for folder in (data, data / INCOMING, data / INSTANCES):
             make_data_folder(folder)
-        self._owner = _lock_folder(data)
+        self._owner = lock_folder(data, LOCK, "receives into")
         if sync_writes:
             sync_folder(data)
             with contextlib.suppress(PermissionError):  # whoever made the folder there synced it
@@ -95,7 +95,7 @@ class InstanceStore:
 
     def close(self) -> None:
         """Let go of the data folder."""
-        os.close(self._owner)
+        self._owner.close()
 
     def check_room(self, promised_bytes: int = 0, promised_files: int = 0) -> None:
         """Raise StorageFull when the file system is within its reserve.
@@ -395,11 +395,31 @@ def make_data_folder(folder: Path) -> Path:
     return folder
 
 
-def _lock_folder(data: Path) -> int:
-    fd = os.open(data / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+def lock_folder(data: Path, name: str, work: str) -> IO[bytes]:
+    """Be the only process that does one kind of work on a data folder.
+
+    Parameters
+    ----------
+    data : Path
+    name : str
+        Of the file in it that is locked.
+    work : str
+        What is done, e.g. "receives into".
+
+    Returns
+    -------
+    binary file
+        Closing it, or the end of the process, lets the folder go.
+
+    Raises
+    ------
+    StoreInUse
+        Another process does it already.
+    """
+    file = os.fdopen(os.open(data / name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600), "rb")
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
-        os.close(fd)
-        raise StoreInUse(f"another Lifeboat already receives into {data}; stop it first") from exc
-    return fd
+        file.close()
+        raise StoreInUse(f"another Lifeboat already {work} {data}; stop it first") from exc
+    return file

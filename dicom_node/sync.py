@@ -41,7 +41,7 @@ from dicom_node.sending_forms import SendingForms
 from dicom_node.setting_tables import PacsSettings, SyncSettings
 from dicom_node.settings import Settings
 from dicom_node.shipment import Outcome, Receipt, Shipment
-from dicom_node.storage import make_data_folder
+from dicom_node.storage import lock_folder, make_data_folder
 from dicom_node.sync_order import SyncOrders
 from dicom_node.trial import Trial, new_trial
 from dicom_node.verdict import Condition, Layer, Verdict
@@ -49,6 +49,7 @@ from dicom_node.verifier import IdentityOf, Verifier
 
 _log = logging.getLogger(__name__)
 
+LOCK: Final = "deliver.lock"
 STEP_S: Final = 1.0
 RECHECK_S: Final = 3.0
 """How soon a PACS is looked at again when what was found may change the mode, seconds."""
@@ -282,6 +283,10 @@ class Destination:
             for delivery_id in list(waiting)[:1]:
                 self._record([Receipt(delivery_id, Outcome.UNKNOWN)], waiting)
             raise
+        except NodeError:
+            if len(waiting) == len(batch):  # no association: nothing left
+                self._record([Receipt(one, Outcome.NOT_SENT) for one in waiting], waiting)
+            raise
         if Outcome.STORED in outcomes:
             self._modes.prove(self._pacs.name, Proof.STORE)
         if is_full:
@@ -315,12 +320,11 @@ class Destination:
         attempts = []
         for receipt in receipts:
             item = waiting.pop(receipt.delivery_id)
-            if receipt.outcome is not Outcome.NOT_SENT:
-                has_stored_since = self._proofs.has_stored_since
-                attempt = self._blame.after_sending(receipt, item, self._clock(), has_stored_since)
-                syntax = self._forms.sent_in.get(receipt.delivery_id, "")
-                is_stored = attempt.state is State.STORED
-                attempts.append(replace(attempt, transfer_syntax_uid=syntax if is_stored else ""))
+            has_stored_since = self._proofs.has_stored_since
+            attempt = self._blame.after_sending(receipt, item, self._clock(), has_stored_since)
+            syntax = self._forms.sent_in.get(receipt.delivery_id, "")
+            is_stored = attempt.state is State.STORED
+            attempts.append(replace(attempt, transfer_syntax_uid=syntax if is_stored else ""))
         self._ledger.record_attempts(attempts)
 
 
@@ -333,12 +337,18 @@ class SyncService:
     clock : Clock
     decompress : sequence of str
         A program for `Converter`; empty where there is none.
+
+    Raises
+    ------
+    StoreInUse
+        Another process delivers from this data folder.
     """
 
     def __init__(
         self, settings: Settings, clock: Clock = utc_now, decompress: Sequence[str] = ()
     ) -> None:
         data = make_data_folder(settings.node.data)
+        self._owner = lock_folder(data, LOCK, "delivers from")
         sweep(data)
         self._ledger = Ledger(data / LEDGER_FILE)
         self._index = IndexReader(data / INDEX_FILE)
@@ -409,6 +419,7 @@ class SyncService:
         self._corrections.close()
         self._index.close()
         self._ledger.close()
+        self._owner.close()
 
     def _loop(self, step: Callable[[], bool]) -> None:
         while not self._stopping.is_set():

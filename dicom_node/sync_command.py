@@ -103,10 +103,11 @@ def start(config: _Path, data: _Path, overrides: _Texts, pacs: str, reason: str)
 def retry(
     config: _Path, data: _Path, overrides: _Texts, pacs: str, reason: str, study: str
 ) -> None:
-    """Send once more what a PACS refused until a person had to look.
+    """Send once more what a PACS refused, or what is held because of a correction.
 
     \b
     Example: lifeboat sync retry --study 1.2.3.4 --reason "the PACS takes this class now"
+    Before a correction is sent, the PACS is asked once more whether that would split the study.
     What is held because one UID has two contents stays held: retrying chooses none of them.
     """
     settings = settings_of(config, data, overrides)
@@ -114,7 +115,7 @@ def retry(
 
     count = count_refused(settings, pacs, study)
     _give("retry", settings, pacs, reason, study)
-    click.echo(f"{count} refused deliveries are sent once more")
+    click.echo(f"{count} refused or held deliveries are tried once more")
 
 
 @sync.command()

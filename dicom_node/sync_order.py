@@ -29,7 +29,7 @@ class OrderKind(StrEnum):
     START = "start"
     """Send again."""
     RETRY = "retry"
-    """Send what the PACS refused until a person had to look, as if it were new."""
+    """Send what the PACS refused, or what a correction held back, as if it were new."""
     VERIFY = "verify"
     """Ask a PACS now whether it still has what it vouched for, and send what it lost."""
 

@@ -78,7 +78,7 @@ def waiting(place: DestinationState) -> int:
 
 
 def count_refused(settings: Settings, destination: str, study_instance_uid: str) -> int:
-    """Return how many deliveries wait for a person because a PACS refused them."""
+    """Return how many deliveries wait for a person and may be tried again."""
     ledger = LedgerReader(settings.node.data / FILE)
     try:
         return ledger.count_refused(destination, study_instance_uid)

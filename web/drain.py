@@ -8,6 +8,7 @@ from markupsafe import Markup
 from dicom_node.clock import stamp
 from dicom_node.closing import Closing
 from dicom_node.drain import Pace, drain_of, pace_of
+from dicom_node.held_reasons import FOR_A_CORRECTION
 from dicom_node.ledger import DestinationState, RefusedStudy, State
 from dicom_node.outages import ModeBand, Outage, mode_bands, outages
 from dicom_node.sync_order import SyncOrder, SyncOrders
@@ -27,6 +28,8 @@ _WHAT_TO_DO: Final = (
     ("damaged or cannot be read", "Send the study from the scanner once more, then try again."),
     ("does not list it", "Ask the PACS people why it vanished, then try again."),
     ("would not commit", "Ask the PACS people why, then try again."),
+    ("see Reconcile", "Undo the correction, or mend the study in the PACS; then try again."),
+    ("the correction", "Compare its images under Reconcile, then try again."),
     ("refused it", "Ask the PACS people what that status means, then try again."),
 )
 
@@ -148,7 +151,7 @@ def refused_row(context: WebContext, one: RefusedStudy) -> dict[str, Any]:
         "images": words.counted(one.number, "image"),
         "reason": one.reason[:1].upper() + one.reason[1:] or "No reason is on record",
         "to_do": next(to_do, "Look at the log of the PACS, then try again."),
-        "can_retry": one.state == State.ATTENTION,
+        "can_retry": one.state == State.ATTENTION or one.reason in FOR_A_CORRECTION,
     }
 
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 from dicom_node.correction import Correction, CorrectionState
 from dicom_node.correction_desk import Step
 from dicom_node.errors import NodeError
+from dicom_node.held_reasons import KEEPS_OLD, SPLITS
 from dicom_node.identity import ATTRIBUTES, Identity, Kind, differences
 from dicom_node.index import InstanceRecord, StudyRecord
 from dicom_node.kept_identity import WORDS as KEPT_WORDS
 from dicom_node.ledger import KeptIdentity
-from dicom_node.outgoing_corrections import KEEPS_OLD, SPLITS
 from dicom_node.reconciling import distinct
 from dicom_node.stored_identity import identity_of_file
 from dicom_node.study_query import StudyQuery
@@ -178,7 +178,8 @@ def held_words(context: WebContext, study_instance_uid: str) -> list[str]:
     return [
         f"{name}: {words.counted(count, 'image')} held back: {error}"
         + (
-            ". Undo the correction to send them as they are."
+            ". Undo the correction to send them as they are, or mend the study in the PACS "
+            "and try again on the page Return to PACS."
             if error in (SPLITS, KEEPS_OLD)
             else ""
         )

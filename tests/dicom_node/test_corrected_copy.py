@@ -1,5 +1,7 @@
 """A corrected copy differs from the stored file in what was corrected, and says so; in no more."""
 
+import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -283,3 +285,21 @@ def test_any_correction_changes_what_it_says_and_nothing_else(
     changed = [*(KEYWORDS[name] for name in values), *RECORDED, "SpecificCharacterSet"]
     assert values_of(copy, *changed) == values_of(original, *changed)
     assert {name: str(copy[KEYWORDS[name]].value) for name in values} == values
+
+
+@pytest.mark.parametrize(
+    "trouble", [zlib.error("x"), struct.error("x"), RecursionError("x"), NotImplementedError("x")]
+)
+def test_what_cannot_be_rewritten_is_held_and_ends_nothing(
+    tmp_path, make_instance, monkeypatch, trouble
+):
+    def fail(*arguments, **options):
+        raise trouble
+
+    ds = make_instance()
+    path = stored(ds, tmp_path)
+    monkeypatch.setattr("dicom_node.corrected_copy.edits", fail)
+    order = CopyOrder(correction_of(ds, accession_number="ACC9"), tmp_path / "outgoing", "Lifeboat")
+    with pytest.raises(NotCovered, match="cannot be rewritten"), corrected_copy(path, "", order):
+        pass
+    assert not list((tmp_path / "outgoing").iterdir())

@@ -4,13 +4,17 @@ import threading
 
 import pydicom
 import pytest
+import sqlalchemy as sa
 
 from dicom_node.correction import Correction
 from dicom_node.correction_desk import CorrectionDesk, deciding
+from dicom_node.held_reasons import KEEPS_OLD, SPLITS, TWO_CONTENTS
 from dicom_node.identity import Identity
 from dicom_node.ledger import State
-from dicom_node.outgoing_corrections import KEEPS_OLD, SPLITS
 from dicom_node.study_query import StudyQuery
+from dicom_node.ledger_tables import deliveries as ledger_rows
+from dicom_node.outgoing_corrections import OutgoingCorrections
+from dicom_node.sync_order import OrderKind
 from tests.dicom_node.desk import START, fill
 
 WHO = {"by": "A. Smith", "reason": "the worklist was down"}
@@ -170,3 +174,79 @@ def test_whoever_takes_and_whoever_decides_wait_for_each_other(
     assert desk.counts() == {"proven": 3}
     assert {pydicom.dcmread(path).AccessionNumber for path in pacs.held.values()} == {"ACC1"}
     assert {item.correction_id for item in deliveries(desk)} == {""}
+
+
+def test_two_contents_under_one_uid_stay_held_when_the_correction_is_undone(
+    room, make_pacs, make_desk, make_instance, correct
+):
+    """Whatever held it first: the correction, or the other content of it."""
+    uids = fill(room, make_instance, 4)
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port, "sync.batch_size=1")
+    desk.step()
+    (sent,) = pacs.received
+    correct(patient_id="PH-2")
+    desk.step(1)
+    held, waiting = sorted(
+        (item for item in deliveries(desk) if item.sop_instance_uid != sent),
+        key=lambda item: item.state,
+    )[:2]
+    assert (held.state, waiting.state) == ("held", "queued")
+    desk.ledger.hold([held.sop_instance_uid], TWO_CONTENTS)
+    desk.ledger.take([waiting.delivery_id], "2026")
+    desk.ledger.update([waiting.delivery_id], expected=State.SENDING, correction_id="c1")
+    desk.ledger.hold([waiting.sop_instance_uid], TWO_CONTENTS)
+    undo(room)
+    for _ in range(5):
+        desk.step(1)
+    assert desk.counts() == {"proven": 2, "held": 2}
+    assert set(uids) - set(pacs.received) == {held.sop_instance_uid, waiting.sop_instance_uid}
+
+
+def test_however_much_is_held_for_a_correction_all_of_it_is_let_go(room, make_desk):
+    desk = make_desk(1)
+    rows = [
+        {
+            "destination": "pacs",
+            "study_instance_uid": "1.2",
+            "sop_instance_uid": f"1.2.{number}",
+            "state": "held",
+            "correction_id": "c1",
+            "last_error": SPLITS,
+        }
+        for number in range(1500)
+    ]
+    (pacs,) = desk.settings.pacs
+    with desk.ledger.change() as connection:
+        connection.execute(
+            sa.insert(ledger_rows), [row | {"destination": pacs.name} for row in rows]
+        )
+    corrections = OutgoingCorrections(room.data, "node", desk.ledger, pacs.name)
+    corrections.release()
+    corrections.close()
+    assert desk.counts() == {"queued": 1500}
+
+
+def test_once_the_pacs_was_mended_what_was_held_goes_when_a_person_says_so(
+    room, make_pacs, make_desk, make_instance, correct
+):
+    uids = fill(room, make_instance)
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port, "sync.batch_size=1")
+    desk.step()
+    correct(patient_id="PH-2")
+    desk.step(1)
+    desk.step(1)
+    desk.sync_orders.give(OrderKind.RETRY, **WHO)
+    for _ in range(3):
+        desk.step(1)
+    assert desk.counts() == {"proven": 1, "held": 2}  # nothing was mended yet
+    (there,) = pacs._holdings.all()
+    there.header.PatientID = "PH-2"
+    desk.sync_orders.give(OrderKind.RETRY, **WHO)
+    for _ in range(5):
+        desk.step(1)
+    assert desk.counts() == {"proven": 3}
+    assert set(pacs.received) == set(uids)

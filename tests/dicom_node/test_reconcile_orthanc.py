@@ -10,9 +10,9 @@ from pynetdicom.sop_class import CTImageStorage
 from dicom_node.correction import Correction
 from dicom_node.correction_desk import CorrectionDesk
 from dicom_node.courier import Courier
+from dicom_node.held_reasons import KEEPS_OLD, SPLITS
 from dicom_node.identity import Identity
 from dicom_node.kept_identity import Kept, find_identity
-from dicom_node.outgoing_corrections import KEEPS_OLD, SPLITS
 from dicom_node.study_query import StudyQuery
 from dicom_node.study_search import StudyKeys
 from tests.dicom_node.desk import START, fill

@@ -67,7 +67,7 @@ def test_retry_says_how_many(run, books):
     books.owe("1.2", [0, 1], "attention")
     books.owe("1.3", [0], "attention")
     result = run("retry", "--study", "1.2", "--reason", "they take it now")
-    assert result.output == "2 refused deliveries are sent once more\n"
+    assert result.output == "2 refused or held deliveries are tried once more\n"
 
 
 @pytest.mark.parametrize("form", ["text", "html", "csv", "json"])

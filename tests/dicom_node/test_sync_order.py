@@ -5,8 +5,10 @@ import json
 import pytest
 
 from dicom_node.errors import BadSettings, StorageFailed
+from dicom_node.held_reasons import FOR_A_CORRECTION, TWO_CONTENTS
 from dicom_node.order_keeper import OrderKeeper
 from dicom_node.sync_order import FILE, OrderKind, SyncOrders
+from dicom_node.sync_status import count_refused
 from tests.dicom_node.desk import START, fill
 from tests.dicom_node.report_data import Books
 
@@ -112,6 +114,19 @@ def test_retry_puts_back_what_was_refused_and_never_what_is_held(books):
     orders.give(OrderKind.RETRY, **WHO)
     keeper.step()
     assert [row[2] for row in states()] == ["queued", "queued", "held", "queued", "queued"]
+
+
+@pytest.mark.parametrize("reason", FOR_A_CORRECTION)
+def test_retry_puts_back_what_is_held_for_a_correction_and_never_two_contents(books, reason):
+    books.owe("1.2", [0], "held", last_error=reason, correction_id="c1")
+    books.owe("1.2", [1], "held", last_error=TWO_CONTENTS, correction_id="c1")
+    orders = SyncOrders(books.settings.node.data, lambda: START)
+    orders.give(OrderKind.RETRY, **WHO)
+    assert count_refused(books.settings, "", "1.2") == 1
+    OrderKeeper(orders, books.ledger, ["pacs"], lambda: START).step()
+    with books.ledger.change() as connection:
+        rows = connection.exec_driver_sql("SELECT state FROM deliveries ORDER BY delivery_id")
+        assert [state for (state,) in rows] == ["queued", "held"]
 
 
 def test_an_order_is_done_once_also_after_a_restart(books):

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from dicom_node.ledger import State
+from tests.dicom_node.first_ledger import write_first_ledger
 
 WHO = {"by": "A. Smith", "reason": "the worklist was down"}
 TEMPORARY = {"PatientName": "EMERGENCY^UNKNOWN", "PatientID": "TMP-1", "AccessionNumber": ""}
@@ -154,6 +155,29 @@ def test_what_was_sent_with_it_cannot_be_undone_and_the_way_out_is_said(
     assert answer.status_code == 409
     assert "Not undone" in text_of(answer)
     assert names_on_board(search) == {"DOE, Jane"}
+
+
+def of_an_older_version(path):
+    write_first_ledger(path, 6)
+
+
+def that_is_being_made(path):
+    path.touch()
+
+
+@pytest.mark.parametrize("write", [of_an_older_version, that_is_being_made])
+def test_while_the_ledger_says_nothing_no_correction_is_made_or_undone(
+    client, settings, temporary, make_instance, keeper, write
+):
+    other = make_instance(**TEMPORARY)
+    keeper.keep(other)
+    in_force = confirmed(client, other, accession_number="ACC9")
+    address = previewed(client, temporary, accession_number="ACC9")
+    write(settings.node.data / "ledger.sqlite")
+    for decision in (f"{address}/confirm", f"{in_force}/undo"):
+        answer = client.post(decision, data=WHO)
+        assert answer.status_code == 409, decision
+        assert "is being updated; try again in a minute" in text_of(answer)
 
 
 def test_temporary_patients_are_merged_together_and_undone_together(

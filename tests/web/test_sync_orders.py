@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from dicom_node.clock import stamp
 from dicom_node.drain import Pace, pace
+from dicom_node.held_reasons import SPLITS, TWO_CONTENTS
 from dicom_node.ledger_tables import deliveries
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.sync_order import OrderKind, SyncOrders
@@ -75,6 +76,19 @@ def test_what_needs_a_person_is_listed_with_what_to_do(client, drained) -> None:
     assert "what that status means" in row["to_do"]
     assert row["can_retry"]
     assert "Needs a person" in client.get("/sync").text
+
+
+@pytest.mark.parametrize(("reason", "can_retry"), [(SPLITS, True), (TWO_CONTENTS, False)])
+def test_what_is_held_for_a_correction_may_be_tried_again(client, drained, reason, can_retry):
+    with drained.change() as connection:
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.state == "attention")
+            .values(state="held", last_error=reason, correction_id="c1")
+        )
+    [row] = client.get("/api/v1/sync").json["refused"]
+    assert row["can_retry"] is can_retry
+    assert ("Undo the correction" in row["to_do"]) is can_retry
 
 
 def test_a_form_pauses_and_starts_without_scripts(client, drained, settings) -> None:
