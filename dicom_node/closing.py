@@ -128,12 +128,16 @@ def open_words(report: Report) -> str:
     parts = [
         (totals.tally.waiting, "waiting"),
         (totals.tally.needs_a_person, "in need of a person"),
-        (totals.identity_differences, "studies under another identity at the PACS"),
+        (
+            totals.identity_differences,
+            "studies under another identity at the PACS, to be corrected there",
+        ),
         (totals.missing, "named by a scanner and never received"),
     ]
     found = [f"{number} {words}" for number, words in parts if number]
     lasts = report.outage is not None and not report.outage.ended_at
-    faults = [*totals.faults, *filter(None, [report.outage and report.index_fault])]
+    is_evidence = report.outage is None or not report.index_fault
+    faults = [*totals.faults, *([] if is_evidence else [report.index_fault])]
     return ", ".join([*found, *faults, *(["it has not ended"] if lasts else [])])
 
 

@@ -17,6 +17,7 @@ from dicom_node.database import ReadOnlyDatabase, Rows
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index_tables import COMPLETE, commitment_reports, instances, studies
 from dicom_node.index_tables import about as index_about
+from dicom_node.kept_identity import Kept
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import MODE_KIND, LedgerEvent, State, recorded_mode
 from dicom_node.ledger_tables import about, deliveries, events, identity_difference
@@ -95,7 +96,9 @@ class StudyLines:
     """One study: its instances, counted for all destinations together and for each.
 
     `unsent_since` is when the oldest instance that some destination still lacks was received, ''
-    when there is none; `missing` is None without a list from a scanner.
+    when there is none; `is_identity_verified` is not True when a PACS that proved an instance was
+    not asked, or could not say, under which identity it keeps it; `missing` is None without a list
+    from a scanner.
     """
 
     study_instance_uid: str
@@ -110,6 +113,7 @@ class StudyLines:
     last_received_at: str = ""
     last_proven_at: str = ""
     identity_differences: int = 0
+    is_identity_verified: bool = True
     corrected: int = 0
     named: NamedImages | None = None
     missing: int | None = None
@@ -124,6 +128,7 @@ class Totals:
     at: dict[str, Tally] = field(default_factory=dict)
     unsent_since: str = ""
     identity_differences: int = 0
+    studies_not_verified: int = 0
     studies_without_list: int = 0
     missing: int = 0
     faults: list[str] = field(default_factory=list)
@@ -141,6 +146,7 @@ class Totals:
             self.at.setdefault(name, Tally()).add(tally)
         self.unsent_since = _earlier(self.unsent_since, study.unsent_since)
         self.identity_differences += study.identity_differences
+        self.studies_not_verified += not study.is_identity_verified
         self.studies_without_list += study.missing is None
         self.missing += study.missing or 0
 
@@ -195,7 +201,7 @@ class Report:
 
     @property
     def _until(self) -> str:
-        return (self.outage and self.outage.ended_at) or self.written_at
+        return self.outage.ended_at if self.outage and self.outage.ended_at else self.written_at
 
     def _counts(self, line: InstanceLine) -> bool:
         """Tell whether a line was not proven at some time since the outage began."""
@@ -264,6 +270,8 @@ class Report:
             item = line.deliveries.get(name)
             study.at[name].count(standing_at(item))
             is_unsent |= not (item and item["stored_at"])
+            if item and item["state"] == State.PROVEN and not item["identity_state"]:
+                study.is_identity_verified = False
         received_at = line.received["received_at"] if line.received else ""
         if is_unsent or not self.destinations:
             study.unsent_since = _earlier(study.unsent_since, received_at)
@@ -425,7 +433,7 @@ _DELIVERIES: Final = sa.select(deliveries).where(
 )
 _DIFFERENCES: Final = sa.select(identity_difference.c.destination).where(
     identity_difference.c.study_instance_uid == sa.bindparam("study"),
-    identity_difference.c.state.not_in(SETTLED),
+    identity_difference.c.state.not_in((*SETTLED, Kept.UNLISTED, Kept.UNANSWERED)),
 )
 _PROVEN_IN_LEDGER: Final = (
     sa.select(deliveries.c.destination, sa.func.count().label("n"))

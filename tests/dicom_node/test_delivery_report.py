@@ -111,6 +111,42 @@ def test_what_the_pacs_keeps_under_another_identity_needs_a_person(make_books):
     assert totals.faults == []
 
 
+def enter_difference(books: Books, study: str, state: str) -> None:
+    values = {"destination": "pacs", "study_instance_uid": study, "state": state}
+    with books.ledger.change() as connection:
+        connection.execute(sa.insert(identity_difference).values(**values))
+
+
+def test_a_study_whose_identity_was_not_verified_is_named_and_counted(make_books):
+    books = make_books("pacs")
+    for study, identity_state in (("1.2", ""), ("1.3", "same")):
+        books.receive(study, [0])
+        books.prove(study, [0], identity_state=identity_state)
+    enter_difference(books, "1.2", "unanswered")
+
+    with open_report(books.settings, Scope(), lambda: BEGAN) as report:
+        text = "".join(text_pieces(report, None))
+    with open_report(books.settings, Scope(), lambda: BEGAN) as report:
+        page = "".join(page_pieces(report))
+
+    assert "1.2: proven, its identity not verified" in text
+    assert "1.3" not in text
+    assert "identity not verified: 1" in page
+    assert "<td>not verified</td>" in page
+    assert report.totals.is_closable
+
+
+@pytest.mark.parametrize("state", ["kept", "split", "there-before"])
+def test_an_outage_is_not_signed_while_a_pacs_keeps_another_identity(make_books, state):
+    books = make_books("pacs")
+    books.modes("suspect", "outage", "normal")
+    books.receive("1.2", [0], seconds=30)
+    books.prove("1.2", [0], identity_state="same")
+    enter_difference(books, "1.2", state)
+    with pytest.raises(BadSettings, match="1 studies under another identity"):
+        read_last_outage(books, sign_as="A. Jones")
+
+
 def test_a_damaged_file_needs_a_person_until_it_is_proven(make_books):
     books = make_books("pacs")
     books.receive("1.2", range(2), damaged_at=at(3))
