@@ -208,7 +208,7 @@ class Report:
         if self.outage is None or line.standing is not Standing.PROVEN:
             return True
         proven = [line.deliveries[name]["proven_at"] for name in self.destinations]
-        return max([line.known_since, *proven]) >= self.outage.began_at
+        return bool(max([line.known_since, *proven]) >= self.outage.began_at)
 
     def _study_facts(self) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = list(self._index(_STUDIES))

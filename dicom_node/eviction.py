@@ -195,7 +195,8 @@ def _look_around(data: Path, ledger: Rows, index: Rows) -> _Around:
     """Read what is known beside the instances; the desk is closed at once: readers stall it."""
     with _opened(read_desk(data, desk_tables)) as desk:
         opened = {row["study_instance_uid"]: row["opened_at"] for row in desk(_OPENED)}
-    with _opened(ReadOnlyDatabase(data / DESK_FILE, last_table=_corrections.name)) as desk:
+    decided = ReadOnlyDatabase(data / DESK_FILE, last_table=_corrections.name, rolls_back=True)
+    with _opened(decided) as desk:
         corrected = {row["study_instance_uid"]: row["correction_id"] for row in desk(_ACTIVE)}
     doubtful, settled = set(), defaultdict[str, set[str]](set)
     for row in ledger(_DIFFERENCES):
