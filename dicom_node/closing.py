@@ -71,7 +71,7 @@ class Closings:
             raise BadSettings("the outage lasts: it can be closed when the PACS is back to normal")
         if not name.strip():
             raise BadSettings("sign with your name")
-        if not report.totals.is_closable:
+        if open_words(report) or not report.totals.is_closable:
             raise BadSettings(f"this outage cannot be closed: {open_words(report)}")
         closing = Closing(
             report.outage.began_at,
@@ -128,12 +128,17 @@ def open_words(report: Report) -> str:
     parts = [
         (totals.tally.waiting, "waiting"),
         (totals.tally.needs_a_person, "in need of a person"),
-        (totals.identity_differences, "studies under another identity at the PACS"),
+        (
+            totals.identity_differences,
+            "studies under another identity at the PACS, to be corrected there",
+        ),
         (totals.missing, "named by a scanner and never received"),
     ]
     found = [f"{number} {words}" for number, words in parts if number]
     lasts = report.outage is not None and not report.outage.ended_at
-    return ", ".join([*found, *totals.faults, *(["it has not ended"] if lasts else [])])
+    is_evidence = report.outage is None or not report.index_fault
+    faults = [*totals.faults, *([] if is_evidence else [report.index_fault])]
+    return ", ".join([*found, *faults, *(["it has not ended"] if lasts else [])])
 
 
 def _lines(path: Path) -> list[bytes]:

@@ -23,7 +23,9 @@ _Text = tuple[str, tuple[str, ...], dict[str, Any]]
 """A statement as text, the names of its values in their order, and those that never change."""
 
 
-def writer_engine(path: Path, journal_mode: str = "WAL") -> sa.Engine:
+def writer_engine(
+    path: Path, journal_mode: str = "WAL", busy_timeout_s: float = BUSY_TIMEOUT_S
+) -> sa.Engine:
     """Open a database file for writing.
 
     Parameters
@@ -33,6 +35,8 @@ def writer_engine(path: Path, journal_mode: str = "WAL") -> sa.Engine:
     journal_mode : str
         With `WAL` there must be one writer: two that checkpoint at once can corrupt the file before
         SQLite 3.51.3. With `DELETE` there may be several.
+    busy_timeout_s : float
+        How long to wait for others that write, or with `DELETE` read, seconds.
 
     Returns
     -------
@@ -41,7 +45,7 @@ def writer_engine(path: Path, journal_mode: str = "WAL") -> sa.Engine:
     """
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=busy_timeout_s, check_same_thread=False)
         connection.execute(f"PRAGMA journal_mode={journal_mode}")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
@@ -50,22 +54,27 @@ def writer_engine(path: Path, journal_mode: str = "WAL") -> sa.Engine:
     return _engine(connect, pool_size=1)
 
 
-def reader_engine(path: Path) -> sa.Engine:
+def reader_engine(path: Path, *, rolls_back: bool = False) -> sa.Engine:
     """Open a database file for reading only.
 
     Parameters
     ----------
     path : Path
         An existing SQLite file.
+    rolls_back : bool
+        It has a rollback journal, which the first reader after a writer was killed must play back:
+        only a connection that may write can. Where nothing can be written it is read as it is.
 
     Returns
     -------
     sqlalchemy.Engine
         Its connections refuse to write.
     """
-    uri = f"file:{quote(str(path))}?mode=ro"
 
     def connect() -> sqlite3.Connection:
+        # without the right to write, SQLite opens what is `rw` for reading only
+        mode = "rw" if rolls_back else "ro"
+        uri = f"file:{quote(str(path))}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
         connection.execute("PRAGMA query_only=ON")
         return connection
@@ -87,10 +96,13 @@ class ReadOnlyDatabase:
         The SQLite file.
     last_table : str
         The table its writer makes last: before it exists, there is nothing to read.
+    rolls_back : bool
+        As `reader_engine`.
     """
 
-    def __init__(self, path: Path, last_table: str) -> None:
+    def __init__(self, path: Path, last_table: str, *, rolls_back: bool = False) -> None:
         self.path = path
+        self._rolls_back = rolls_back
         self._last_table = last_table
         self._opened: sa.Engine | None = None
         self._texts: dict[sa.Select[Any], _Text] = {}
@@ -223,7 +235,7 @@ class ReadOnlyDatabase:
         seen = _file_state(self.path)
         if seen == self._seen_without:
             return  # looking for a table again and again takes longer than most queries
-        engine = reader_engine(self.path)
+        engine = reader_engine(self.path, rolls_back=self._rolls_back)
         if sa.inspect(engine).has_table(self._last_table):
             self._opened, self._identity = engine, identity
         else:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import reduce
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -14,10 +15,12 @@ import sqlalchemy as sa
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.database import ReadOnlyDatabase, Rows
 from dicom_node.index import FILE as INDEX_FILE
-from dicom_node.index_tables import commitment_reports, instances, studies
+from dicom_node.index_tables import COMPLETE, commitment_reports, instances, studies
+from dicom_node.index_tables import about as index_about
+from dicom_node.kept_identity import Kept
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import MODE_KIND, LedgerEvent, State, recorded_mode
-from dicom_node.ledger_tables import deliveries, events, identity_difference
+from dicom_node.ledger_tables import about, deliveries, events, identity_difference
 from dicom_node.named_images import NamedImages, named_images
 from dicom_node.outages import ModeBand, Outage, choose_outage, mode_bands, outages
 from dicom_node.quarantine import FOLDER as QUARANTINE
@@ -81,13 +84,21 @@ class InstanceLine:
     deliveries: Mapping[str, Mapping[str, Any]]
     standing: Standing
 
+    @property
+    def known_since(self) -> str:
+        """When it was received, or first owed to a destination, ISO 8601 in UTC; '' is unknown."""
+        received_at = self.received["received_at"] if self.received else ""
+        return reduce(_earlier, (one["queued_at"] for one in self.deliveries.values()), received_at)
+
 
 @dataclass(slots=True)
 class StudyLines:
     """One study: its instances, counted for all destinations together and for each.
 
     `unsent_since` is when the oldest instance that some destination still lacks was received, ''
-    when there is none; `missing` is None without a list from a scanner.
+    when there is none; `is_identity_verified` is not True when a PACS that proved an instance was
+    not asked, or could not say, under which identity it keeps it; `missing` is None without a list
+    from a scanner.
     """
 
     study_instance_uid: str
@@ -102,6 +113,7 @@ class StudyLines:
     last_received_at: str = ""
     last_proven_at: str = ""
     identity_differences: int = 0
+    is_identity_verified: bool = True
     corrected: int = 0
     named: NamedImages | None = None
     missing: int | None = None
@@ -116,6 +128,7 @@ class Totals:
     at: dict[str, Tally] = field(default_factory=dict)
     unsent_since: str = ""
     identity_differences: int = 0
+    studies_not_verified: int = 0
     studies_without_list: int = 0
     missing: int = 0
     faults: list[str] = field(default_factory=list)
@@ -133,6 +146,7 @@ class Totals:
             self.at.setdefault(name, Tally()).add(tally)
         self.unsent_since = _earlier(self.unsent_since, study.unsent_since)
         self.identity_differences += study.identity_differences
+        self.studies_not_verified += not study.is_identity_verified
         self.studies_without_list += study.missing is None
         self.missing += study.missing or 0
 
@@ -149,7 +163,7 @@ class Report:
     """A report on one moment; see `open_report`.
 
     `destinations` are those that every instance is owed to; `totals` counts what `studies` has
-    handed out so far.
+    handed out so far; `index_fault` says why the index is no evidence of what was received.
     """
 
     def __init__(
@@ -161,6 +175,7 @@ class Report:
         self.study_instance_uid = scope.study_instance_uid
         self.quarantined = count_quarantine(settings.node.data / QUARANTINE)
         self._ledger, self._index = ledger, index
+        self.index_fault = _index_fault(ledger(_GENERATION_READ), index(_ABOUT_INDEX))
         self.bands: list[ModeBand] = mode_bands(
             recorded_mode(LedgerEvent(**row)) for row in ledger(_MODE_CHANGES)
         )
@@ -181,11 +196,19 @@ class Report:
         self._check()
 
     def _is_meant(self, study: StudyLines) -> bool:
-        """Tell whether some instance was received in the outage: then all since its begin count."""
-        if self.outage is None:
+        """Tell whether some of it was open in the outage: then what came later counts as well."""
+        return self.outage is None or any(line.known_since <= self._until for line in study.lines)
+
+    @property
+    def _until(self) -> str:
+        return self.outage.ended_at if self.outage and self.outage.ended_at else self.written_at
+
+    def _counts(self, line: InstanceLine) -> bool:
+        """Tell whether a line was not proven at some time since the outage began."""
+        if self.outage is None or line.standing is not Standing.PROVEN:
             return True
-        until = self.outage.ended_at or self.written_at
-        return any(line.received and line.received["received_at"] <= until for line in study.lines)
+        proven = [line.deliveries[name]["proven_at"] for name in self.destinations]
+        return bool(max([line.known_since, *proven]) >= self.outage.began_at)
 
     def _study_facts(self) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = list(self._index(_STUDIES))
@@ -195,8 +218,6 @@ class Report:
                 found.append(_UNKNOWN_STUDY | row)
         if self.study_instance_uid:
             return [one for one in found if one["study_instance_uid"] == self.study_instance_uid]
-        if self.outage:
-            return [one for one in found if _may_be_of(one, self.outage)]
         return found
 
     def _study(self, facts: Mapping[str, Any]) -> StudyLines:
@@ -209,7 +230,7 @@ class Report:
             at={name: Tally() for name in self.destinations},
         )
         study.identity_differences = len(self._ledger(_DIFFERENCES, {"study": uid}))
-        for line in self._lines(uid):
+        for line in filter(self._counts, self._lines(uid)):
             self._enter(study, line)
         study.named = named_images(uid)
         if study.named is not None:
@@ -228,10 +249,7 @@ class Report:
             if key in seen:
                 continue  # the same bytes twice are one instance
             seen.add(key)
-            if self.outage is None or row["received_at"] >= self.outage.began_at:
-                yield self._line(key, row, owed.pop(key, {}))
-            else:
-                owed.pop(key, None)
+            yield self._line(key, row, owed.pop(key, {}))
         for key, of_key in owed.items():
             yield self._line(key, None, of_key)
 
@@ -252,6 +270,8 @@ class Report:
             item = line.deliveries.get(name)
             study.at[name].count(standing_at(item))
             is_unsent |= not (item and item["stored_at"])
+            if item and item["state"] == State.PROVEN and not item["identity_state"]:
+                study.is_identity_verified = False
         received_at = line.received["received_at"] if line.received else ""
         if is_unsent or not self.destinations:
             study.unsent_since = _earlier(study.unsent_since, received_at)
@@ -267,12 +287,23 @@ class Report:
         for name, tally in self.totals.at.items():
             if tally.received != received:
                 self.totals.faults.append(f"{name}: {tally.received} of {received} accounted for")
+        if self.outage:
+            self._check_open()
         if self.outage or self.study_instance_uid:
             return
         ledger = {row["destination"]: row["n"] for row in self._ledger(_PROVEN_IN_LEDGER)}
         for name, tally in self.totals.at.items():
             if tally.proven != ledger.get(name, 0):
                 words = f"the ledger has {ledger.get(name, 0)} proven, the report {tally.proven}"
+                self.totals.faults.append(f"{name}: {words}")
+
+    def _check_open(self) -> None:
+        """Say so where the ledger knows more that was open in the outage than the report does."""
+        rows = self._ledger(_OPEN_IN_LEDGER, {"until": self._until})
+        ledger = {row["destination"]: row["n"] for row in rows}
+        for name, tally in self.totals.at.items():
+            if tally.open < ledger.get(name, 0):
+                words = f"the ledger has {ledger[name]} open, the report {tally.open}"
                 self.totals.faults.append(f"{name}: {words}")
 
 
@@ -351,10 +382,15 @@ def overall(found: Sequence[Standing], received: Mapping[str, Any] | None) -> St
     return Standing.WAITING
 
 
-def _may_be_of(study: Mapping[str, Any], outage: Outage) -> bool:
-    """Tell whether some instance may have been received between two moments."""
-    has_begun = not outage.ended_at or study["first_received_at"] <= outage.ended_at
-    return has_begun and bool(study["last_received_at"] >= outage.began_at)
+def _index_fault(read: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> str:
+    """Return why the index is no evidence: gone, not whole, or not the one delivery has read."""
+    about_index = {row["key"]: row["value"] for row in found}
+    if not about_index:
+        return "the index is missing: what was received cannot be counted"
+    if COMPLETE not in about_index:
+        return "the index is being rebuilt"
+    same = [about_index["generation"]] == [row["value"] for row in read]
+    return "" if same else "delivery has not read the index anew"
 
 
 def _earlier(one: str, other: str) -> str:
@@ -397,13 +433,23 @@ _DELIVERIES: Final = sa.select(deliveries).where(
 )
 _DIFFERENCES: Final = sa.select(identity_difference.c.destination).where(
     identity_difference.c.study_instance_uid == sa.bindparam("study"),
-    identity_difference.c.state.not_in(SETTLED),
+    identity_difference.c.state.not_in((*SETTLED, Kept.UNLISTED, Kept.UNANSWERED)),
 )
 _PROVEN_IN_LEDGER: Final = (
     sa.select(deliveries.c.destination, sa.func.count().label("n"))
     .where(deliveries.c.state == State.PROVEN, deliveries.c.identity_state != "differs")
     .group_by(deliveries.c.destination)
 )
+_OPEN_IN_LEDGER: Final = (
+    sa.select(deliveries.c.destination, sa.func.count().label("n"))
+    .where(
+        sa.or_(deliveries.c.state != State.PROVEN, deliveries.c.identity_state == "differs"),
+        deliveries.c.queued_at <= sa.bindparam("until"),
+    )
+    .group_by(deliveries.c.destination)
+)
+_ABOUT_INDEX: Final = sa.select(index_about)
+_GENERATION_READ: Final = sa.select(about.c.value).where(about.c.key == "generation")
 _MODE_CHANGES: Final = (
     sa.select(events)
     .where(events.c.kind.startswith(MODE_KIND, autoescape=True))

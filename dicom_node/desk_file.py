@@ -5,12 +5,14 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from dicom_node.database import ReadOnlyDatabase, writer_engine
+from dicom_node.database import BUSY_TIMEOUT_S, ReadOnlyDatabase, writer_engine
 
 FILE: Final = "desk.sqlite"
 
 
-def open_desk(data: Path, metadata: sa.MetaData) -> sa.Engine:
+def open_desk(
+    data: Path, metadata: sa.MetaData, busy_timeout_s: float = BUSY_TIMEOUT_S
+) -> sa.Engine:
     """Open the desk for writing, with the tables of one concern made where they are missing.
 
     Parameters
@@ -19,13 +21,15 @@ def open_desk(data: Path, metadata: sa.MetaData) -> sa.Engine:
         The data folder.
     metadata : sqlalchemy.MetaData
         The tables of one concern. Each concern has its own, so that none knows the others.
+    busy_timeout_s : float
+        How long to wait for others that read or write, seconds.
 
     Returns
     -------
     sqlalchemy.Engine
         A commit that returned survives a power cut.
     """
-    engine = writer_engine(data / FILE, journal_mode="DELETE")
+    engine = writer_engine(data / FILE, journal_mode="DELETE", busy_timeout_s=busy_timeout_s)
     metadata.create_all(engine)
     return engine
 
@@ -44,4 +48,4 @@ def read_desk(data: Path, metadata: sa.MetaData) -> ReadOnlyDatabase:
     -------
     ReadOnlyDatabase
     """
-    return ReadOnlyDatabase(data / FILE, metadata.sorted_tables[-1].name)
+    return ReadOnlyDatabase(data / FILE, metadata.sorted_tables[-1].name, rolls_back=True)

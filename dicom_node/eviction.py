@@ -3,10 +3,12 @@
 Nothing is deleted here or anywhere yet; this is the gate that whatever deletes must ask.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -51,8 +53,8 @@ class InstanceFacts:
     """All that decides whether an instance may go.
 
     `deliveries` is by destination; `opened_at` is when its study was last opened, None when
-    never. `is_doubtful` tells of a difference of identity that nobody settled; `correction_id` is
-    that of the correction in force for its study.
+    never. `is_doubtful` tells of a difference of identity that nobody settled, `settled_at` where
+    a person settled one; `correction_id` is that of the correction in force for its study.
     """
 
     received_at: str
@@ -62,6 +64,7 @@ class InstanceFacts:
     opened_at: str | None
     deliveries: Mapping[str, DeliveryFacts]
     correction_id: str = ""
+    settled_at: Collection[str] = ()
 
 
 def reason_to_stay(
@@ -87,14 +90,16 @@ def reason_to_stay(
     if not required:
         return "no PACS is required to have it"
     for name in sorted(required):
-        if words := _unproven(facts.deliveries.get(name), facts.correction_id):
+        is_settled = name in facts.settled_at
+        words = _unproven(facts.deliveries.get(name), facts.correction_id, is_settled=is_settled)
+        if words:
             return f"{name}: {words}"
     if facts.is_conflict:
         return "another instance has the same UID"
     if facts.is_damaged:
         return "the file is damaged: it is evidence"
     if facts.is_doubtful:
-        return "its identity is not settled"
+        return "a PACS keeps it under another identity or lists it not: to be corrected there"
     if not _is_older(facts.received_at, now, timedelta(days=keep_days)):
         return "it is not old enough"
     if facts.opened_at is not None and not _is_older(facts.opened_at, now, OPENED_KEPT):
@@ -102,13 +107,15 @@ def reason_to_stay(
     return ""
 
 
-def _unproven(delivery: DeliveryFacts | None, correction_id: str) -> str:
+def _unproven(delivery: DeliveryFacts | None, correction_id: str, *, is_settled: bool) -> str:
     if delivery is None:
         return "not queued yet"
     if delivery.state != State.PROVEN or not delivery.proven_at:
         return f"not proven: {delivery.state}"
-    if delivery.identity_state == "differs":
+    if delivery.identity_state == "differs" and not is_settled:
         return "kept under another identity"
+    if delivery.identity_state != "same" and not is_settled:
+        return "its identity was not verified"
     return "" if delivery.correction_id == correction_id else "its correction was not sent"
 
 
@@ -144,25 +151,13 @@ def judge_instances(settings: Settings, clock: Clock = utc_now) -> Iterator[Judg
     Judged
     """
     data = settings.node.data
-    sources = (
-        ReadOnlyDatabase(data / LEDGER_FILE, last_table=identity_difference.name),
-        ReadOnlyDatabase(data / INDEX_FILE, last_table=commitment_reports.name),
-        read_desk(data, desk_tables),
-        ReadOnlyDatabase(data / DESK_FILE, last_table=_corrections.name),
-    )
-    required = [pacs.name for pacs in settings.pacs if pacs.required]
-    with ExitStack() as stack:
-        for source in sources:
-            stack.callback(source.close)
-        # the ledger first: what is owed after it was looked at is in no proof of it
-        ledger, index, desk, decided = (stack.enter_context(one.snapshot()) for one in sources)
-        around = _Around(
-            ledger=ledger,
-            index=index,
-            opened={row["study_instance_uid"]: row["opened_at"] for row in desk(_OPENED)},
-            doubtful={row["study_instance_uid"] for row in ledger(_DIFFERENCES)},
-            corrected={row["study_instance_uid"]: row["correction_id"] for row in decided(_ACTIVE)},
-        )
+    # the ledger first: what is owed after it was looked at is in no proof of it
+    with (
+        _opened(ReadOnlyDatabase(data / LEDGER_FILE, identity_difference.name)) as ledger,
+        _opened(ReadOnlyDatabase(data / INDEX_FILE, commitment_reports.name)) as index,
+    ):
+        required = [pacs.name for pacs in settings.pacs if pacs.required]
+        around = _look_around(data, ledger, index)
         for study in index(_STUDIES):
             for row, facts in _facts(study["study_instance_uid"], around):
                 reason = reason_to_stay(facts, required, clock(), settings.storage.keep_days)
@@ -184,6 +179,32 @@ class _Around:
     opened: Mapping[str, str]
     doubtful: Collection[str]
     corrected: Mapping[str, str]
+    settled: Mapping[str, Collection[str]]
+
+
+@contextmanager
+def _opened(source: ReadOnlyDatabase) -> Iterator[Rows]:
+    try:
+        with source.snapshot() as rows:
+            yield rows
+    finally:
+        source.close()
+
+
+def _look_around(data: Path, ledger: Rows, index: Rows) -> _Around:
+    """Read what is known beside the instances; the desk is closed at once: readers stall it."""
+    with _opened(read_desk(data, desk_tables)) as desk:
+        opened = {row["study_instance_uid"]: row["opened_at"] for row in desk(_OPENED)}
+    decided = ReadOnlyDatabase(data / DESK_FILE, last_table=_corrections.name, rolls_back=True)
+    with _opened(decided) as desk:
+        corrected = {row["study_instance_uid"]: row["correction_id"] for row in desk(_ACTIVE)}
+    doubtful, settled = set(), defaultdict[str, set[str]](set)
+    for row in ledger(_DIFFERENCES):
+        if row["state"] in SETTLED:
+            settled[row["study_instance_uid"]].add(row["destination"])
+        else:
+            doubtful.add(row["study_instance_uid"])
+    return _Around(ledger, index, opened, doubtful, corrected, settled)
 
 
 def _facts(study: str, around: _Around) -> Iterator[tuple[dict[str, Any], InstanceFacts]]:
@@ -209,6 +230,7 @@ def _facts(study: str, around: _Around) -> Iterator[tuple[dict[str, Any], Instan
                 opened_at=around.opened.get(study),
                 deliveries=owed.get((row["sop_instance_uid"], row["digest"]), {}),
                 correction_id=around.corrected.get(study, ""),
+                settled_at=around.settled.get(study, ()),
             ),
         )
 
@@ -241,7 +263,9 @@ _DELIVERIES: Final = sa.select(
     deliveries.c.identity_state,
     deliveries.c.correction_id,
 ).where(deliveries.c.study_instance_uid == sa.bindparam("study"))
-_DIFFERENCES: Final = sa.select(identity_difference.c.study_instance_uid).where(
-    identity_difference.c.state.not_in(SETTLED)
+_DIFFERENCES: Final = sa.select(
+    identity_difference.c.study_instance_uid,
+    identity_difference.c.destination,
+    identity_difference.c.state,
 )
 _OPENED: Final = sa.select(study_opened)

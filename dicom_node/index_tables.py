@@ -10,6 +10,9 @@ from dicom_node.database import text_column
 SCHEMA_VERSION: Final = "4"
 """An index of another version is set aside and built anew from the files."""
 
+COMPLETE: Final = "complete"
+"""Key in `about` of an index that every stored file was entered in; a new one has none."""
+
 metadata = sa.MetaData()
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 from dicom_node.database import writer_engine
 from dicom_node.index import CommitmentReport
 from dicom_node.index_tables import (
+    COMPLETE,
     SCHEMA_VERSION,
     about,
     commitment_reports,
@@ -55,7 +56,6 @@ _STUDY_TEXTS: Final = (
     "study_description",
     "referring_physician_name",
 )
-_COMPLETE: Final = "complete"
 _SERIES_VALUES: Final = (
     "modality",
     "series_number",
@@ -149,13 +149,13 @@ class Index:
 
     def is_complete(self) -> bool:
         """Tell whether every stored file was entered once; a new index is not."""
-        statement = sa.select(about.c.value).where(about.c.key == _COMPLETE)
+        statement = sa.select(about.c.value).where(about.c.key == COMPLETE)
         with self._engine.connect() as connection:
             return connection.scalar(statement) is not None
 
     def mark_complete(self) -> None:
         """Remember that every stored file was entered."""
-        statement = insert(about).values(key=_COMPLETE, value="yes").on_conflict_do_nothing()
+        statement = insert(about).values(key=COMPLETE, value="yes").on_conflict_do_nothing()
         with self._engine.begin() as connection:
             connection.execute(statement)
 
@@ -187,7 +187,7 @@ class Index:
     def mark_incomplete(self) -> None:
         """Have the next start look for files that were not entered."""
         with self._engine.begin() as connection:
-            connection.execute(sa.delete(about).where(about.c.key == _COMPLETE))
+            connection.execute(sa.delete(about).where(about.c.key == COMPLETE))
 
     def add_commitment_reports(self, reports: Iterable[CommitmentReport]) -> None:
         """Enter answers of a PACS to storage commitment."""

@@ -1,8 +1,9 @@
 """What the ledger knows of a PACS beyond single steps: whether it stores, and what to verify."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -41,7 +42,7 @@ class LedgerProofs:
         with self._engine.connect() as connection:
             return connection.scalar(statement) is not None
 
-    def next_unverified(self) -> str | None:
+    def next_unverified(self, avoided: Collection[str] = ()) -> str | None:
         """Return a study that was proven and not verified since, once all of it was sent."""
         other = deliveries.alias()
         is_coming = (
@@ -54,11 +55,13 @@ class LedgerProofs:
             )
             .exists()
         )
-        return self._first_study(deliveries.c.verified_at == "", ~is_coming)
+        is_new = deliveries.c.verified_at == ""
+        return self._first_study(is_new, ~is_coming, _is_none_of(avoided))
 
-    def next_verified_before(self, moment: str) -> str | None:
+    def next_verified_before(self, moment: str, avoided: Collection[str] = ()) -> str | None:
         """Return the study that was verified longest ago, before a moment."""
-        return self._first_study(deliveries.c.verified_at > "", deliveries.c.verified_at < moment)
+        is_old = sa.and_(deliveries.c.verified_at > "", deliveries.c.verified_at < moment)
+        return self._first_study(is_old, _is_none_of(avoided))
 
     def _first_study(self, *conditions: sa.ColumnElement[bool]) -> str | None:
         statement = (
@@ -145,6 +148,38 @@ class LedgerProofs:
                 )
         return True
 
+    def postpone(
+        self, study_instance_uid: str, state: State, now: str, until: str, latest: str, words: str
+    ) -> None:
+        """Let what is due of a study wait, after it could not be asked about.
+
+        Parameters
+        ----------
+        study_instance_uid : str
+        state : State
+            Of what is meant. What is `queued` has failed by this, and comes after what has not.
+        now, until, latest : str
+            ISO 8601 in UTC; see `Ledger.due`.
+        words : str
+            Why.
+        """
+        waits = deliveries.c.next_attempt_at
+        values: dict[str, Any] = {"next_attempt_at": until, "last_error": words}
+        if state is State.QUEUED:
+            before = sa.func.nullif(deliveries.c.first_failed_at, "")
+            values["first_failed_at"] = sa.func.coalesce(before, now)
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(deliveries)
+                .where(
+                    self._is_here,
+                    deliveries.c.study_instance_uid == study_instance_uid,
+                    deliveries.c.state == state,
+                    sa.or_(waits <= now, waits > latest),
+                )
+                .values(values)
+            )
+
     def doubt(self, delivery_ids: Sequence[int]) -> None:
         """Take back the proof of instances: it is asked for again, and they are sent if need be."""
         self._ledger.update(
@@ -161,6 +196,10 @@ class LedgerProofs:
             next_attempt_at="",
             last_error=LOST_WORDS,
         )
+
+
+def _is_none_of(avoided: Collection[str]) -> sa.ColumnElement[bool]:
+    return deliveries.c.study_instance_uid.not_in(list(avoided))
 
 
 def look_again(connection: sa.Connection, destination: str, study_instance_uid: str = "") -> int:

@@ -11,8 +11,9 @@ from dicom_node.blame import Blame
 from dicom_node.clock import Clock, stamp
 from dicom_node.commitment_reasons import CLASS_NOT_SUPPORTED, REASONS
 from dicom_node.courier import Courier
-from dicom_node.errors import NodeError, PeerRefused
+from dicom_node.errors import NodeError, PeerRefused, PeerUnreachable
 from dicom_node.ledger import Delivery, State
+from dicom_node.ledger_proofs import LedgerProofs
 from dicom_node.ledger_writer import Ledger
 from dicom_node.pacs import Pacs
 from dicom_node.retry import longest_wait_s
@@ -49,6 +50,7 @@ class Prover:
         self._pacs = pacs
         self._sync = sync
         self._ledger = ledger
+        self._proofs = LedgerProofs(ledger, pacs.name)
         self._courier = courier
         self._blame = Blame(sync, jitter)
         self._clock = clock
@@ -118,7 +120,7 @@ class Prover:
 
     def _prove_by_query(self, batch: Sequence[Delivery]) -> None:
         for (study_uid, series_uid), of_series in by_series(batch):
-            held = self._courier.held_instances(study_uid, series_uid)
+            held = self._held(study_uid, series_uid)
             if held is None:
                 # it offers no query either: stored is all that can be said for now
                 self._ledger.update(
@@ -140,6 +142,19 @@ class Prover:
             for item in of_series:
                 if item.sop_instance_uid not in held:
                     self._ask_again(item)
+
+    def _held(self, study_uid: str, series_uid: str) -> set[str] | None:
+        """Ask what it holds; a study it cannot be asked about waits, and holds up no other."""
+        try:
+            return self._courier.held_instances(study_uid, series_uid)
+        except (PeerRefused, PeerUnreachable) as error:
+            until, latest = (
+                self._after(self._sync.retry_max_s),
+                self._after(longest_wait_s(self._sync)),
+            )
+            waits = (self._now(), until, latest)
+            self._proofs.postpone(study_uid, State.STORED, *waits, str(error))
+            raise
 
     def _ask_again(self, item: Delivery) -> None:
         """Wait for an instance the PACS took but does not list; ask, then send it again."""

@@ -167,6 +167,8 @@ def text_pieces(report: Report, closing: Closing | None) -> Iterator[str]:
     for study in report.studies():
         if study.tally.open or report.study_instance_uid:
             yield f"{study.study_instance_uid}: {_sum(study.tally)}\n"
+        if words := _identity_words(study):
+            yield f"{study.study_instance_uid}: {words}\n"
     totals = report.totals
     yield f"{totals.studies} studies: {_sum(totals.tally)}\n"
     for name, tally in totals.at.items():
@@ -174,10 +176,18 @@ def text_pieces(report: Report, closing: Closing | None) -> Iterator[str]:
     found = totals_of(totals)
     yield from (f"  does not add up: {fault}\n" for fault in totals.faults)
     yield f"  oldest image some PACS still lacks: {totals.unsent_since or 'none'}\n"
+    yield f"  studies under another identity at a PACS: {totals.identity_differences}\n"
+    yield f"  studies whose identity was not verified: {totals.studies_not_verified}\n"
     yield f"  named by a scanner and never arrived: {found['missing']}\n"
     yield f"  not stored as an image (quarantine): {report.quarantined}\n"
     if words := closing_words(report, closing):
         yield f"  outage: {words}\n"
+
+
+def _identity_words(study: StudyLines) -> str:
+    if study.identity_differences:
+        return "under another identity at a PACS"
+    return "" if study.is_identity_verified else "proven, its identity not verified"
 
 
 def _sum(tally: Tally) -> str:
@@ -213,6 +223,7 @@ def study_of(study: StudyLines) -> dict[str, Any]:
         "last_proven_at": study.last_proven_at,
         "unsent_since": study.unsent_since,
         "identity_differences": study.identity_differences,
+        "is_identity_verified": study.is_identity_verified,
         "corrected": study.corrected,
         "missing": NO_LIST if study.missing is None else study.missing,
     }
@@ -228,6 +239,7 @@ def totals_of(totals: Totals) -> dict[str, Any]:
         "at": {name: asdict(tally) for name, tally in totals.at.items()},
         "unsent_since": totals.unsent_since,
         "identity_differences": totals.identity_differences,
+        "studies_not_verified": totals.studies_not_verified,
         "studies_without_list": totals.studies_without_list,
         "missing": NO_LIST if is_silent else totals.missing,
         "adds_up": not totals.faults,

@@ -100,6 +100,8 @@ def _summary(report: Report, totals: Totals) -> str:
         f"Oldest image some PACS still lacks: {totals.unsent_since or 'none'}",
         f"Named by a scanner and never arrived: {missing}"
         + (some if totals.studies_without_list and not is_silent else ""),
+        f"Studies under another identity at a PACS: {totals.identity_differences}; proven, but "
+        f"their identity not verified: {totals.studies_not_verified}",
         f"Arrived and not stored as an image (quarantine): {report.quarantined}",
     ]
     if not report.destinations:
@@ -131,10 +133,8 @@ def _bands(report: Report) -> str:
 
 def _study_row(report: Report, study: StudyLines) -> str:
     differs = study.identity_differences
-    checked = all(
-        item["identity_state"] for line in study.lines for item in line.deliveries.values()
-    )
-    identity = f"{differs} differ" if differs else "same" if checked else "not compared"
+    checked = study.is_identity_verified and study.tally.proven
+    identity = f"{differs} differ" if differs else "same" if checked else "not verified"
     after = (
         study.last_proven_at,
         identity + (f", {study.corrected} corrected" if study.corrected else ""),

@@ -36,7 +36,7 @@ from dicom_node.outgoing_corrections import OutgoingCorrections
 from dicom_node.pacs import Pacs
 from dicom_node.prover import Prover, by_series
 from dicom_node.quiet_hours import QuietHours
-from dicom_node.retry import Pause, longest_wait_s
+from dicom_node.retry import Pause, longest_wait_s, retry_delay_s
 from dicom_node.sending_forms import SendingForms
 from dicom_node.setting_tables import PacsSettings, SyncSettings
 from dicom_node.settings import Settings
@@ -51,6 +51,8 @@ _log = logging.getLogger(__name__)
 
 LOCK: Final = "deliver.lock"
 STEP_S: Final = 1.0
+_MANY: Final = 32
+"""Failures after which a wait is the longest."""
 RECHECK_S: Final = 3.0
 """How soon a PACS is looked at again when what was found may change the mode, seconds."""
 
@@ -200,7 +202,8 @@ class Destination:
     def _judge(self) -> Verdict:
         """Probe, with a test image where one is wanted, and tell what was found."""
         name = self._pacs.name
-        item = self._trial.next_object(self._modes.standing(name))
+        is_silent = self._is_paused() or self._quiet_hours.include(self._clock())
+        item = None if is_silent else self._trial.next_object(self._modes.standing(name))
         verdict = self._courier.probe(item)
         if item is not None and verdict.is_healthy:
             self._trial.note_stored(item)
@@ -237,9 +240,13 @@ class Destination:
             self._pacs.name, self._now(), self._latest(), self._sync.batch_size, self._begun_study
         )
         self._begun_study = batch[0].study_instance_uid if batch else ""
-        missing, copy_order = self._corrections.take(
-            self._without_held(batch), self._courier.find_study, self._now()
-        )
+        try:
+            missing, copy_order = self._corrections.take(
+                self._without_held(batch), self._courier.find_study, self._now()
+            )
+        except (PeerRefused, PeerUnreachable) as error:
+            self._put_last(batch[0].study_instance_uid, error)
+            raise
         if not missing:
             return bool(batch)
         try:
@@ -248,6 +255,12 @@ class Destination:
             # whatever has no receipt is asked for before it is sent again
             self._ledger.requeue_unknown(self._pacs.name)
         return True
+
+    def _put_last(self, study_uid: str, error: NodeError) -> None:
+        """Let a study wait that the PACS could not be asked about: it may be the only such one."""
+        until = self._after(retry_delay_s(_MANY, self._sync, self._jitter()))
+        waits = (self._now(), until, self._latest())
+        self._proofs.postpone(study_uid, State.QUEUED, *waits, str(error))
 
     def _without_held(self, batch: Sequence[Delivery]) -> list[Delivery]:
         """Leave out what the PACS holds already."""

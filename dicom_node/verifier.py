@@ -1,12 +1,14 @@
 """Looking again at what a PACS vouched for: under which identity, and whether it still has it."""
 
 import logging
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Final
 
 from dicom_node.clock import Clock, stamp
 from dicom_node.courier import Courier
+from dicom_node.errors import NodeError
 from dicom_node.identity import Identity
 from dicom_node.kept_identity import Finding, Kept, find_identity
 from dicom_node.ledger import Delivery
@@ -19,6 +21,8 @@ from dicom_node.study_answer import StudyAnswer
 
 _log = logging.getLogger(__name__)
 
+AVOIDED_FOR: Final = timedelta(minutes=30)
+"""How long a study that could not be asked about lets the others go first."""
 _NEVER_S: Final = 40 * 365 * 86400.0
 """Only what a person orders to be looked at again is older."""
 
@@ -56,25 +60,49 @@ class Verifier:
         self._courier = courier
         self._identity_of = identity_of
         self._clock = clock
+        self._failed_at: dict[str, datetime] = {}
 
     def step(self) -> bool:
         """Ask for the identity of a study that was proven since it was last asked for."""
-        study_uid = self._proofs.next_unverified()
+        study_uid = self._proofs.next_unverified(self._avoided())
         if study_uid is None:
             return False
-        self._compare(study_uid, self._courier.find_study(study_uid))
+        with self._avoiding_after_failure(study_uid):
+            answers = self._courier.find_study(study_uid)
+        self._compare(study_uid, answers)
         return True
 
     def step_again(self) -> bool:
         """Ask whether the study that was looked at longest ago is still there, if it is time."""
         age = timedelta(seconds=self._interval_s or _NEVER_S)
-        study_uid = self._proofs.next_verified_before(stamp(self._clock() - age))
+        moment = stamp(self._clock() - age)
+        study_uid = self._proofs.next_verified_before(moment, self._avoided())
         if study_uid is None:
             return False
-        answers = self._courier.find_study(study_uid)
-        self._doubt(self._missing(study_uid, answers))
+        with self._avoiding_after_failure(study_uid):
+            answers = self._courier.find_study(study_uid)
+            missing = self._missing(study_uid, answers)
+        self._doubt(missing)
         self._compare(study_uid, answers)
         return True
+
+    @contextmanager
+    def _avoiding_after_failure(self, study_uid: str) -> Iterator[None]:
+        """Ask about others first after a failure: it may be this one that cannot be asked about."""
+        try:
+            yield
+        except NodeError:
+            self._failed_at[study_uid] = self._clock()
+            raise
+
+    def _avoided(self) -> Collection[str]:
+        now = self._clock()
+        self._failed_at = {
+            study_uid: at
+            for study_uid, at in self._failed_at.items()
+            if at <= now < at + AVOIDED_FOR
+        }
+        return self._failed_at
 
     def _missing(self, study_uid: str, answers: Sequence[StudyAnswer] | None) -> list[Delivery]:
         """Return what it no longer lists; instance by instance only where its count differs."""

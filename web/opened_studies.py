@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 EVERY: Final = timedelta(minutes=1)
 """A study is entered once in this time, however many pages show it."""
+PATIENCE_S: Final = 0.5
+"""How long a page waits for a desk that is in use, seconds; then the opening is not entered."""
 _MOST_REMEMBERED: Final = 10_000
 
 
@@ -66,7 +68,7 @@ class OpenedStudies:
 
     def _enter(self, study_instance_uid: str, at: str) -> None:
         if self._engine is None:
-            self._engine = open_desk(self._data, desk_tables)
+            self._engine = open_desk(self._data, desk_tables, PATIENCE_S)
         entry = insert(study_opened).values(study_instance_uid=study_instance_uid, opened_at=at)
         with self._engine.begin() as connection:
             connection.execute(

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dicom_node.clock import stamp
-from dicom_node.index_tables import instances, studies
+from dicom_node.index_tables import about, instances, studies
 from dicom_node.index_writer import Index
 from dicom_node.ledger_tables import deliveries
 from dicom_node.ledger_writer import Ledger
@@ -36,6 +36,11 @@ class Books:
         self.index = Index(data / "index.sqlite")
         self.ledger = Ledger(data / "ledger.sqlite")
         self.ledger.record_destinations(self.settings.pacs)
+        self.index.mark_complete()
+        with self.index._engine.connect() as connection:
+            is_it = about.c.key == "generation"
+            generation = connection.scalar(sa.select(about.c.value).where(is_it))
+        self.ledger.set_mark("generation", generation or "")
 
     def receive(self, study: str, numbers: Iterable[int], seconds: float = 0, **facts: Any) -> None:
         """Enter instances of a study, received together."""

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from dicom_node.closing import Closings, closing_words
 from dicom_node.delivery_report import Scope, open_report
 from dicom_node.errors import BadSettings
+from dicom_node.index_writer import Index
 from dicom_node.ledger_tables import identity_difference
 from dicom_node.report_files import COLUMNS, csv_pieces, harmless, json_pieces, text_pieces
 from dicom_node.report_page import page_pieces
@@ -110,6 +111,42 @@ def test_what_the_pacs_keeps_under_another_identity_needs_a_person(make_books):
     assert totals.faults == []
 
 
+def enter_difference(books: Books, study: str, state: str) -> None:
+    values = {"destination": "pacs", "study_instance_uid": study, "state": state}
+    with books.ledger.change() as connection:
+        connection.execute(sa.insert(identity_difference).values(**values))
+
+
+def test_a_study_whose_identity_was_not_verified_is_named_and_counted(make_books):
+    books = make_books("pacs")
+    for study, identity_state in (("1.2", ""), ("1.3", "same")):
+        books.receive(study, [0])
+        books.prove(study, [0], identity_state=identity_state)
+    enter_difference(books, "1.2", "unanswered")
+
+    with open_report(books.settings, Scope(), lambda: BEGAN) as report:
+        text = "".join(text_pieces(report, None))
+    with open_report(books.settings, Scope(), lambda: BEGAN) as report:
+        page = "".join(page_pieces(report))
+
+    assert "1.2: proven, its identity not verified" in text
+    assert "1.3" not in text
+    assert "identity not verified: 1" in page
+    assert "<td>not verified</td>" in page
+    assert report.totals.is_closable
+
+
+@pytest.mark.parametrize("state", ["kept", "split", "there-before"])
+def test_an_outage_is_not_signed_while_a_pacs_keeps_another_identity(make_books, state):
+    books = make_books("pacs")
+    books.modes("suspect", "outage", "normal")
+    books.receive("1.2", [0], seconds=30)
+    books.prove("1.2", [0], identity_state="same")
+    enter_difference(books, "1.2", state)
+    with pytest.raises(BadSettings, match="1 studies under another identity"):
+        read_last_outage(books, sign_as="A. Jones")
+
+
 def test_a_damaged_file_needs_a_person_until_it_is_proven(make_books):
     books = make_books("pacs")
     books.receive("1.2", range(2), damaged_at=at(3))
@@ -155,7 +192,9 @@ def test_the_oldest_unsent_is_the_oldest_some_pacs_lacks(make_books):
 def test_an_outage_counts_its_studies_and_what_came_late_for_them(make_books):
     books = make_books("pacs")
     books.receive("1.1", [0], seconds=-900)
+    books.prove("1.1", [0], queued_at=at(-899), proven_at=at(-890))
     books.receive("1.2", [0], seconds=90)
+    books.prove("1.2", [0], proven_at=at(95))
     books.receive("1.2", [1], seconds=9000)
     books.receive("1.3", [0], seconds=9000)
     books.modes("suspect", "normal", "suspect", "outage", "recovering", "normal", "drill")
@@ -201,6 +240,55 @@ def test_an_outage_is_signed_only_when_nothing_is_open_and_opens_again(make_book
     assert look().startswith("Open again: 1 images arrived after")
     audit = (books.settings.node.data / "audit.jsonl").read_text().splitlines()
     assert [json.loads(line)["event"] for line in audit] == ["outage_closed"]
+
+
+def read_last_outage(books: Books, sign_as: str = "") -> tuple[int, str]:
+    closings = Closings(books.settings.node.data, lambda: BEGAN)
+    with open_report(books.settings, Scope(outage="last"), lambda: BEGAN) as report:
+        for _ in report.studies():
+            pass
+        if sign_as:
+            closings.sign(report, sign_as)
+        return report.totals.tally.open, closing_words(report, None)
+
+
+def test_an_outage_is_not_signed_while_the_index_is_missing_or_another(make_books):
+    books = make_books("pacs")
+    books.modes("suspect", "outage", "normal")
+    books.receive("1.2", range(10), seconds=30)
+    books.owe("1.2", range(10), "attention", queued_at=at(31))
+    (books.settings.node.data / "index.sqlite").unlink()
+    (books.settings.node.data / "index.sqlite-wal").unlink()
+
+    assert read_last_outage(books)[0] == 10
+    with books.ledger.change() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET state = 'proven', proven_at = 'x'")
+    with pytest.raises(BadSettings, match="the index is missing"):
+        read_last_outage(books, sign_as="A. Jones")
+
+    books.index.close()
+    books.index = Index(books.settings.node.data / "index.sqlite")
+    with pytest.raises(BadSettings, match="the index is being rebuilt"):
+        read_last_outage(books, sign_as="A. Jones")
+    books.index.mark_complete()
+    with pytest.raises(BadSettings, match="delivery has not read the index anew"):
+        read_last_outage(books, sign_as="A. Jones")
+
+
+def test_what_was_queued_before_an_outage_and_not_proven_by_then_is_of_it(make_books):
+    books = make_books("pacs")
+    books.modes("suspect", "outage", "normal")
+    books.receive("1.2", range(3), seconds=-20)
+    books.owe("1.2", [0], "attention", queued_at=at(-19))
+    books.prove("1.2", [1], queued_at=at(-19), proven_at=at(7000))
+    books.prove("1.2", [2], queued_at=at(-19), proven_at=at(-5))
+    books.receive("1.7", [0], seconds=-20)  # not queued at all
+
+    totals = totals_of(books, outage="last")
+
+    assert (totals.studies, counts(totals.tally)) == (2, (3, 1, 1, 1))
+    with pytest.raises(BadSettings, match="1 waiting, 1 in need of a person"):
+        read_last_outage(books, sign_as="A. Jones")
 
 
 def test_an_outage_that_lasts_cannot_be_signed(make_books):

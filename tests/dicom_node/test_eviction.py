@@ -1,5 +1,6 @@
 """The gate before deleting: no sequence of events lets an unproven instance pass."""
 
+import contextlib
 import os
 import tempfile
 from datetime import timedelta
@@ -13,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from dicom_node.clock import stamp
 from dicom_node.eviction import DeliveryFacts, InstanceFacts, judge_instances, reason_to_stay
 from dicom_node.ledger import Attempt, State
+from dicom_node.ledger_proofs import LedgerProofs
 from dicom_node.order_keeper import OrderKeeper
 from dicom_node.sync_order import OrderKind, SyncOrders
 from tests.dicom_node.report_data import BEGAN, Books, at
@@ -54,10 +56,19 @@ def test_what_is_proven_everywhere_old_and_unquestioned_may_go():
         {"deliveries": {"east": PROVEN, "west": DeliveryFacts("proven", "", "")}},
         {"deliveries": {"east": PROVEN, "west": DeliveryFacts("proven", at(9), "differs")}},
         {"deliveries": {"east": PROVEN, "west": DeliveryFacts("proven", at(9), "same", "c0")}},
+        {"deliveries": {"east": PROVEN, "west": DeliveryFacts("proven", at(9), "")}},
+        {"deliveries": {"east": PROVEN, "west": DeliveryFacts("proven", at(9), "")}}
+        | {"settled_at": ["east"]},
     ],
 )
 def test_each_doubt_by_itself_makes_it_stay(change):
     assert reason_to_stay(InstanceFacts(**(GOOD | change)), BOTH, LATER, 30)
+
+
+def test_a_difference_a_person_settled_at_a_pacs_holds_nothing_there():
+    deliveries = {"east": PROVEN, "west": DeliveryFacts("proven", at(9), "differs")}
+    facts = InstanceFacts(**(GOOD | {"deliveries": deliveries, "settled_at": ["west"]}))
+    assert reason_to_stay(facts, BOTH, LATER, 30) == ""
 
 
 def test_without_a_required_pacs_everything_stays():
@@ -84,6 +95,7 @@ def test_whatever_is_known_only_proof_everywhere_opens_the_gate(facts, required)
         assert required
         assert all(facts.deliveries[name].state == State.PROVEN for name in required)
         assert all(facts.deliveries[name].proven_at for name in required)
+        assert all(facts.deliveries[name].identity_state == "same" for name in required)
         assert not any((facts.is_conflict, facts.is_damaged, facts.is_doubtful))
 
 
@@ -149,6 +161,10 @@ class Deliveries(RuleBasedStateMachine):
     def answerable(self, place) -> set[str]:
         return {uid for uid, of, _ in self.asked if of == place}
 
+    @rule(place=_PLACE, state=st.sampled_from(["same", "same", "differs", ""]))
+    def verify(self, place, state):
+        LedgerProofs(self.books.ledger, place).record_verified("1.2", state, at(10))
+
     @rule(one=_ONE)
     def hold(self, one):
         self.books.ledger.hold([f"1.2.1.{one}"], "the same SOP Instance UID exists")
@@ -196,7 +212,9 @@ def test_the_gate_reads_opened_studies_conflicts_and_corrections(tmp_path):
     books = Books(tmp_path / "data", "pacs")
     for study in ("1.1", "1.2", "1.3", "1.4"):
         books.receive(study, [0], digest=f"{0:064x}")
-        books.prove(study, [0])
+        books.prove(study, [0], identity_state="same")
+    books.receive("1.5", [0], digest=f"{0:064x}")
+    books.prove("1.5", [0])
     books.receive("1.4", [0], path="other", digest="f", is_conflict=True)
     desk = open_desk(books.settings.node.data, desk_tables)
     with desk.begin() as connection:
@@ -220,4 +238,23 @@ def test_the_gate_reads_opened_studies_conflicts_and_corrections(tmp_path):
         "1.2": ["its study was opened today"],
         "1.3": ["pacs: its correction was not sent"],
         "1.4": ["another instance has the same UID", "pacs: not queued yet"],
+        "1.5": ["pacs: its identity was not verified"],
     }
+
+
+def test_the_desk_can_be_written_while_instances_are_judged(tmp_path):
+    import sqlite3
+
+    from dicom_node.desk_file import open_desk
+    from dicom_node.eviction import desk_tables
+
+    books = Books(tmp_path / "data", "pacs")
+    books.receive("1.1", range(2))
+    desk = books.settings.node.data / "desk.sqlite"
+    open_desk(books.settings.node.data, desk_tables).dispose()
+    judged = judge_instances(books.settings, lambda: LATER)
+    next(judged)
+    with contextlib.closing(sqlite3.connect(desk, timeout=0)) as connection, connection:
+        connection.execute("INSERT INTO study_opened VALUES ('1.1', '')")
+    judged.close()
+    books.close()

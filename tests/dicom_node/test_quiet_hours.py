@@ -4,6 +4,7 @@ import pytest
 
 from dicom_node.errors import BadSettings
 from dicom_node.quiet_hours import QuietHours
+from dicom_node.sync_order import OrderKind
 from tests.dicom_node.desk import START, fill
 
 
@@ -53,3 +54,23 @@ def test_nothing_is_sent_in_quiet_hours_and_everything_after(
     assert not pacs.received
     desk.step(3600)
     wait(lambda: desk.step(30) or desk.counts() == {"proven": 3})
+
+
+def test_no_test_image_goes_in_quiet_hours_or_while_a_person_ordered_a_pause(
+    room, make_pacs, make_desk
+):
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    wall = START.astimezone()
+    begin, end = (wall + timedelta(hours=hours) for hours in (-1, 1))
+    desk = make_desk(pacs.port, f"pacs.quiet_hours={begin:%H:%M}-{end:%H:%M}")
+    asked = []
+    desk.destination._trial.next_object = asked.append
+    desk.step(60)
+    assert not asked
+    desk.sync_orders.give(OrderKind.PAUSE, by="A. Smith", reason="their migration")
+    desk.step(7200)
+    assert not asked
+    desk.sync_orders.give(OrderKind.START, by="A. Smith", reason="done")
+    desk.step(3600)
+    assert asked

@@ -264,6 +264,65 @@ def test_one_instance_the_pacs_chokes_on_does_not_hold_up_the_others(
     assert desk.counts() == {"attention": 1, "proven": 3}
 
 
+class Speechless(Pacs):
+    """Fails at one kind of question about one study, as archives with a bug do."""
+
+    fails_at = ""
+    fails = ""
+
+    def fail(self, kind, study_instance_uid):
+        if study_instance_uid == self.fails_at and kind == self.fails:
+            raise PeerRefused("it answered C110 to the query")
+
+    def held_instances(self, study_instance_uid, series_instance_uid):
+        has_sent = self.fails_at in self.sent
+        self.fail("proving" if has_sent else "sending", study_instance_uid)
+        return super().held_instances(study_instance_uid, series_instance_uid)
+
+    def find_study(self, study_instance_uid):
+        self.fail("verifying", study_instance_uid)
+        return super().find_study(study_instance_uid)
+
+    def send(self, shipments):
+        shipments = list(shipments)
+        self.sent |= {item.path.parts[-3] for item in shipments}
+        return super().send(shipments)
+
+
+@pytest.mark.parametrize("fails", ["sending", "proving", "verifying"])
+def test_one_study_the_pacs_cannot_be_asked_about_holds_up_no_other(
+    room, make_pacs, make_desk, make_instance, wait, fails
+):
+    studies = ["1.2.3.1", "1.2.3.2", "1.2.3.3"]
+    for number, study in enumerate(studies):  # the last comes first, in whatever is asked
+        uids = {"StudyInstanceUID": study, "SeriesInstanceUID": f"1.2.4.{9 - number}"}
+        for instance in (1, 2):
+            room.accept(make_instance(instance, **uids))
+    room.settle()
+    silent = studies.pop()
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port, "sync.batch_size=1")
+    desk.pacs = Speechless(desk.settings.pacs[0], "LIFEBOAT")
+    desk.pacs.sent, desk.pacs.fails_at, desk.pacs.fails = set(), silent, fails
+    destination = desk.destination
+    destination._courier = destination._forms._courier = desk.pacs
+    destination._prover._courier = destination._verifier._courier = desk.pacs
+
+    def states(*of) -> set[tuple[str, str]]:
+        items = [item for uid in of for item in desk.reader.deliveries(uid)]
+        return {(item.state, item.identity_state) for item in items}
+
+    wait(lambda: desk.step(60) or states(*studies) == {("proven", "same")})
+    left = desk.reader.deliveries(silent)
+    expected = {"sending": "queued", "proving": "stored", "verifying": "proven"}[fails]
+    assert expected in {item.state for item in left}
+    assert "same" not in {item.identity_state for item in left}
+
+    desk.pacs.fails_at = ""
+    wait(lambda: desk.step(300) or states(silent) == {("proven", "same")})
+
+
 def test_what_the_pacs_accepts_in_no_way_comes_to_a_person_and_holds_up_nobody(
     room, make_desk, make_instance
 ):

@@ -1,6 +1,9 @@
 """What people open is remembered, at most once a minute for each study."""
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
+from time import monotonic
 
 import sqlalchemy as sa
 
@@ -43,3 +46,17 @@ def test_a_study_is_entered_once_a_minute(tmp_path, clock) -> None:
 def test_a_desk_that_cannot_be_written_keeps_nobody_from_looking(tmp_path, clock) -> None:
     (tmp_path / "desk.sqlite").mkdir()
     OpenedStudies(tmp_path).note("1.2", clock())
+
+
+def test_a_desk_in_use_delays_nobody_for_long(tmp_path, clock) -> None:
+    studies = OpenedStudies(tmp_path)
+    studies.note("1.2", clock())
+    with closing(sqlite3.connect(tmp_path / "desk.sqlite")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        began = monotonic()
+        studies.note("1.3", clock())
+        assert monotonic() - began < 5
+    assert list(opened(tmp_path)) == ["1.2"]
+    studies.note("1.3", clock())
+    assert list(opened(tmp_path)) == ["1.2", "1.3"]
+    studies.close()

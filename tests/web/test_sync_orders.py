@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from dicom_node.clock import stamp
 from dicom_node.drain import Pace, pace
 from dicom_node.held_reasons import SPLITS, TWO_CONTENTS
+from dicom_node.index import IndexReader
+from dicom_node.index_writer import Index
 from dicom_node.ledger_tables import deliveries
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.sync_order import OrderKind, SyncOrders
@@ -151,7 +153,14 @@ def test_an_outage_with_something_open_is_not_signed(client, drained, settings) 
     assert "cannot be closed" in answer.text
     with drained.change() as connection:
         connection.exec_driver_sql("DELETE FROM deliveries")
-    (settings.node.data / "index.sqlite").unlink()
+    for leftover in settings.node.data.glob("index.sqlite*"):
+        leftover.unlink()
+    index = Index(settings.node.data / "index.sqlite")
+    index.mark_complete()
+    index.close()
+    reader = IndexReader(settings.node.data / "index.sqlite")
+    drained.set_mark("generation", reader.generation())
+    reader.close()
     assert client.post("/sync/closings", data={"outage": "1", "by": "A. Jones"}).status_code == 303
     [outage] = client.get("/api/v1/sync").json["outages"]
     assert outage["signed"].startswith("Signed by A. Jones")
