@@ -5,7 +5,7 @@
 
 import { isOf, WrongFrame } from "./frames.js";
 import { Loads } from "./loads.js";
-import { ask } from "./page.js";
+import { ask, timeout } from "./page.js";
 import { versionQuery } from "./stack.js";
 
 /** @typedef {import("./stack.js").Slice} Slice */
@@ -15,6 +15,8 @@ import { versionQuery } from "./stack.js";
 
 const BUDGET_BYTES = 48 * 1024 * 1024;
 const AHEAD_AT_ONCE = 1;
+/** An answer that takes longer does not come any more. */
+const WINDOWED_MS = 15000;
 
 /**
  * The first pictures of frames, each in one answer with its info.
@@ -113,7 +115,7 @@ export class NodeWindow {
  * @returns {Promise<ImageBitmap>}
  */
 async function windowedOnNode(slice, voi, size) {
-  const answer = await ask(windowedUrl(slice, voi, size));
+  const answer = await ask(windowedUrl(slice, voi, size), { signal: timeout(WINDOWED_MS) });
   if (answer.headers.get("X-Frame") !== slice.key) throw new WrongFrame();
   return createImageBitmap(await answer.blob());
 }
