@@ -67,13 +67,15 @@ export async function previewFrame({ slice, info, jpeg }) {
 
 /**
  * Windows a frame on the node while its values are not here: one request at a time, the last wish
- * wins.
+ * wins. A picture on its way when everything was forgotten is never handed on.
  */
 export class NodeWindow {
   /** @param {(frame: Frame, voi: Voi, picture: ImageBitmap) => void} onPicture */
   constructor(onPicture) {
     this.onPicture = onPicture;
     this.isBusy = false;
+    /** How often everything was forgotten. */
+    this.turn = 0;
     /** @type {{frame: Frame, voi: Voi, size: number} | null} */
     this.wish = null;
   }
@@ -89,17 +91,18 @@ export class NodeWindow {
   }
 
   forget() {
+    this.turn += 1;
     this.wish = null;
   }
 
   async next() {
     this.isBusy = true;
     while (this.wish) {
-      const wish = this.wish;
+      const { wish, turn } = this;
       this.wish = null;
       try {
         const picture = await windowedOnNode(wish.frame.slice, wish.voi, wish.size);
-        this.onPicture(wish.frame, wish.voi, picture);
+        if (turn === this.turn) this.onPicture(wish.frame, wish.voi, picture);
       } catch {
         // the next wish, or the frame's own values, will do
       }
