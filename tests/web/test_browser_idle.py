@@ -40,14 +40,14 @@ def test_without_the_node_the_screen_is_covered_and_keeps_what_is_loaded(
     held: FileDataset, page: Page
 ) -> None:
     page.goto(f"/studies/{held.StudyInstanceUID}")
-    page.wait_for_selector("#frame[data-state=final]")
+    page.wait_for_selector("[data-field=frame][data-state=final]")
     page.context.set_offline(True)
     cover = page.locator("#idle")
     expect(cover).to_have_attribute("data-state", "closed", timeout=40_000)
     expect(cover).to_contain_text("what is loaded is kept")
     page.click("#stay")
     expect(cover).to_be_hidden()
-    assert page.locator("#frame").get_attribute("data-state") == "final"
+    assert page.locator("[data-field=frame]").get_attribute("data-state") == "final"
 
 
 def test_a_board_nobody_asked_anything_stays_and_a_search_is_cleared(
@@ -64,7 +64,7 @@ def test_a_board_nobody_asked_anything_stays_and_a_search_is_cleared(
 @unhurried
 def test_a_key_on_a_covered_screen_only_uncovers_it(held: FileDataset, page: Page) -> None:
     page.goto(f"/studies/{held.StudyInstanceUID}")
-    page.wait_for_selector("#frame[data-state=final]")
+    page.wait_for_selector("[data-field=frame][data-state=final]")
     page.context.set_offline(True)
     page.keyboard.press("n")
     words = page.locator("[data-field=text-window]")
