@@ -133,3 +133,17 @@ test("what is loaded ahead never drives out what is looked at", async () => {
   assert.deepEqual([...new Set(asked.map((url) => url.split("/")[3]))], ["1", "2", "3"]);
   assert.ok(store.has(slice("1")));
 });
+
+test("after the line broke, what hung is given up and asked for again", async () => {
+  let isBroken = true;
+  const hangs = (signal) => new Promise((_, fail) => signal.addEventListener("abort", () => fail(signal.reason)));
+  const asked = node((url, answer, { signal }) => (isBroken ? hangs(signal) : answer));
+  const store = new FrameStore();
+  const first = store.get(tile, slice("7"), []);
+  isBroken = false;
+  store.abandon();
+  const again = await store.get(tile, slice("7"), []);
+  assert.deepEqual([...again.pixels], [3, 9]);
+  await assert.rejects(first, { name: "AbortError" });
+  assert.equal(asked.filter((url) => url.includes("/info")).length, 2);
+});

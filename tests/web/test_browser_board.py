@@ -57,6 +57,26 @@ def test_a_patient_is_found_and_opened_without_a_mouse(
     page.wait_for_url(f"**/studies/{wanted.StudyInstanceUID}")
 
 
+def test_enter_while_the_node_was_away_opens_nothing_later(
+    keeper: Any, make_instance: Callable[..., FileDataset], page: Page
+) -> None:
+    wanted = make_instance(PatientName="OTTER^Ann")
+    keeper.keep(wanted, make_instance(PatientName="HERON^A"))
+    page.goto("/")
+    expect(page.locator(".study")).to_have_count(2)
+    page.context.set_offline(True)
+    page.keyboard.type("otter")
+    page.keyboard.press("Enter")
+    expect(page.locator("#link-lost")).to_be_visible()
+    page.context.set_offline(False)
+    keeper.keep(make_instance(2, StudyInstanceUID=wanted.StudyInstanceUID, PatientName="OTTER^Ann"))
+    expect(page.locator(".study .count")).to_have_text(["2"], timeout=10_000)
+    page.evaluate("() => new Promise(done => setTimeout(done, 0))")
+    assert page.url.endswith("/")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/studies/{wanted.StudyInstanceUID}")
+
+
 def test_a_radiographer_confirms_and_a_later_image_withdraws_it(
     keeper: Any, make_instance: Callable[..., FileDataset], page: Page, clock: Any
 ) -> None:

@@ -187,6 +187,16 @@ def saved_view(page: Page, *, anonymise: bool = False) -> Image.Image:
     return Image.open(io.BytesIO(Path(download.value.path()).read_bytes())).convert("RGB")
 
 
+LISTEN = """() => {
+    window.written = [];
+    const write = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+        window.written.push(text);
+        return write.call(this, text, ...rest);
+    };
+}"""
+
+
 def test_a_saved_view_holds_picture_marks_and_a_margin_with_identity(
     picture: tuple[Page, FileDataset],
 ) -> None:
@@ -212,16 +222,9 @@ def test_the_identity_of_a_saved_view_is_that_of_its_frame(
 ) -> None:
     """What is written on the canvas is listened to: text on a picture cannot be read back."""
     page, _ = picture
+    page.evaluate(LISTEN)
     page.evaluate(
-        """() => {
-            window.written = [];
-            const write = CanvasRenderingContext2D.prototype.fillText;
-            CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
-                window.written.push(text);
-                return write.call(this, text, ...rest);
-            };
-            document.getElementById("patient-name").textContent = "SOMEBODY ELSE";
-        }"""
+        '() => { document.getElementById("patient-name").textContent = "SOMEBODY ELSE"; }'
     )
     saved_view(page)
     written = " ".join(page.evaluate("written.splice(0)"))
@@ -234,6 +237,26 @@ def test_the_identity_of_a_saved_view_is_that_of_its_frame(
     assert "Identity left out" in written
     for secret in ("MEREDITH", "PH-TEST", "1970", "ACC1"):
         assert secret not in written
+
+
+@pytest.mark.parametrize("anonymise", [False, True])
+def test_a_saved_view_says_what_is_doubtful_and_how_it_was_turned(
+    opened: Callable[..., Page], make_instance: Make, anonymise: bool
+) -> None:
+    page = opened(make_instance(Modality="DX"))
+    page.wait_for_selector("canvas[data-state=final]")
+    page.evaluate(LISTEN)
+    page.keyboard.press("m")
+    expect(page.locator("[data-field=text-turned]")).to_have_text("Mirrored")
+    doubt = {"text-side": "Side R, letters say L", "text-warning": "2 images seem to be missing"}
+    for name, words in doubt.items():
+        page.eval_on_selector(
+            f"[data-field={name}]", "(one, words) => one.textContent = words", words
+        )
+    saved_view(page, anonymise=anonymise)
+    written = " ".join(page.evaluate("written.splice(0)"))
+    for words in ("Mirrored", *doubt.values()):
+        assert words in written
 
 
 def test_a_study_is_saved_as_a_zip_by_the_browser(picture: tuple[Page, FileDataset]) -> None:

@@ -413,6 +413,40 @@ def test_escape_gives_up_what_is_being_set_and_nothing_else(
     expect(page.locator(".mark")).to_have_count(0)
 
 
+def test_delete_takes_no_mark_that_is_not_seen(stack: list[FileDataset], page: Page) -> None:
+    open_study(page, stack[1])
+    use(page, "length")
+    drag(page, *ENDS)
+    wait_for_kept(page, stack[1], 1)
+    page.keyboard.press("End")
+    expect(page.locator(f'{FRAME}[data-frame="{stack[2].SOPInstanceUID}#1"]')).to_be_visible()
+    expect(page.locator(".toolbar [data-action=delete-mark]")).to_be_disabled()
+    page.keyboard.press("Delete")
+    expect(page.locator("#marks-notice")).not_to_contain_text("deleted")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".mark")).to_have_count(1)
+    page.keyboard.press("Delete")
+    wait_for_kept(page, stack[1], 0)
+
+
+def test_escape_leaves_the_measurements_of_others(stack: list[FileDataset], page: Page) -> None:
+    open_study(page, stack[1])
+    use(page, "length")
+    drag(page, *ENDS)
+    wait_for_kept(page, stack[1], 1)
+    page.reload()
+    expect(page.locator(".mark")).to_have_count(1)
+    use(page, "length")
+    drag(page, (5.0, 5.0), (25.0, 5.0))
+    wait_for_kept(page, stack[1], 2)
+    use(page, "window")
+    page.keyboard.press("Escape")
+    expect(page.locator("#marks-notice")).to_contain_text("1 measurement taken off this image")
+    expect(page.locator(".mark")).to_have_count(1)
+    wait_for_kept(page, stack[1], 1)
+
+
 def refuse_reading(route: Route) -> None:
     if route.request.method == "GET":
         route.abort()

@@ -201,8 +201,16 @@ def test_a_preview_is_called_one_and_the_node_windows_it_while_values_are_away(
     badge = page.locator("[data-field=badge]")
     expect(badge).to_have_text("Preview, compressed")
     page.click("text=1:1")
-    with page.expect_response("**/rendered?*window=400,1800*"):
+    words = page.locator("[data-field=text-window]")
+    before = words.text_content()
+    asked: list[Route] = []
+    page.route("**/rendered?*window=400,1800*", lambda route: asked.append(route))
+    with page.expect_request("**/rendered?*window=400,1800*"):
         page.keyboard.press("4")
+    assert words.text_content() == before, "what is drawn keeps its words until the answer"
+    with page.expect_response("**/rendered?*window=400,1800*"):
+        asked[0].continue_()
+    expect(words).to_have_text("W 1800  L 400")
     page.wait_for_function("() => !document.querySelector('#preset').disabled")
     page.evaluate(NEXT_DRAWING)
     expected = np.clip((smooth[0] - 399.5) * 255 / 1799 + 127.5, 0, 255)

@@ -119,3 +119,13 @@ test("marks changed many times at once end as they are here", async () => {
   assert.equal(kept.get("a").text, "19");
   assert.equal(list.trouble, "");
 });
+
+test("it knows which marks were set in this page", async () => {
+  const { kept } = node();
+  kept.set("theirs", { ...mark("theirs"), revision: 1 });
+  const list = new MarkList("1", () => {});
+  await list.refresh();
+  await set(list, "mine");
+  await list.change([{ before: list.marks.get("theirs"), after: mark("theirs", "read") }]);
+  assert.deepEqual([...list.mine], ["mine"]);
+});

@@ -61,6 +61,7 @@ class Board {
     this.list.addEventListener("click", (event) => this.clicked(event));
     bindRowKeys(document, this.list, this.field("text"));
     window.addEventListener("pageshow", () => this.lookAtSeen());
+    document.addEventListener("covered", () => (this.isOpening = false)); // whoever pressed Enter has gone
     setInterval(() => this.tick(), 1000);
     this.changes.start();
     this.search();
@@ -149,6 +150,7 @@ class Board {
       await this.refresh();
       this.changes.found();
     } catch (error) {
+      this.isOpening = false; // a study that opens by itself, much later, may be another person's
       if (error instanceof Refused) write(document.getElementById("tally"), error.message);
       else this.changes.lost();
     }

@@ -8,7 +8,7 @@
 import { timeout, write } from "./page.js";
 
 const WARNING_S = 20;
-const SIGNS = ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"];
+const SIGNS = ["pointerdown", "pointermove", "wheel", "touchstart"];
 
 /**
  * What to do after a time without a touch.
@@ -40,10 +40,14 @@ export class Idle {
     this.stay = /** @type {HTMLElement} */ (document.getElementById("stay"));
     /** @type {Element | null} what had the focus before the page was covered */
     this.focused = null;
+    /** The key that uncovered the page is still down. */
+    this.isHeld = false;
   }
 
   start() {
     for (const sign of SIGNS) document.addEventListener(sign, () => this.touch(sign), { capture: true, passive: true });
+    // on the window: before every other listener of the page, whichever was there first
+    window.addEventListener("keydown", (event) => this.pressed(event), { capture: true });
     this.stay.addEventListener("click", () => this.uncover());
     setInterval(() => this.tick(), 500);
   }
@@ -54,7 +58,20 @@ export class Idle {
    */
   touch(sign) {
     if (this.cover.hidden) this.touched = performance.now();
-    else if (sign === "keydown" || sign === "pointerdown" || sign === "touchstart") setTimeout(() => this.uncover(), 0);
+    else if (sign === "pointerdown" || sign === "touchstart") setTimeout(() => this.uncover(), 0);
+  }
+
+  /**
+   * A key that uncovers does nothing else, however long it is held down.
+   * @param {KeyboardEvent} event
+   */
+  pressed(event) {
+    this.touched = performance.now();
+    this.isHeld = !this.cover.hidden || (event.repeat && this.isHeld);
+    if (!this.isHeld) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    this.uncover();
   }
 
   uncover() {
@@ -74,7 +91,10 @@ export class Idle {
   /** @param {string} words */
   show(words) {
     write(this.words, words);
+    // a modal dialogue would lie over the cover, and keep its button from being pressed
+    for (const dialog of document.querySelectorAll("dialog[open]")) /** @type {HTMLDialogElement} */ (dialog).close();
     if (!this.cover.hidden) return;
+    document.dispatchEvent(new Event("covered"));
     this.focused = document.activeElement;
     this.cover.hidden = false;
     this.stay.focus();

@@ -47,6 +47,12 @@ export class Loads {
     this.wanted.delete(owner);
   }
 
+  /** Give up everything that is on its way: over a line that broke it may never come. */
+  abandon() {
+    for (const { controller } of this.coming.values()) controller.abort();
+    this.coming.clear();
+  }
+
   /**
    * Return what a slice has; then load what comes next.
    * @param {object} owner the tile that asks

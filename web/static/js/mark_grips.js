@@ -25,7 +25,7 @@ const REACH_PX = { touch: 22, pen: 14, mouse: 9 };
 
 export class Grips {
   /** @param {{layerOf: (tile: Tile) => MarkLayer, marksOn: (tile: Tile) => Mark[], isBusy: () => boolean, choose: (id: string) => void,
-   *   chosenId: () => string, onChange: () => void, onDone: (before: Mark, after: Mark) => void}} owner */
+   *   chosenId: () => string, onChange: () => void, onDone: (tile: Tile, before: Mark, after: Mark) => void}} owner */
   constructor(owner) {
     this.owner = owner;
     /** @type {Grip | null} */
@@ -140,7 +140,7 @@ export class Grips {
   drop() {
     const { grip } = this;
     this.grip = null;
-    if (grip && grip.now !== grip.mark) this.owner.onDone(grip.mark, grip.now);
+    if (grip && grip.now !== grip.mark) this.owner.onDone(grip.tile, grip.mark, grip.now);
     this.owner.onChange();
   }
 

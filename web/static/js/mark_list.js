@@ -27,6 +27,8 @@ export class MarkList {
     this.stored = new Map();
     /** @type {Set<string>} marks the node does not yet have as they are here */
     this.due = new Set();
+    /** @type {Set<string>} marks that were set in this page */
+    this.mine = new Set();
     /** @type {Change[][]} */
     this.done = [];
     /** @type {Change[][]} */
@@ -55,6 +57,7 @@ export class MarkList {
     this.done = [...this.done.slice(1 - MOST_STEPS), step];
     this.undone = [];
     this.trouble = "";
+    for (const { before, after } of step) if (!before && after) this.mine.add(after.mark_id);
     return this.apply(step);
   }
 

@@ -48,14 +48,14 @@ export class Marks {
       choose: (id) => this.choose(id),
       chosenId: () => this.chosenId,
       onChange: () => this.showSoon(),
-      onDone: (before, after) => this.list.change([{ before, after }]),
+      onDone: (tile, before, after) => this.listOn(tile).change([{ before, after }]),
     });
     this.keys = new MarkKeys(this);
     this.panel = new MarkPanel(this);
     this.keyImages = new KeyImages(this);
     this.addTools();
     this.addActions();
-    viewer.onActive(() => this.show());
+    viewer.onActive(() => this.left());
     viewer.onDrawn(() => this.followTiles());
     setInterval(() => document.hidden || this.refresh(), REFRESH_MS);
     this.refresh();
@@ -63,7 +63,15 @@ export class Marks {
 
   /** @returns {MarkList} of the study in the active tile */
   get list() {
-    return this.listOf(this.viewer.active.study?.uid || this.viewer.study.uid);
+    return this.listOn(this.viewer.active);
+  }
+
+  /**
+   * @param {Tile} tile
+   * @returns {MarkList} of the study in a tile
+   */
+  listOn(tile) {
+    return this.listOf(tile.study?.uid || this.viewer.study.uid);
   }
 
   /**
@@ -127,7 +135,11 @@ export class Marks {
     const trouble = this.list.trouble;
     if (trouble) this.notice.trouble(trouble);
     else this.notice.clearTrouble();
-    for (const [name, isPossible] of /** @type {[string, boolean][]} */ ([["undo-mark", this.list.done.length > 0], ["redo-mark", this.list.undone.length > 0], ["delete-mark", this.chosenId !== ""]])) {
+    this.showButtons();
+  }
+
+  showButtons() {
+    for (const [name, isPossible] of /** @type {[string, boolean][]} */ ([["undo-mark", this.list.done.length > 0], ["redo-mark", this.list.undone.length > 0], ["delete-mark", this.chosenOn(this.viewer.active) !== undefined]])) {
       for (const button of document.querySelectorAll(`.toolbar button[data-action="${name}"]`)) /** @type {HTMLButtonElement} */ (button).disabled = !isPossible;
     }
   }
@@ -157,6 +169,7 @@ export class Marks {
     this.grips.leave(tile);
     if (this.keys.cross?.tile === tile && !tile.frame) this.keys.cross = null;
     this.showTile(tile);
+    this.showButtons();
     this.panel.show();
     this.keyImages.show();
   }
@@ -190,11 +203,19 @@ export class Marks {
     this.show();
   }
 
+  /**
+   * @param {Tile} tile
+   * @returns {Mark | undefined} the chosen mark, if it lies on the image that is drawn
+   */
+  chosenOn(tile) {
+    return this.marksOn(tile).find((one) => one.mark_id === this.chosenId);
+  }
+
   /** @returns {{tile: Tile, mark: Mark} | null} the chosen mark, if it can be moved where people look */
   chosenHere() {
     const tile = this.viewer.active;
-    const mark = this.marksOn(tile).find((one) => one.mark_id === this.chosenId && one.points.length);
-    return mark && tile.frame && isValid(mark, tile.frame) ? { tile, mark } : null;
+    const mark = this.chosenOn(tile);
+    return mark && mark.points.length && tile.frame && isValid(mark, tile.frame) ? { tile, mark } : null;
   }
 
   /**
@@ -254,7 +275,7 @@ export class Marks {
    * @param {Mark} mark
    */
   added(tile, mark) {
-    this.list.change([{ before: undefined, after: mark }]);
+    this.listOn(tile).change([{ before: undefined, after: mark }]);
     this.choose(mark.mark_id);
     this.panel.speak(mark);
     if (mark.kind === "arrow") this.editNote(tile, mark);
@@ -266,14 +287,15 @@ export class Marks {
    */
   editNote(tile, mark) {
     const [at] = this.layerOf(tile).onScreen(mark).slice(-1);
+    const list = this.listOn(tile); // the tile may show another study by then
     askNote(tile, at, mark.text, (text) => {
-      const now = this.list.marks.get(mark.mark_id);
-      if (now && now.text !== text) this.list.change([{ before: now, after: { ...now, text } }]);
+      const now = list.marks.get(mark.mark_id);
+      if (now && now.text !== text) list.change([{ before: now, after: { ...now, text } }]);
     });
   }
 
-  /** @param {string} [markId] the chosen one by default */
-  remove(markId = this.chosenId) {
+  /** @param {string} [markId] by default the one that is chosen on the image people look at */
+  remove(markId = this.chosenOn(this.viewer.active)?.mark_id || "") {
     const mark = this.list.marks.get(markId);
     if (!mark) return;
     this.grips.cancel();
@@ -297,6 +319,16 @@ export class Marks {
     return this.drafting.draft !== null || this.grips.grip !== null;
   }
 
+  /** Another tile is the active one: what was not finished in the one before is given up. */
+  left() {
+    const { active } = this.viewer;
+    const { draft } = this.drafting;
+    const { grip } = this.grips;
+    const { cross } = this.keys;
+    if ([draft, grip, cross].some((one) => one && one.tile !== active)) this.cancel();
+    this.show();
+  }
+
   /** Give up what is being set or moved; what was stored stays. */
   cancel() {
     this.drafting.cancel();
@@ -304,9 +336,13 @@ export class Marks {
     this.keys.hide();
   }
 
-  /** Take the measurements away from the image that is viewed, as a reset does; they can be brought back. */
+  /**
+   * Take the measurements away that were set in this page on the image that is viewed, as a reset
+   * does; they can be brought back. Those of others stay.
+   */
   clear() {
-    const marks = this.marksOn(this.viewer.active).filter((mark) => KINDS[mark.kind].isMeasuring);
+    const { mine } = this.list;
+    const marks = this.marksOn(this.viewer.active).filter((mark) => KINDS[mark.kind].isMeasuring && mine.has(mark.mark_id));
     this.chosenId = "";
     if (!marks.length) return this.show();
     this.list.change(marks.map((mark) => ({ before: mark, after: undefined })));
@@ -356,7 +392,7 @@ export class Marks {
       this.clear();
     };
     viewer.registerAction("reset", both);
-    viewer.registerKey("Escape", "Reset window, zoom, place and measurements; the image stays", () => both({}));
+    viewer.registerKey("Escape", "Reset window, zoom, place and the measurements set here; the image stays", () => both({}));
   }
 }
 

@@ -5,7 +5,7 @@
 
 import { isOf, WrongFrame } from "./frames.js";
 import { Loads } from "./loads.js";
-import { ask } from "./page.js";
+import { ask, timeout } from "./page.js";
 import { versionQuery } from "./stack.js";
 
 /** @typedef {import("./stack.js").Slice} Slice */
@@ -15,6 +15,8 @@ import { versionQuery } from "./stack.js";
 
 const BUDGET_BYTES = 48 * 1024 * 1024;
 const AHEAD_AT_ONCE = 1;
+/** An answer that takes longer does not come any more. */
+const WINDOWED_MS = 15000;
 
 /**
  * The first pictures of frames, each in one answer with its info.
@@ -65,13 +67,15 @@ export async function previewFrame({ slice, info, jpeg }) {
 
 /**
  * Windows a frame on the node while its values are not here: one request at a time, the last wish
- * wins.
+ * wins. A picture on its way when everything was forgotten is never handed on.
  */
 export class NodeWindow {
   /** @param {(frame: Frame, voi: Voi, picture: ImageBitmap) => void} onPicture */
   constructor(onPicture) {
     this.onPicture = onPicture;
     this.isBusy = false;
+    /** How often everything was forgotten. */
+    this.turn = 0;
     /** @type {{frame: Frame, voi: Voi, size: number} | null} */
     this.wish = null;
   }
@@ -87,17 +91,18 @@ export class NodeWindow {
   }
 
   forget() {
+    this.turn += 1;
     this.wish = null;
   }
 
   async next() {
     this.isBusy = true;
     while (this.wish) {
-      const wish = this.wish;
+      const { wish, turn } = this;
       this.wish = null;
       try {
         const picture = await windowedOnNode(wish.frame.slice, wish.voi, wish.size);
-        this.onPicture(wish.frame, wish.voi, picture);
+        if (turn === this.turn) this.onPicture(wish.frame, wish.voi, picture);
       } catch {
         // the next wish, or the frame's own values, will do
       }
@@ -113,7 +118,7 @@ export class NodeWindow {
  * @returns {Promise<ImageBitmap>}
  */
 async function windowedOnNode(slice, voi, size) {
-  const answer = await ask(windowedUrl(slice, voi, size));
+  const answer = await ask(windowedUrl(slice, voi, size), { signal: timeout(WINDOWED_MS) });
   if (answer.headers.get("X-Frame") !== slice.key) throw new WrongFrame();
   return createImageBitmap(await answer.blob());
 }

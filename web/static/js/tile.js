@@ -184,9 +184,21 @@ export class Tile {
    */
   take(frame) {
     const voi = this.voi(frame);
-    if (this.canDraw(frame, voi)) this.adopt(frame, frame.preview);
-    else if (underState(frame, this.presentation) === frame) this.askNode(frame, voi);
-    else this.loader.needValues(); // a preview knows nothing of the presentation state
+    if (!this.canDraw(frame, voi)) return this.askFor(frame, voi);
+    this.nodeWindow.forget();
+    this.adopt(frame, frame.preview, voi);
+  }
+
+  /**
+   * Ask for what a preview does not have: the node can window it, but not under a table of the
+   * file or a presentation state.
+   * @param {Frame} frame
+   * @param {Voi | null} voi
+   */
+  askFor(frame, voi) {
+    if (voi && voi.kind === "window" && underState(frame, this.presentation) === frame) return this.askNode(frame, voi);
+    this.nodeWindow.forget();
+    this.loader.needValues();
   }
 
   /**
@@ -196,34 +208,34 @@ export class Tile {
    * @param {ImageBitmap} picture
    */
   takeWindowed(frame, voi, picture) {
-    if (this.loader.given !== frame || this.frame?.pixels) return;
-    if (this.frame !== frame) this.adopt(frame, picture);
-    else this.viewport.show(frame, voi, this.isInverted, picture);
+    if (this.loader.given !== frame) return;
+    if (this.frame !== frame) this.adopt(frame, picture, voi);
+    else this.draw(frame, picture, voi);
   }
 
   /**
    * Draw a frame and everything that is said about it, from the one object.
    * @param {Frame} frame
-   * @param {ImageBitmap | null} picture under the chosen window, while there are no values
+   * @param {ImageBitmap | null} picture under that window, while there are no values
+   * @param {Voi | null} voi
    */
-  adopt(frame, picture) {
+  adopt(frame, picture, voi) {
     this.closeDocument();
-    this.nodeWindow.forget();
     this.frame = frame;
     this.texts.identity(frame);
     this.texts.message("");
     this.showPosition();
     if (frame.reason) this.showReason(frame);
-    else this.draw(frame, picture);
+    else this.draw(frame, picture, voi);
     this.frameListeners.call();
   }
 
   /**
    * @param {Frame} frame
    * @param {ImageBitmap | null} picture
+   * @param {Voi | null} voi what the picture is windowed by, and what is said of it
    */
-  draw(frame, picture) {
-    const voi = this.voi(frame);
+  draw(frame, picture, voi) {
     const seen = underState(frame, this.presentation);
     this.viewport.show(seen, voi, this.isInverted, picture);
     this.texts.window(seen.info, voi, this.isInverted);
@@ -249,13 +261,14 @@ export class Tile {
 
   /** Draw again what is drawn, as it is looked at now. */
   redraw() {
-    const frame = this.frame;
-    if (!frame || frame.reason) return;
+    const { frame } = this;
+    const { given } = this.loader;
+    if (given && given !== frame) this.take(given); // it waits for its window
+    if (!frame || frame.reason || frame !== this.frame) return;
     const voi = this.voi(frame);
-    if (this.canDraw(frame, voi)) return this.draw(frame, frame.preview);
-    if (underState(frame, this.presentation) !== frame) return;
-    this.askNode(frame, voi);
-    this.texts.window(frame.info, voi, this.isInverted);
+    if (given === frame && !this.canDraw(frame, voi)) return this.askFor(frame, voi); // until then what is drawn keeps its words
+    if (given === frame) this.nodeWindow.forget();
+    if (this.canDraw(frame, voi)) this.draw(frame, frame.preview, voi);
   }
 
   /**
@@ -270,10 +283,10 @@ export class Tile {
 
   /**
    * @param {Frame} frame
-   * @param {Voi | null} voi
+   * @param {Voi} voi
    */
   askNode(frame, voi) {
-    this.nodeWindow.ask(frame, /** @type {Voi} */ (voi), Math.max(this.canvas.width, this.canvas.height));
+    this.nodeWindow.ask(frame, voi, Math.max(this.canvas.width, this.canvas.height));
   }
 
   closeDocument() {

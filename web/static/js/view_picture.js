@@ -18,7 +18,11 @@ const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-li
 export const IDENTITY_LINES = [
   ({ display }) => `${display.name} · Born ${display.born} · ${display.sex} · ${display.patient_id_label} ${display.patient_id}`,
   ({ display }) => `${display.study_description} · ${display.study_when} · Accession ${display.accession}`,
+  ({ display }) => display.corrected,
 ];
+
+/** What is said of a picture that looks other than its file has it, or may be another side. */
+const WARNINGS = ["text-turned", "text-side", "text-warning", "text-presentation"];
 
 /**
  * @param {Tile} tile
@@ -56,7 +60,8 @@ function viewLines(tile, identity) {
   const state = tile.canvas.dataset.state === "final" ? "" : "preview, not final";
   const how = [said("text-slice"), said("text-window"), said("text-zoom"), info.display.fidelity, state];
   const saved = `Saved ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC`;
-  return [...whose, [...where, ...how].filter(Boolean).join(" · "), `Review only - not for primary diagnosis · ${saved}`];
+  const warnings = WARNINGS.map(said).filter(Boolean).join(" · ");
+  return [...whose, warnings && `Note: ${warnings}`, [...where, ...how].filter(Boolean).join(" · "), `Review only - not for primary diagnosis · ${saved}`].filter(Boolean);
 }
 
 /**

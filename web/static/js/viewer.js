@@ -60,7 +60,7 @@ export class Viewer {
     this.stage = /** @type {HTMLElement} */ (document.getElementById("tiles"));
     this.strip = new Strip(/** @type {HTMLElement} */ (document.getElementById("strip")), (at) => this.chooseSeries(at));
     this.presets = new PresetList(this);
-    this.changes = new Changes({ onChange: () => this.refresh(), onBack: () => this.tiles.forEach((tile) => tile.retry()) });
+    this.changes = new Changes({ onChange: () => this.refresh(), onBack: () => this.askAgain() });
     for (const tool of basicTools()) this.registerTool(tool);
     /** @type {import("./links.js").Links | null} */
     this.links = null;
@@ -244,6 +244,13 @@ export class Viewer {
     for (const tile of this.tiles) tile.grow();
     if (!this.active.study && this.tiles.length === 1) this.chooseSeries(this.study.firstToShow());
     this.showAround();
+  }
+
+  /** The node answers again: what was asked for over the broken line is asked for anew. */
+  askAgain() {
+    this.stores.frames.abandon();
+    this.stores.previews.abandon();
+    for (const tile of this.tiles) tile.retry();
   }
 
   /**
