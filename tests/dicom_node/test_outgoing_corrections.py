@@ -11,9 +11,9 @@ from dicom_node.correction_desk import CorrectionDesk, deciding
 from dicom_node.held_reasons import KEEPS_OLD, SPLITS, TWO_CONTENTS
 from dicom_node.identity import Identity
 from dicom_node.ledger import State
-from dicom_node.study_query import StudyQuery
 from dicom_node.ledger_tables import deliveries as ledger_rows
 from dicom_node.outgoing_corrections import OutgoingCorrections
+from dicom_node.study_query import StudyQuery
 from dicom_node.sync_order import OrderKind
 from tests.dicom_node.desk import START, fill
 
