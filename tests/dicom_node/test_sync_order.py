@@ -167,11 +167,12 @@ def test_a_pause_stops_a_batch_in_its_middle(room, make_desk, make_pacs, make_in
     pacs.start()
     desk = make_desk(pacs.port)
     fill(room, make_instance)
-    answers = iter([False, True])
-    desk.destination._is_paused = lambda: next(answers, True)
+    sent = []
+    desk.destination._is_paused = lambda: bool(sent)  # ordered when the first has gone
 
     def one_by_one(shipments):
         for shipment in shipments:
+            sent.append(shipment)
             yield list(desk.pacs.send([shipment]))
 
     desk.pacs.send_in_groups = one_by_one
