@@ -29,8 +29,8 @@ lint: .venv/ready-test ## Check style and types.
 	$(BIN)/mypy
 	tsc --project tests/js
 
-test-browser: .venv/ready-test ## Drive the pages in the system's Chromium.
-	$(BIN)/pytest -m browser
+test-browser: .venv/ready-test ## Drive every page in the system's Chromium, the long forms too.
+	LIFEBOAT_BROWSER=full $(BIN)/pytest -m "browser or full_browser"
 
 test-faults: .venv/ready-test ## Kill, fill, slow down and cut off the receiving process, for an hour.
 	LIFEBOAT_FAULTS=full $(BIN)/pytest tests/faults

@@ -39,8 +39,18 @@ CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+IS_BROWSER_FULL = os.environ.get("LIFEBOAT_BROWSER") == "full"
 REPOSITORY = Path(__file__).resolve().parents[1]
 CORPUS = REPOSITORY.parent / "shared" / "corpus"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the long forms of the browser tests unless LIFEBOAT_BROWSER=full asks for them."""
+    if IS_BROWSER_FULL:
+        return
+    long = [item for item in items if item.get_closest_marker("full_browser")]
+    items[:] = [item for item in items if item not in long]
+    config.hook.pytest_deselected(items=long)
 
 
 def wait_until(condition: Callable[[], Any], timeout_s: float = 30.0, what: str = "") -> Any:
