@@ -7,17 +7,20 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 from dicom_node.errors import BadDataset, BeyondLimits
 from dicom_node.header import EncodedDataset, Header, finish_header, open_dataset, read_header
-from dicom_node.parse_worker import REPLY, REQUEST
+from dicom_node.parse_worker import READY, REPLY, REQUEST
 
 _log = logging.getLogger(__name__)
 
-TIMEOUT_S: Final = 15.0
+TIMEOUT_S: Final = 30.0
 """How long one parse may take by the clock before its process is killed."""
+START_TIMEOUT_S: Final = 60.0
+"""How long its process may take to begin: it reads its libraries from a disk that may be busy."""
 USES: Final = 1000
 """Parses after which the process is replaced, whatever it may have gathered by then."""
 START_BYTES: Final = 16 * 1024**2
@@ -118,19 +121,14 @@ class ParseWorker:
             process = self._running()
             if process is None:
                 return None
-            # the kill ends every wait below
-            deadline = threading.Timer(self._timeout_s, process.kill)
-            deadline.daemon = True
-            deadline.start()
             try:
-                _send(process, encoded)
-                reply = _receive(process)
+                with _killed_after(process, self._timeout_s):
+                    _send(process, encoded)
+                    reply = _receive(process)
             except (OSError, EOFError):
                 self._end()
                 _log.warning("parse_worker_died", extra={"exit_code": process.returncode})
                 return None
-            finally:
-                deadline.cancel()
         return _reading(reply, len(encoded.data))
 
     def close(self) -> None:
@@ -144,7 +142,10 @@ class ParseWorker:
         if self._process is None:
             try:
                 self._process = _start()
-            except OSError:
+                with _killed_after(self._process, START_TIMEOUT_S):
+                    _await_ready(self._process)
+            except (OSError, EOFError):
+                self._end()
                 _log.exception("parse_worker_not_started")
                 return None
             self._left = self._uses
@@ -171,6 +172,24 @@ def _start() -> subprocess.Popen[bytes]:
         env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         start_new_session=True,  # Ctrl-C is for us: what is being received is finished first
     )
+
+
+@contextlib.contextmanager
+def _killed_after(process: subprocess.Popen[bytes], seconds: float) -> Iterator[None]:
+    """Bound every wait for a process: the kill ends them."""
+    deadline = threading.Timer(seconds, process.kill)
+    deadline.daemon = True
+    deadline.start()
+    try:
+        yield
+    finally:
+        deadline.cancel()
+
+
+def _await_ready(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdout is not None  # a pipe was asked for
+    if process.stdout.read(len(READY)) != READY:
+        raise EOFError
 
 
 def _send(process: subprocess.Popen[bytes], encoded: EncodedDataset) -> None:

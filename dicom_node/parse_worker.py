@@ -25,6 +25,8 @@ REQUEST: Final = struct.Struct("<QBL")
 """Length of the whole data set, is it little endian, length of the start that follows."""
 REPLY: Final = struct.Struct("<L")
 """Length of the JSON that follows."""
+READY: Final = b"ready"
+"""What is written once, when requests may come."""
 MEMORY_BYTES: Final = 512 * 1024**2
 """What parsing may take beyond what the process has when it is ready."""
 CPU_S: Final = 10
@@ -38,6 +40,8 @@ def main() -> None:
     """Answer requests on standard input until it ends."""
     _enter_cage()
     requests, replies = sys.stdin.buffer, sys.stdout.buffer
+    replies.write(READY)
+    replies.flush()
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
         total_bytes, is_little_endian, length = REQUEST.unpack(head)
         _allow_cpu_time()

@@ -18,7 +18,7 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -30,6 +30,8 @@ __all__ = ["pytest_terminal_summary"]
 # how long one example takes says more of the machine's other work than of the code
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
+# the same of a page: what must come soon says so with a limit of its own
+expect.set_options(timeout=20_000)
 
 CHROMIUM_FLAGS = (
     "--no-sandbox",

@@ -299,7 +299,7 @@ def page(browser: Browser, served: int) -> Iterator[Page]:
         viewport={"width": 1280, "height": 900}, base_url=f"http://127.0.0.1:{served}"
     )
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("dialog", lambda dialog: complaints.append("a dialogue opened") or dialog.dismiss())
     page.on(

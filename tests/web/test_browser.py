@@ -284,7 +284,7 @@ def test_new_images_join_while_the_viewed_one_stays(
             for n in (0, 8, 9)
         )
     )
-    expect(page.locator("[data-field=text-slice]")).to_have_text("Image 8 of 10", timeout=5000)
+    expect(page.locator("[data-field=text-slice]")).to_have_text("Image 8 of 10")
     assert drawn(page)[1]["frame"] == f"{stack[6].SOPInstanceUID}#1"
     expect(page.locator("#strip")).to_contain_text("10 images")
 
@@ -334,7 +334,7 @@ def test_when_the_node_is_gone_loaded_images_stay_usable(
     page.keyboard.press("Home")
     page.wait_for_load_state("networkidle")
     page.context.set_offline(True)
-    expect(page.locator("#link-lost")).to_contain_text("lost at", timeout=8000)
+    expect(page.locator("#link-lost")).to_contain_text("lost at")
     page.keyboard.press("ArrowDown")
     wait_for_frame(page, stack[1])
     page.keyboard.press("4")
@@ -379,7 +379,7 @@ def test_the_return_to_the_pacs_is_watched(
     ledger.record_probe("central", is_reachable=True, detail="it answers", now=now)
     proven = {"stored_at": now, "proven_at": now, "proof": "commitment"}
     ledger.update(ids, expected=State.QUEUED, state=State.PROVEN, **proven)
-    expect(page.locator("#studies .chip")).to_have_text("Proven 7 of 7", timeout=5000)
+    expect(page.locator("#studies .chip")).to_have_text("Proven 7 of 7")
     expect(page.locator("#destinations")).to_contain_text("Reachable")
     expect(page.locator("#studies")).to_contain_text("storage commitment")
     index.close()
