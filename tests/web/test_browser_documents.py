@@ -258,7 +258,8 @@ def test_a_saved_view_says_what_is_doubtful_and_how_it_was_turned(
     expect(page.locator("[data-field=text-turned]")).to_have_text("Mirrored")
     expect(page.locator("[data-field=text-warning]")).to_contain_text("Numbers not here: 2")
     doubts = page.locator("[data-field=text-side], [data-field=text-warning]").all_inner_texts()
-    assert len(doubts) == 2 and all(doubts)
+    assert len(doubts) == 2
+    assert all(doubts)
     saved_view(page, anonymise=anonymise)
     written = " ".join(page.evaluate("written.splice(0)"))
     for words in ("Mirrored", *doubts):
