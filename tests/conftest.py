@@ -41,16 +41,20 @@ CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-IS_BROWSER_FULL = os.environ.get("LIFEBOAT_BROWSER") == "full"
+LONG_FORMS = {
+    "full_browser": ("LIFEBOAT_BROWSER", "full"),
+    "full_faults": ("LIFEBOAT_FAULTS", "full"),
+    "all_files": ("LIFEBOAT_GOLDEN", "all"),
+}
+"""The marker of tests that take long: what must be set in the environment for them to run."""
 REPOSITORY = Path(__file__).resolve().parents[1]
 CORPUS = REPOSITORY.parent / "shared" / "corpus"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the long forms of the browser tests unless LIFEBOAT_BROWSER=full asks for them."""
-    if IS_BROWSER_FULL:
-        return
-    long = [item for item in items if item.get_closest_marker("full_browser")]
+    """Leave out the long forms nobody asked for."""
+    left_out = [name for name, (key, value) in LONG_FORMS.items() if os.environ.get(key) != value]
+    long = [item for item in items if any(map(item.get_closest_marker, left_out))]
     items[:] = [item for item in items if item not in long]
     config.hook.pytest_deselected(items=long)
 

@@ -50,7 +50,25 @@ def corpus_files() -> list[Path]:
     return [path for path in CORPUS.rglob("*") if path.is_file()] if CORPUS.exists() else []
 
 
-SOURCES = {"pydicom": pydicom_files, "pydicom-data": package_files, "corpus": corpus_files}
+def some_corpus_files() -> list[Path]:
+    """Return every fourth: all of them take minutes."""
+    return sorted(corpus_files())[::4]
+
+
+SOURCES = {
+    "pydicom": pydicom_files,
+    "pydicom-data": package_files,
+    "corpus": some_corpus_files,
+    "all": corpus_files,
+}
+RUNS = [
+    *(("dcmsend", source) for source in ("pydicom", "pydicom-data", "corpus")),
+    ("storescu", "pydicom"),
+    *(
+        pytest.param(tool, "all", marks=(pytest.mark.all_files, pytest.mark.timeout(1800)))
+        for tool in ("dcmsend", "storescu")
+    ),
+]
 
 
 def dataset(path: Path) -> bytes:
@@ -81,8 +99,7 @@ def transfer_syntax(path: Path) -> str:
     return read_file_head(path).transfer_syntax_uid
 
 
-@pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize("tool", ["dcmsend", "storescu"])
+@pytest.mark.parametrize(("tool", "source"), RUNS)
 def test_every_acknowledged_file_is_kept_found_and_shown_or_explained(
     make_node, dcmtk_send, bit_preserving_receiver, source, tool, wait
 ):

@@ -16,16 +16,11 @@ IS_FULL = os.environ.get("LIFEBOAT_FAULTS", "quick") == "full"
 TIMEOUT_S, FULL_TIMEOUT_S = 600, 5400
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give them time, for they wait on processes; leave out the long forms."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give them time, for they wait on processes."""
     ours = [item for item in items if Path(__file__).parent in item.path.parents]
     for item in ours:
         item.add_marker(pytest.mark.timeout(FULL_TIMEOUT_S if IS_FULL else TIMEOUT_S))
-    if IS_FULL:
-        return
-    long = [item for item in ours if item.get_closest_marker("full_faults")]
-    items[:] = [item for item in items if item not in long]
-    config.hook.pytest_deselected(items=long)
 
 
 @pytest.fixture(scope="session")

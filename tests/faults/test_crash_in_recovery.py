@@ -13,7 +13,7 @@ from tests.faults.strace import CHANGES, Strace, known_calls
 
 SEED = 20260102
 INSTANCES = 5
-SAMPLE = 5
+SAMPLE = 3
 
 
 def leave_work(node: FaultyNode, ledger: Ledger) -> None:

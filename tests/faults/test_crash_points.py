@@ -16,7 +16,7 @@ from tests.faults.strace import CHANGES, Strace, known_calls
 SEED = 20260102
 INSTANCES = 3
 QUIET_S = 0.4
-SAMPLE = 9
+SAMPLE = 5
 
 Point = tuple[int, str, int]
 """Thread, system call, and which call of that thread it is.

@@ -59,7 +59,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9_and_nothing_half_is_shown(
     make_faulty_node, size, figure
 ):
     node = make_faulty_node().start("receive", "web")
-    ledger, chance, rounds = Ledger(), random.Random(SEED), size(25, 500)
+    ledger, chance, rounds = Ledger(), random.Random(SEED), size(8, 500)
     with (
         Watcher(node) as watcher,
         Senders(node.dicom_port, ledger, lambda: series(16, 64, 128, 256, length=40)),

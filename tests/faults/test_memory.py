@@ -128,7 +128,7 @@ def test_fragments_without_a_last_one_end_at_the_cap(make_faulty_node, size, fig
 def test_a_large_object_passes_through_little_memory(make_faulty_node, size, figure):
     """Only its own memory counts here: pages of a file it maps are the system's to take back."""
     node = make_faulty_node().start("receive")
-    frames = size(150, 1024)  # of 2 MiB
+    frames = size(100, 1024)  # of 2 MiB
     uids = (new_uid(), new_uid(), new_uid())
     digest, growth, ledger = hashlib.sha256(), Growth(node), Ledger()
     begin = time.monotonic()

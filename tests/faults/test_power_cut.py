@@ -53,7 +53,7 @@ def test_nothing_acknowledged_is_lost_by_a_power_cut(
 ):
     disk = PowerCutDisk(tmp_path, mounts)
     node = make_faulty_node(data=disk.folder / "data")
-    cuts = receive_and_cut(node, disk, size(10, 200))
+    cuts = receive_and_cut(node, disk, size(5, 200))
     lost, torn, total = 0, 0, 0
     for image, acknowledged in cuts:
         found = recover(make_faulty_node, disk.after(image), acknowledged, 20)

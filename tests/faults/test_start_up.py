@@ -65,7 +65,7 @@ class FullStore:
 
 @pytest.fixture
 def full_store(make_faulty_node, size) -> FullStore:
-    return FullStore(make_faulty_node(), size(2_500, 100_000))
+    return FullStore(make_faulty_node(), size(1_000, 100_000))
 
 
 def test_the_node_is_ready_soon_after_kill_9_with_a_full_store(full_store, size, figure):

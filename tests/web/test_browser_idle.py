@@ -35,6 +35,7 @@ def test_an_idle_screen_goes_back_to_the_board_unless_somebody_stays(
     assert "/studies/" not in page.url, "the images are not one step back"
 
 
+@pytest.mark.full_browser
 @unhurried
 def test_without_the_node_the_screen_is_covered_and_keeps_what_is_loaded(
     held: FileDataset, page: Page
@@ -61,6 +62,7 @@ def test_a_board_nobody_asked_anything_stays_and_a_search_is_cleared(
     expect(page.locator("#idle")).to_be_hidden()
 
 
+@pytest.mark.full_browser
 @unhurried
 def test_a_key_on_a_covered_screen_only_uncovers_it(held: FileDataset, page: Page) -> None:
     page.goto(f"/studies/{held.StudyInstanceUID}")
