@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from sample_data.phantoms import write_sample
 from sample_data.scanner import send_files
 
-pytestmark = pytest.mark.full_browser
+pytestmark = [pytest.mark.full_browser, pytest.mark.timeout(300)]
 
 FRAME = "[data-field=frame]"
 PICTURE = """canvas => {
