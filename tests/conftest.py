@@ -35,6 +35,7 @@ expect.set_options(timeout=20_000)
 
 CHROMIUM_FLAGS = (
     "--no-sandbox",
+    "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
