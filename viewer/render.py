@@ -1,23 +1,28 @@
 """One frame to a JPEG or PNG that fits a viewport."""
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Literal
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from viewer.colour import apply_supplemental_palette
 from viewer.decode import Instance, StoredFrame
 from viewer.errors import BadRequest, UnsupportedPixels
 from viewer.frame_facts import FrameFacts, facts_of
+from viewer.grey_levels import DrawLevels, level_drawing
 from viewer.grey_transforms import grey_transforms_of, initial_voi
+from viewer.jpeg import encode_jpeg
+from viewer.native_pixels import ReadRows
 from viewer.overlays import draw_overlays, overlay_plane, overlays_of
 from viewer.pixel_format import MAX_PIXELS, PixelFormat
 from viewer.png import encode_png
+from viewer.resize import resized
 from viewer.shutters import apply_shutter
-from viewer.windowing import GreyFrame, VoiLut, Window, window_to_uint8
+from viewer.strips import ALONE, StripThreads, strips_of
+from viewer.windowing import GreyFrame, VoiLut, Window
 
 MediaType = Literal["image/jpeg", "image/png"]
 
@@ -27,7 +32,6 @@ LARGEST_JPEG_SIDE: Final = 65_500
 LARGEST_STRETCHED_PIXELS: Final = 2**26
 _LARGEST_STRETCH: Final = 10.0
 _SQUARE_TOLERANCE: Final = 1e-3
-_REDUCING_GAP: Final = 1.1
 
 
 def grey_frame(
@@ -132,7 +136,8 @@ def render_frame(
     pixels = _with_graphics(pixels, instance, frame_number, facts, annotation)
     largest = LARGEST_JPEG_SIDE if media_type == "image/jpeg" else MAX_PIXELS
     size = display_size(pixels.shape[0], pixels.shape[1], facts.aspect, viewport, largest)
-    return encode(_resized(pixels, size), media_type, quality)
+    threads = instance.threads
+    return encode(resized(pixels, size, threads), media_type, quality, threads)
 
 
 def thumbnail(instance: Instance, frame_number: int, size_px: int = 160) -> bytes:
@@ -251,36 +256,47 @@ def _grey_pixels(
 ) -> GreyFrame:
     if isinstance(window, Window) and not window.is_usable:
         raise BadRequest("A window needs a center and a width above 0.")
-    values = instance.stored_frame(frame_number) if stored is None else stored
-    return window_to_uint8(
-        values,
-        facts.modality,
-        window or _first_voi(instance, frame_number, facts.pixel_format, values),
-        invert=facts.is_inverted != invert,
-        padding=facts.pixel_padding,
-    )
+    with instance.stored_rows(frame_number) if stored is None else _held(stored) as read:
+        layout = facts.pixel_format
+        voi = window or _first_voi(instance, frame_number, layout, lambda: read(slice(None)))
+        dtype = layout.stored_dtype if stored is None else stored.dtype
+        draw = level_drawing(
+            dtype,
+            facts.modality,
+            voi,
+            invert=facts.is_inverted != invert,
+            padding=facts.pixel_padding,
+        )
+        return _drawn((layout.rows, layout.columns), read, draw, instance.threads)
+
+
+@contextmanager
+def _held(stored: StoredFrame) -> Iterator[ReadRows]:
+    yield lambda rows: stored[rows]
+
+
+def _drawn(
+    shape: tuple[int, int], read: ReadRows, draw: DrawLevels, threads: StripThreads
+) -> GreyFrame:
+    grey = np.empty(shape, np.uint8)
+
+    threads.each(lambda rows: draw(read(rows), grey[rows]), strips_of(*shape))
+    return grey
 
 
 def _first_voi(
-    instance: Instance, frame_number: int, pixel_format: PixelFormat, values: StoredFrame
+    instance: Instance,
+    frame_number: int,
+    pixel_format: PixelFormat,
+    values: Callable[[], StoredFrame],
 ) -> Window | VoiLut:
     transforms = grey_transforms_of(instance.header, frame_number - 1, pixel_format)
-    return initial_voi(transforms, pixel_format, lambda: values).voi
+    return initial_voi(transforms, pixel_format, values).voi
 
 
-def _resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    rows, columns = pixels.shape[:2]
-    if size == (columns, rows):
-        return pixels
-    image = Image.fromarray(pixels)
-    if size[0] >= columns and size[1] >= rows:
-        return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
-    # the gap lets Pillow first average whole blocks of pixels, in half the time; of a pattern too
-    # fine for the picture no more is left near its limit, of the finest 0.36 instead of 0.26
-    return np.asarray(image.resize(size, Image.Resampling.HAMMING, reducing_gap=_REDUCING_GAP))
-
-
-def encode(pixels: NDArray[np.uint8], media_type: str, quality: int) -> bytes:
+def encode(
+    pixels: NDArray[np.uint8], media_type: str, quality: int, threads: StripThreads = ALONE
+) -> bytes:
     """Encode a picture.
 
     Parameters
@@ -290,6 +306,8 @@ def encode(pixels: NDArray[np.uint8], media_type: str, quality: int) -> bytes:
     media_type : {'image/jpeg', 'image/png'}
     quality : int
         JPEG quality, 1 to 100.
+    threads : StripThreads
+        Who may help.
 
     Returns
     -------
@@ -297,11 +315,5 @@ def encode(pixels: NDArray[np.uint8], media_type: str, quality: int) -> bytes:
         JPEG with its colours at full resolution, or PNG.
     """
     if media_type == "image/png":
-        return encode_png(pixels)
-    # the bytes Pillow would write, by the same library; but other threads go on meanwhile
-    whole = np.ascontiguousarray(pixels)
-    if whole.ndim == 2:
-        return bytes(imagecodecs.jpeg8_encode(whole, level=quality))
-    return bytes(
-        imagecodecs.jpeg8_encode(whole, level=quality, colorspace="RGB", subsampling="444")
-    )
+        return encode_png(pixels, threads)
+    return encode_jpeg(pixels, quality, threads)
