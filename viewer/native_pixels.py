@@ -143,8 +143,9 @@ class NativePixels:
         UnsupportedPixels, UnreadableFile
             As `frame_bytes`; the function, too.
         """
+        layout = self.pixel_format
         place = self.frame_range(frame_index)
-        if place is None or self.pixel_format.samples_per_pixel > 1:
+        if place is None or layout.samples_per_pixel > 1 or layout.bits_allocated == 1:
             samples = self.samples(frame_index)
             yield lambda rows: samples[rows]
             return
