@@ -7,6 +7,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from viewer.picture import Picture
 from viewer.strips import ALONE, StripThreads, strips_of
 
 _FRAME: Final = 0xC0
@@ -15,13 +16,12 @@ _BLOCK: Final = 8
 _END: Final = b"\xff\xd9"
 
 
-def encode_jpeg(pixels: NDArray[np.uint8], quality: int, threads: StripThreads = ALONE) -> bytes:
+def encode_jpeg(picture: Picture, quality: int, threads: StripThreads = ALONE) -> bytes:
     """Encode a picture as baseline JPEG.
 
     Parameters
     ----------
-    pixels : numpy.ndarray
-        (rows, columns) or (rows, columns, 3) uint8: grey, or RGB.
+    picture : Picture
     quality : int
         1 to 100.
     threads : StripThreads
@@ -38,12 +38,12 @@ def encode_jpeg(pixels: NDArray[np.uint8], quality: int, threads: StripThreads =
     encoded as pictures of their own, with markers between them, are the bytes that the library
     writes of the whole with such markers; decoded, they are the levels it gives without them.
     """
-    strips = strips_of(*pixels.shape[:2])
-    encoded = threads.each(lambda rows: _encoded(pixels[rows], quality), strips)
+    strips = strips_of(*picture.shape[:2])
+    encoded = threads.each(lambda rows: _encoded(picture[rows], quality), strips)
     if len(strips) == 1:
         return encoded[0]
-    blocks = -(-pixels.shape[1] // _BLOCK) * (strips[0].stop // _BLOCK)
-    return _joined(encoded, pixels.shape[0], blocks)
+    blocks = -(-picture.shape[1] // _BLOCK) * (strips[0].stop // _BLOCK)
+    return _joined(encoded, picture.shape[0], blocks)
 
 
 def _encoded(pixels: NDArray[np.uint8], quality: int) -> bytes:

@@ -8,6 +8,7 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
+from viewer.picture import Picture
 from viewer.strips import ALONE, StripThreads, strips_of
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
@@ -23,13 +24,12 @@ _ADLER_BASE: Final = 65521
 _Chunk = tuple[bytes, bytes, bytes, bytes]
 
 
-def encode_png(pixels: NDArray[np.uint8], threads: StripThreads = ALONE) -> bytes:
+def encode_png(picture: Picture, threads: StripThreads = ALONE) -> bytes:
     """Encode a picture without loss.
 
     Parameters
     ----------
-    pixels : numpy.ndarray
-        (rows, columns) or (rows, columns, 3) uint8: grey, or RGB.
+    picture : Picture
     threads : StripThreads
         Who may help.
 
@@ -49,21 +49,19 @@ def encode_png(pixels: NDArray[np.uint8], threads: StripThreads = ALONE) -> byte
     >>> encode_png(np.zeros((2, 3), np.uint8))[1:4]
     b'PNG'
     """
-    rows, columns = pixels.shape[:2]
-    colour_type = _GREY if pixels.ndim == 2 else _RGB
+    rows, columns = picture.shape[:2]
+    colour_type = _GREY if len(picture.shape) == 2 else _RGB
     header = struct.pack(">LLBBBBB", columns, rows, 8, colour_type, 0, 0, 0)
-    data = _data_chunks(pixels.reshape(rows, -1), strips_of(rows, columns), threads)
+    data = _data_chunks(picture, strips_of(rows, columns), threads)
     return b"".join((_SIGNATURE, *_chunk(b"IHDR", header), *data, *_chunk(b"IEND", b"")))
 
 
-def _data_chunks(
-    pixels: NDArray[np.uint8], strips: Sequence[slice], threads: StripThreads
-) -> list[bytes]:
+def _data_chunks(picture: Picture, strips: Sequence[slice], threads: StripThreads) -> list[bytes]:
     if len(strips) == 1:
-        compressed = isal_zlib.compress(_filtered(pixels, strips[0]), _COMPRESS_LEVEL)
+        compressed = isal_zlib.compress(_filtered(picture, strips[0]), _COMPRESS_LEVEL)
         return [*_chunk(b"IDAT", compressed)]
     last = strips[-1]
-    made = threads.each(lambda strip: _strip_chunk(pixels, strip, strip is last), strips)
+    made = threads.each(lambda strip: _strip_chunk(picture, strip, strip is last), strips)
     adler = 1
     for _, strip_adler, size in made:
         adler = _adler_of_both(adler, strip_adler, size)
@@ -72,9 +70,9 @@ def _data_chunks(
     return [piece for chunk in chunks for piece in chunk]
 
 
-def _strip_chunk(pixels: NDArray[np.uint8], strip: slice, is_last: bool) -> tuple[_Chunk, int, int]:
+def _strip_chunk(picture: Picture, strip: slice, is_last: bool) -> tuple[_Chunk, int, int]:
     """Return a strip, compressed, and the checksum and size of what was compressed."""
-    filtered = _filtered(pixels, strip).reshape(-1)
+    filtered = _filtered(picture, strip).reshape(-1)
     deflate = isal_zlib.compressobj(_COMPRESS_LEVEL, isal_zlib.DEFLATED, _WITHOUT_HEADER)
     end = isal_zlib.Z_FINISH if is_last else isal_zlib.Z_FULL_FLUSH
     compressed = deflate.compress(filtered) + deflate.flush(end)
@@ -88,12 +86,14 @@ def _adler_of_both(first: int, second: int, second_size: int) -> int:
     return high % _ADLER_BASE << 16 | low
 
 
-def _filtered(pixels: NDArray[np.uint8], strip: slice) -> NDArray[np.uint8]:
-    rows = pixels[strip]
-    filtered = np.empty((rows.shape[0], rows.shape[1] + 1), np.uint8)
+def _filtered(picture: Picture, strip: slice) -> NDArray[np.uint8]:
+    above = min(strip.start, 1)  # rows; the first of the picture has none
+    rows = picture[strip.start - above : strip.stop]
+    rows = rows.reshape(len(rows), -1)
+    filtered = np.empty((len(rows) - above, rows.shape[1] + 1), np.uint8)
     filtered[:, 0] = _UP
-    filtered[0, 1:] = rows[0] if not strip.start else rows[0] - pixels[strip.start - 1]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    filtered[: 1 - above, 1:] = rows[: 1 - above]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1 - above :, 1:])
     return filtered
 
 

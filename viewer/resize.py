@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from viewer.picture import Picture, whole
 from viewer.strips import StripThreads, strips_of
 
 _REDUCING_GAP: Final = 1.1
@@ -14,15 +14,12 @@ _SMALLEST_STRIP_PIXELS: Final = 2**18
 _Box = tuple[int, int, int, int]
 
 
-def resized(
-    pixels: NDArray[np.uint8], size: tuple[int, int], threads: StripThreads
-) -> NDArray[np.uint8]:
+def resized(picture: Picture, size: tuple[int, int], threads: StripThreads) -> Picture:
     """Return a picture in another size.
 
     Parameters
     ----------
-    pixels : numpy.ndarray
-        (rows, columns) or (rows, columns, 3) uint8.
+    picture : Picture
     size : tuple of int
         Width and height.
     threads : StripThreads
@@ -36,10 +33,10 @@ def resized(
     the columns. Each is done in strips that no pixel crosses, so that they are what the whole
     would be.
     """
-    rows, columns = pixels.shape[:2]
+    rows, columns = picture.shape[:2]
     if size == (columns, rows):
-        return pixels
-    image = Image.fromarray(pixels)
+        return picture
+    image = Image.fromarray(whole(picture, threads))
     if size[0] >= columns and size[1] >= rows:
         sampled = _sampled(image, (columns, rows), size, Image.Resampling.BILINEAR, threads)
         return np.asarray(sampled)
@@ -106,12 +103,12 @@ def _in_strips(
     strips = strips_of(length, across, max(share, _SMALLEST_STRIP_PIXELS))
     if len(strips) == 1:
         return make((0, 0, *size))
-    whole = Image.new(mode, size)
+    made = Image.new(mode, size)
 
     def fill(strip: slice) -> None:
         begin, end = strip.start, strip.stop
         box = (0, begin, size[0], end) if along == "rows" else (begin, 0, end, size[1])
-        whole.paste(make(box), box)
+        made.paste(make(box), box)
 
     threads.each(fill, strips)
-    return whole
+    return made
