@@ -14,9 +14,10 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
 from benchmarks.processes import BenchmarkError
 from viewer.decode import open_instance
+from viewer.grey_levels import window_to_uint8
 from viewer.grey_transforms import grey_transforms_of
 from viewer.render import render_frame
-from viewer.windowing import Window, window_to_uint8
+from viewer.windowing import Window
 
 JPEG_QUALITY: Final = 90
 _TIMEOUT_S: Final = 60

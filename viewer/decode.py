@@ -1,6 +1,7 @@
 """Open an instance and decode one frame of it at a time."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,9 +36,10 @@ from viewer.header import (
     text,
     value_of,
 )
-from viewer.native_pixels import NativePixels
+from viewer.native_pixels import NativePixels, ReadRows
 from viewer.pixel_format import PixelFormat, pixel_format_of
 from viewer.shutters import frame_shutter
+from viewer.strips import ALONE, StripThreads
 
 StoredFrame = NDArray[Any]
 """Grey: (rows, columns) integers or floats; colour and palette: (rows, columns, 3) uint8 RGB."""
@@ -61,12 +63,15 @@ class Instance:
         What decodes compressed frames.
     worked_out : dict
         What others worked out from the header and will need again; small, and gone with it.
+    threads : StripThreads
+        Who helps to draw large frames.
     """
 
     path: Path
     file_header: FileHeader = field(repr=False)
     decoder: codecs.FrameDecoder = field(default=codecs.decode_frame, repr=False)
     worked_out: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+    threads: StripThreads = field(default=ALONE, repr=False)
 
     @property
     def header(self) -> Dataset:
@@ -181,6 +186,25 @@ class Instance:
         if described.is_palette:
             return apply_palette(stored, palette_of(self.header, is_signed=described.is_signed))
         return stored
+
+    @contextmanager
+    def stored_rows(self, frame_number: int) -> Iterator[ReadRows]:
+        """Give a function that returns rows of a grey frame's stored values.
+
+        Uncompressed frames are read as far as they are asked for; others are decoded first.
+
+        Raises
+        ------
+        NoSuchFrame, UnsupportedTransferSyntax, UnsupportedPixels, UnreadableFile
+            As `stored_frame`; the function, too.
+        """
+        element, pixel_format = self._pixel_element(frame_number), self._pixel_format
+        if self.transfer_syntax_uid not in codecs.NATIVE_SYNTAXES:
+            frame = self.stored_frame(frame_number)
+            yield lambda rows: frame[rows]
+            return
+        with self._native(element, pixel_format).open_rows(frame_number - 1) as read:
+            yield lambda rows: stored_values(read(rows), pixel_format)
 
     def container_frame(self, frame_number: int) -> NDArray[Any]:
         """Return the containers that a grey or palette frame's stored values are cut from.

@@ -5,6 +5,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,7 @@ _ITEM_HEAD_BYTES: Final = 8
 _LONGEST_START: Final = max(len(start) for start in CODESTREAM_STARTS)
 
 _LARGEST_OFFSET: Final = 2**62
-_Read = Callable[[int, int], bytes]
+ReadRange = Callable[[int, int], bytes]
 
 Source = Path | bytes
 """A file, or the inflated data set of a deflated one."""
@@ -80,12 +81,19 @@ def read_range(source: Source, offset: int, length: int) -> bytes:
     UnreadableFile
         When the file cannot be read.
     """
-    with _opened(source) as read:
-        return _whole(read, offset, length)
+    with open_ranges(source) as read:
+        return read(offset, length)
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[_Read]:
+def open_ranges(source: Source) -> Iterator[ReadRange]:
+    """Give a function that does what `read_range` does, by offset and length, of one opening."""
+    with _opened(source) as read:
+        yield partial(_whole, read)
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[ReadRange]:
     """Give a function that returns bytes by their place, fewer where the source ends.
 
     Files are read by `pread`, never mapped: a mapped file that is cut or on a failing disk ends
@@ -105,7 +113,7 @@ def _opened(source: Source) -> Iterator[_Read]:
         raise UnreadableFile(message) from error
 
 
-def _whole(read: _Read, offset: int, length: int) -> bytes:
+def _whole(read: ReadRange, offset: int, length: int) -> bytes:
     found = read(offset, length)
     while len(found) < length:  # the kernel gives at most 2 GiB at once
         more = read(offset + len(found), length - len(found))
@@ -129,7 +137,7 @@ def scan_fragments(source: Source, element: PixelElement) -> FragmentTable:
     return FragmentTable(table, fragments, is_complete)
 
 
-def _basic_offset_table(read: _Read, element: PixelElement) -> tuple[tuple[int, ...], int]:
+def _basic_offset_table(read: ReadRange, element: PixelElement) -> tuple[tuple[int, ...], int]:
     """Return the offsets of the first item, and where the item after it begins."""
     length = _item_length(read, element.offset)
     end = element.offset + _ITEM_HEAD_BYTES + (length or 0)
@@ -140,7 +148,9 @@ def _basic_offset_table(read: _Read, element: PixelElement) -> tuple[tuple[int, 
     return offsets, end
 
 
-def _hop(read: _Read, position: int, stop: int | None = None) -> tuple[tuple[Fragment, ...], bool]:
+def _hop(
+    read: ReadRange, position: int, stop: int | None = None
+) -> tuple[tuple[Fragment, ...], bool]:
     """List the items from one place up to another, or to the delimiter; tell if all are whole."""
     fragments: list[Fragment] = []
     while position != stop:
@@ -158,7 +168,7 @@ def _hop(read: _Read, position: int, stop: int | None = None) -> tuple[tuple[Fra
     return tuple(fragments), True
 
 
-def _item_length(read: _Read, position: int) -> int | None:
+def _item_length(read: ReadRange, position: int) -> int | None:
     head = read(position, _ITEM_HEAD_BYTES)
     if len(head) < _ITEM_HEAD_BYTES or head[:4] != _ITEM:
         return None

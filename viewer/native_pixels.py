@@ -1,6 +1,9 @@
 """Uncompressed pixel data: where one frame's bytes lie, and the samples they hold."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -8,9 +11,12 @@ from numpy.typing import NDArray
 
 from viewer.colour import unpack_ybr_422
 from viewer.errors import UnsupportedPixels
-from viewer.frames import Source, incomplete_pixels, read_range
+from viewer.frames import ReadRange, Source, incomplete_pixels, open_ranges, read_range
 from viewer.header import PixelElement
 from viewer.pixel_format import PixelFormat
+
+ReadRows = Callable[[slice], NDArray[Any]]
+"""Returns the rows of a frame that a slice of neighbours names; threads may call it at once."""
 
 _BITS_IN_BYTE: Final = 8
 
@@ -117,9 +123,7 @@ class NativePixels:
         if layout.bits_allocated == 1:
             self.require(frame_index)
             return self._bits(frame_index).reshape(rows, columns)
-        order, kind = ">" if self.is_big_endian else "<", "f" if layout.is_float else "u"
-        dtype = np.dtype(f"{order}{kind}{layout.container_bytes}")
-        samples = np.frombuffer(self.frame_bytes(frame_index), dtype)
+        samples = np.frombuffer(self.frame_bytes(frame_index), self._dtype)
         if layout.samples_per_pixel == 1:
             return samples.reshape(rows, columns)
         if samples.nbytes < layout.native_bytes:
@@ -127,6 +131,39 @@ class NativePixels:
         if layout.planar_configuration == 1:
             return samples.reshape(3, rows, columns).transpose(1, 2, 0)
         return samples.reshape(rows, columns, 3)
+
+    @contextmanager
+    def open_rows(self, frame_index: int) -> Iterator[ReadRows]:
+        """Give a function that returns rows of what `samples` returns, reading no others.
+
+        What does not stand in the source row by row, sample by sample, is read at once.
+
+        Raises
+        ------
+        UnsupportedPixels, UnreadableFile
+            As `frame_bytes`; the function, too.
+        """
+        layout = self.pixel_format
+        place = self.frame_range(frame_index)
+        if place is None or layout.samples_per_pixel > 1 or layout.bits_allocated == 1:
+            samples = self.samples(frame_index)
+            yield lambda rows: samples[rows]
+            return
+        with open_ranges(self.source) as read:
+            yield partial(self._rows, read, place[0])
+
+    def _rows(self, read: ReadRange, offset: int, rows: slice) -> NDArray[Any]:
+        columns, dtype = self.pixel_format.columns, self._dtype
+        row_bytes = columns * dtype.itemsize
+        begin, end, _ = rows.indices(self.pixel_format.rows)
+        body = read(offset + begin * row_bytes, (end - begin) * row_bytes)
+        return np.frombuffer(body, dtype).reshape(-1, columns)
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        layout = self.pixel_format
+        order, kind = ">" if self.is_big_endian else "<", "f" if layout.is_float else "u"
+        return np.dtype(f"{order}{kind}{layout.container_bytes}")
 
     @property
     def _is_in_words(self) -> bool:

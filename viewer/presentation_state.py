@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from viewer.calibration import pixel_aspect_ratio
 from viewer.decode import Instance, StoredFrame
 from viewer.graphic_annotations import Annotation, Layer, annotations_of, layers_of
+from viewer.grey_levels import window_to_uint8
 from viewer.grey_transforms import (
     is_negative_possible,
     modality_lut_of,
@@ -29,7 +30,6 @@ from viewer.windowing import (
     Window,
     modality_values,
     window_between,
-    window_to_uint8,
 )
 
 MAX_SELECTIONS: Final = 2000

@@ -1,23 +1,28 @@
 """One frame to a JPEG or PNG that fits a viewport."""
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Literal
 
-import imagecodecs
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from viewer.colour import apply_supplemental_palette
 from viewer.decode import Instance, StoredFrame
 from viewer.errors import BadRequest, UnsupportedPixels
 from viewer.frame_facts import FrameFacts, facts_of
+from viewer.grey_levels import level_drawing
 from viewer.grey_transforms import grey_transforms_of, initial_voi
+from viewer.jpeg import encode_jpeg
+from viewer.native_pixels import ReadRows
 from viewer.overlays import draw_overlays, overlay_plane, overlays_of
+from viewer.picture import DrawnLater, Picture, whole
 from viewer.pixel_format import MAX_PIXELS, PixelFormat
 from viewer.png import encode_png
+from viewer.resize import resized
 from viewer.shutters import apply_shutter
-from viewer.windowing import GreyFrame, VoiLut, Window, window_to_uint8
+from viewer.strips import ALONE, StripThreads
+from viewer.windowing import GreyFrame, VoiLut, Window
 
 MediaType = Literal["image/jpeg", "image/png"]
 
@@ -27,7 +32,6 @@ LARGEST_JPEG_SIDE: Final = 65_500
 LARGEST_STRETCHED_PIXELS: Final = 2**26
 _LARGEST_STRETCH: Final = 10.0
 _SQUARE_TOLERANCE: Final = 1e-3
-_REDUCING_GAP: Final = 1.1
 
 
 def grey_frame(
@@ -70,7 +74,8 @@ def grey_frame(
     facts = facts_of(instance, frame_number)
     if not facts.pixel_format.is_grey:
         raise UnsupportedPixels("This frame has colours; a window does not apply to it.")
-    return _grey_pixels(instance, frame_number, facts, window, invert, stored)
+    with _grey_picture(instance, frame_number, facts, window, invert, stored) as picture:
+        return whole(picture, instance.threads)
 
 
 def render_frame(
@@ -128,11 +133,12 @@ def render_frame(
     """
     _check_request(viewport, media_type, quality)
     facts = facts_of(instance, frame_number)
-    pixels = _display_pixels(instance, frame_number, facts, window, invert, stored)
-    pixels = _with_graphics(pixels, instance, frame_number, facts, annotation)
     largest = LARGEST_JPEG_SIDE if media_type == "image/jpeg" else MAX_PIXELS
-    size = display_size(pixels.shape[0], pixels.shape[1], facts.aspect, viewport, largest)
-    return encode(_resized(pixels, size), media_type, quality)
+    threads = instance.threads
+    with _display_picture(instance, frame_number, facts, window, invert, stored) as picture:
+        picture = _with_graphics(picture, instance, frame_number, facts, annotation)
+        size = display_size(picture.shape[0], picture.shape[1], facts.aspect, viewport, largest)
+        return encode(resized(picture, size, threads), media_type, quality, threads)
 
 
 def thumbnail(instance: Instance, frame_number: int, size_px: int = 160) -> bytes:
@@ -196,100 +202,98 @@ def _check_request(viewport: tuple[int, int] | None, media_type: str, quality: i
         raise BadRequest("A viewport needs a width and a height of at least 1.")
 
 
-def _display_pixels(
+@contextmanager
+def _display_picture(
     instance: Instance,
     frame_number: int,
     facts: FrameFacts,
     window: Window | VoiLut | None,
     invert: bool,
     stored: StoredFrame | None,
-) -> NDArray[np.uint8]:
-    if facts.pixel_format.is_grey:
-        return _tinted_pixels(instance, frame_number, facts, window, invert, stored)
-    rgb: NDArray[np.uint8] = instance.stored_frame(frame_number) if stored is None else stored
-    return np.subtract(255, rgb, dtype=np.uint8) if invert else rgb
+) -> Iterator[Picture]:
+    """Give a grey picture to be drawn, or RGB where a supplemental palette colours some of it."""
+    palette = facts.supplemental_palette
+    if facts.pixel_format.is_grey and palette is None:
+        with _grey_picture(instance, frame_number, facts, window, invert, stored) as picture:
+            yield picture
+        return
+    values = instance.stored_frame(frame_number) if stored is None else stored
+    if palette is None:
+        yield np.subtract(255, values, dtype=np.uint8) if invert else values
+        return
+    with _grey_picture(instance, frame_number, facts, window, invert, values) as picture:
+        grey = whole(picture, instance.threads)
+        yield apply_supplemental_palette(grey, values, palette, facts.pixel_padding)
 
 
 def _with_graphics(
-    pixels: NDArray[np.uint8],
+    picture: Picture,
     instance: Instance,
     frame_number: int,
     facts: FrameFacts,
     annotation: bool,
-) -> NDArray[np.uint8]:
-    if facts.shutter is not None:
-        pixels = apply_shutter(pixels, facts.shutter, facts.aspect)
+) -> Picture:
     overlays = overlays_of(instance.header) if annotation else ()
     planes = [overlay_plane(instance, overlay, frame_number) for overlay in overlays]
-    return draw_overlays(pixels, [plane for plane in planes if plane is not None])
+    drawn = [plane for plane in planes if plane is not None]
+    if facts.shutter is None and not drawn:
+        return picture
+    pixels = whole(picture, instance.threads)
+    if facts.shutter is not None:
+        pixels = apply_shutter(pixels, facts.shutter, facts.aspect)
+    return draw_overlays(pixels, drawn)
 
 
-def _tinted_pixels(
+@contextmanager
+def _grey_picture(
     instance: Instance,
     frame_number: int,
     facts: FrameFacts,
     window: Window | VoiLut | None,
     invert: bool,
     stored: StoredFrame | None,
-) -> NDArray[np.uint8]:
-    """Return grey display values, or RGB where a supplemental palette colours some of them."""
-    palette = facts.supplemental_palette
-    if palette is None:
-        return _grey_pixels(instance, frame_number, facts, window, invert, stored)
-    values = instance.stored_frame(frame_number) if stored is None else stored
-    grey = _grey_pixels(instance, frame_number, facts, window, invert, values)
-    return apply_supplemental_palette(grey, values, palette, facts.pixel_padding)
-
-
-def _grey_pixels(
-    instance: Instance,
-    frame_number: int,
-    facts: FrameFacts,
-    window: Window | VoiLut | None,
-    invert: bool,
-    stored: StoredFrame | None,
-) -> GreyFrame:
+) -> Iterator[DrawnLater]:
     if isinstance(window, Window) and not window.is_usable:
         raise BadRequest("A window needs a center and a width above 0.")
-    values = instance.stored_frame(frame_number) if stored is None else stored
-    return window_to_uint8(
-        values,
-        facts.modality,
-        window or _first_voi(instance, frame_number, facts.pixel_format, values),
-        invert=facts.is_inverted != invert,
-        padding=facts.pixel_padding,
-    )
+    layout = facts.pixel_format
+    with instance.stored_rows(frame_number) if stored is None else _held(stored) as read:
+        draw = level_drawing(
+            layout.stored_dtype if stored is None else stored.dtype,
+            facts.modality,
+            window or _first_voi(instance, frame_number, layout, lambda: read(slice(None))),
+            invert=facts.is_inverted != invert,
+            padding=facts.pixel_padding,
+        )
+        shape = (layout.rows, layout.columns)
+        yield DrawnLater(shape, lambda rows, grey: draw(read(rows), grey))
+
+
+@contextmanager
+def _held(stored: StoredFrame) -> Iterator[ReadRows]:
+    yield lambda rows: stored[rows]
 
 
 def _first_voi(
-    instance: Instance, frame_number: int, pixel_format: PixelFormat, values: StoredFrame
+    instance: Instance,
+    frame_number: int,
+    pixel_format: PixelFormat,
+    values: Callable[[], StoredFrame],
 ) -> Window | VoiLut:
     transforms = grey_transforms_of(instance.header, frame_number - 1, pixel_format)
-    return initial_voi(transforms, pixel_format, lambda: values).voi
+    return initial_voi(transforms, pixel_format, values).voi
 
 
-def _resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    rows, columns = pixels.shape[:2]
-    if size == (columns, rows):
-        return pixels
-    image = Image.fromarray(pixels)
-    if size[0] >= columns and size[1] >= rows:
-        return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
-    # the gap lets Pillow first average whole blocks of pixels, in half the time; of a pattern too
-    # fine for the picture no more is left near its limit, of the finest 0.36 instead of 0.26
-    return np.asarray(image.resize(size, Image.Resampling.HAMMING, reducing_gap=_REDUCING_GAP))
-
-
-def encode(pixels: NDArray[np.uint8], media_type: str, quality: int) -> bytes:
+def encode(picture: Picture, media_type: str, quality: int, threads: StripThreads = ALONE) -> bytes:
     """Encode a picture.
 
     Parameters
     ----------
-    pixels : numpy.ndarray
-        (rows, columns) or (rows, columns, 3) uint8: grey, or RGB.
+    picture : Picture
     media_type : {'image/jpeg', 'image/png'}
     quality : int
         JPEG quality, 1 to 100.
+    threads : StripThreads
+        Who may help.
 
     Returns
     -------
@@ -297,11 +301,5 @@ def encode(pixels: NDArray[np.uint8], media_type: str, quality: int) -> bytes:
         JPEG with its colours at full resolution, or PNG.
     """
     if media_type == "image/png":
-        return encode_png(pixels)
-    # the bytes Pillow would write, by the same library; but other threads go on meanwhile
-    whole = np.ascontiguousarray(pixels)
-    if whole.ndim == 2:
-        return bytes(imagecodecs.jpeg8_encode(whole, level=quality))
-    return bytes(
-        imagecodecs.jpeg8_encode(whole, level=quality, colorspace="RGB", subsampling="444")
-    )
+        return encode_png(picture, threads)
+    return encode_jpeg(picture, quality, threads)

@@ -1,5 +1,6 @@
 """Compressed frames decoded in cages, once: kept in memory and on disk, and decoded ahead."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from viewer.errors import UnreadableFile
 from viewer.frame_store import FrameStore, read_only
 from viewer.header import read_file_header
 from viewer.sandbox import DecodeLimits
+from viewer.strips import StripThreads
 from web.display_order import in_display_order
 from web.read_ahead import ReadAhead
 
@@ -27,6 +29,8 @@ KEPT_BYTES: Final = 128 * 1024 * 1024
 QUICK_SYNTAXES: Final = (RLELossless,)
 """Transfer syntaxes that are decoded as quickly as a file in the cache is read and checked."""
 SPARE_WORKER_TIMEOUT_S: Final = 1.0
+MOST_PROCESSORS: Final = 8
+"""As many make one picture at most: a large radiograph has no more strips."""
 _RESERVES_KEPT_FREE: Final = 2  # one is the node's own, the other is for what arrives
 
 Keep = Callable[[str, Callable[[], StoredFrame]], StoredFrame]
@@ -95,6 +99,8 @@ class DecodedFrames:
         Knows a series' instances.
     headers : ByteBoundedCache
         Keeps opened instances.
+    threads : StripThreads
+        Help to draw large frames.
     """
 
     def __init__(
@@ -103,8 +109,10 @@ class DecodedFrames:
         files: FrameStore,
         index: IndexReader,
         headers: ByteBoundedCache[str, HeldInstance],
+        threads: StripThreads,
     ) -> None:
         self._pool = pool
+        self._threads = threads
         self._headers = headers
         self._files = files
         self._index = index
@@ -118,9 +126,10 @@ class DecodedFrames:
         self._pool.start()
 
     def close(self) -> None:
-        """End the decoders."""
+        """End the decoders and threads."""
         self._read_ahead.close()
         self._pool.close()
+        self._threads.close()
 
     def open(self, record: InstanceRecord) -> HeldInstance:
         """Return an instance with its header read.
@@ -167,6 +176,7 @@ class DecodedFrames:
             record.path,
             header,
             self._pool.decode,
+            threads=self._threads,
             source=f"{record.digest} {_changed_at(record.path)}",
             keep=self._keep_in_memory if is_quick else self._keep,
             asked=lambda number: self._follow(record, number),
@@ -230,7 +240,13 @@ def new_decoded_frames(
         web.cache_bytes,
         keep_free_bytes=_RESERVES_KEPT_FREE * settings.storage.reserve_bytes,
     )
-    return DecodedFrames(DecodePool(web.decode_workers, limits), files, index, headers)
+    pool, threads = DecodePool(web.decode_workers, limits), StripThreads(_processors())
+    return DecodedFrames(pool, files, index, headers, threads)
+
+
+def _processors() -> int:
+    """Return how many processors this process may use, up to as many as one picture can."""
+    return min(len(os.sched_getaffinity(0)), MOST_PROCESSORS)
 
 
 def _changed_at(path: Path) -> int:

@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.golden import reference
+from viewer.grey_levels import level_table, window_to_uint8
 from viewer.windowing import (
     ModalityLut,
     VoiLut,
     Window,
-    level_table,
     modality_values,
-    window_to_uint8,
 )
 
 TYPES = (np.int16, np.uint16)

@@ -14,9 +14,10 @@ import pytest
 
 from viewer.colour import Palette, apply_supplemental_palette
 from viewer.geometry import slice_normal
+from viewer.grey_levels import window_to_uint8
 from viewer.planes import FramePlane, distance_mm, localizer_line, patient_point, pixel_of
 from viewer.shutters import Circle, Rectangle, Shutter, apply_shutter, opening
-from viewer.windowing import ModalityLut, VoiLut, Window, window_to_uint8
+from viewer.windowing import ModalityLut, VoiLut, Window
 
 FOLDER = Path(__file__).parent
 

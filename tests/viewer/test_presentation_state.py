@@ -19,6 +19,7 @@ from viewer import graphic_annotations
 from viewer.decode import Instance, open_instance
 from viewer.errors import UnsupportedPixels
 from viewer.graphic_annotations import MAX_ANNOTATIONS, annotations_of
+from viewer.grey_levels import window_to_uint8
 from viewer.presentation_state import (
     Presentation,
     PresentationState,
@@ -29,7 +30,7 @@ from viewer.presentation_state import (
     turned,
 )
 from viewer.references import Reference
-from viewer.windowing import ModalityLut, VoiLut, Window, window_to_uint8
+from viewer.windowing import ModalityLut, VoiLut, Window
 
 Write = Callable[..., Path]
 GRAYSCALE = "1.2.840.10008.5.1.4.1.1.11.1"

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from viewer.grey_levels import level_table, window_to_uint8
 from viewer.windowing import (
     AUTOMATIC,
     ModalityLut,
@@ -19,10 +20,8 @@ from viewer.windowing import (
     Window,
     automatic_window,
     display_values,
-    level_table,
     modality_values,
     window_between,
-    window_to_uint8,
 )
 
 Reference = Callable[..., NDArray[np.int64]]
