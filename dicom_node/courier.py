@@ -159,7 +159,6 @@ class Courier:
         if self._pipe is not None:
             self._pipe.close()
         self._process = self._pipe = None
-        self._copies = set()
 
     def _call(self, method: str, *arguments: Any) -> Any:
         self._ask(method, *arguments)
