@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import resource
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,12 +60,25 @@ _LONGEST_S: Final = 600
 
 @dataclass(slots=True)
 class DrainRow:
-    """What one way to send did: instances per second in each round, None where it failed."""
+    """What one way to send did in each round, None where it failed.
+
+    `rates` are instances per second, `processor_ms` the processor time of the sending side for
+    each instance: on a machine with other work to do that is the fairer figure.
+    """
 
     name: str
     note: str
     rates: list[float | None] = field(default_factory=list)
+    processor_ms: list[float | None] = field(default_factory=list)
     failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a drain took: seconds by the clock, and of the processor on the sending side."""
+
+    seconds: float
+    processor_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +152,7 @@ class DrainBenchmark:
         finally:
             shutil.rmtree(folder)
 
-    def _ways(self, receiver: Receiver, port: int) -> Mapping[str, Callable[[], float]]:
+    def _ways(self, receiver: Receiver, port: int) -> Mapping[str, Callable[[], Spent]]:
         def pacs(associations: int) -> PacsSettings:
             return PacsSettings(
                 "pacs", receiver.ae_title, LOOPBACK, port, associations=associations
@@ -150,40 +164,46 @@ class DrainBenchmark:
             ONE: lambda: self._send(pacs(1)),
             SEVERAL: lambda: self._send(pacs(2)),
             UNCHECKED: lambda: self._send(pacs(2), is_checked=False),
-            DCMSEND: lambda: dcmsend(command, self._files, 1, self._environment),
+            DCMSEND: lambda: self._dcmsend_all(command),
         }
 
-    def _take_turn(self, row: DrainRow, turn: "_Turn", way: Callable[[], float]) -> None:
+    def _take_turn(self, row: DrainRow, turn: "_Turn", way: Callable[[], Spent]) -> None:
         give_new_identity(self._files, self._uids)
         for file in self._files:
             _renew_digest(file.path)
         os.sync()  # what others left unwritten is not on this one's account
-        rate = None
+        rate = processor_ms = None
+        count = len(self._files)
         try:
-            rate = len(self._files) / way()
-            turn.check(len(self._files))
+            spent = way()
+            rate, processor_ms = count / spent.seconds, 1e3 * spent.processor_s / count
+            turn.check(count)
         except (BenchmarkError, NodeError) as error:
             row.failure = str(error)
         row.rates.append(rate)
+        row.processor_ms.append(processor_ms)
 
-    def _send(self, pacs: PacsSettings, *, is_checked: bool = True) -> float:
+    def _dcmsend_all(self, command: Sequence[str]) -> Spent:
+        before = _of_children()
+        seconds = dcmsend(command, self._files, 1, self._environment)
+        return Spent(seconds, _of_children() - before)
+
+    def _send(self, pacs: PacsSettings, *, is_checked: bool = True) -> Spent:
         """Send by the child process alone, which runs already, as it does in a node."""
         shipments = [
             _shipment(number, record) for number, record in enumerate(_records(self._files))
         ]
         if not is_checked:
             shipments = [replace(item, digest="") for item in shipments]
-        with closing(Courier(pacs, "LIFEBOAT")) as courier:
-            with contextlib.suppress(NodeError):
-                courier.probe()
-            begin = time.perf_counter()
+        with closing(_Watched(pacs, "LIFEBOAT")) as courier:
+            courier.begin()
             stored = [r.outcome for r in courier.send(shipments)].count(Outcome.STORED)
-            seconds = time.perf_counter() - begin
+            spent = courier.spent()
         if stored != len(shipments):
             raise BenchmarkError(f"stored {stored} of {len(shipments)}")
-        return seconds
+        return spent
 
-    def _deliver(self, pacs: PacsSettings) -> float:
+    def _deliver(self, pacs: PacsSettings) -> Spent:
         """Deliver what a ledger owes, by the node's own cycle, until all is stored."""
         (self._data / LEDGER_FILE).unlink(missing_ok=True)
         settings = load_settings(environment={}, data=self._data)
@@ -191,7 +211,7 @@ class DrainBenchmark:
             closing(Ledger(self._data / LEDGER_FILE)) as ledger,
             closing(LedgerReader(self._data / LEDGER_FILE)) as reader,
             closing(IndexReader(self._data / INDEX_FILE)) as index,
-            closing(_Unproving(pacs, "LIFEBOAT")) as courier,
+            closing(_Watched(pacs, "LIFEBOAT")) as courier,
         ):
             ledger.record_destinations([pacs])
             ledger.enqueue(
@@ -201,31 +221,56 @@ class DrainBenchmark:
                 now=_RECEIVED_AT,
                 marks={},
             )
-            with contextlib.suppress(NodeError):
-                courier.probe()
-            begin = time.perf_counter()
+            courier.begin()
             modes, orders = (
                 ModeKeeper(replace(settings, pacs=(pacs,)), ledger),
                 ModeOrders(self._data),
             )
             trial = new_trial(pacs, settings, courier, orders, index)
             destination = Destination(pacs, settings, ledger, courier, modes, trial)
-            while destination.step() and time.perf_counter() - begin < _LONGEST_S:
+            while destination.step() and courier.spent().seconds < _LONGEST_S:
                 pass
-            seconds = time.perf_counter() - begin
+            spent = courier.spent()
             (state,) = reader.destinations()
         if state.counts["stored"] != len(self._files):
             raise BenchmarkError(f"delivered {state.counts}")
-        return seconds
+        return spent
 
 
-class _Unproving(Courier):
-    """Takes every request for commitment as made: proof is not what is measured."""
+class _Watched(Courier):
+    """Knows what it and its child spent, and takes every request for commitment as made.
+
+    Proof is not what is measured.
+    """
+
+    def begin(self) -> None:
+        """Start the child, as it has long been in a node, and count from now on."""
+        with contextlib.suppress(NodeError):
+            self.probe()
+        self._began_at, self._before = time.perf_counter(), self._processor_s()
+
+    def spent(self) -> Spent:
+        """Return what was spent since the beginning."""
+        seconds = time.perf_counter() - self._began_at
+        return Spent(seconds, self._processor_s() - self._before)
+
+    def _processor_s(self) -> float:
+        if self._process is None or self._process.pid is None:
+            raise BenchmarkError("the sending process ended")
+        # the clock of all threads of another process, those that ended too
+        clock = ~self._process.pid << 3 | 2
+        return time.process_time() + time.clock_gettime(clock)
 
     def request_commitment(
         self, transaction_uid: str, instances: Sequence[tuple[str, str]]
     ) -> CommitmentAnswer:
         return CommitmentAnswer(is_supported=True)
+
+
+def _of_children() -> float:
+    """Return the processor time of all children that have ended, seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class _Turn:

@@ -128,7 +128,7 @@ def _race_ratios(row: RaceRow, peer: RaceRow) -> str:
 def print_drain(console: Console, results: Sequence[DrainResult]) -> None:
     """Print how fast each way brings what is stored to a PACS."""
     console.rule("Drain: stored instances to a PACS by C-STORE", align="left")
-    columns = ("inst/s", "x dcmsend", "lowest..highest")
+    columns = ("inst/s", "x dcmsend", "lowest..highest", "CPU ms each")
     for result in results:
         table = _table(result.title, "way", columns, "note")
         (peer,) = (row.rates for row in result.rows if row.name == DCMSEND)
@@ -137,7 +137,8 @@ def print_drain(console: Console, results: Sequence[DrainResult]) -> None:
             spread = f"{_figure(min(known))}..{_figure(max(known))}" if known else "-"
             rate = _figure(middle(row.rates)) if known else "-"
             note = escape(row.failure) or row.note
-            table.add_row(row.name, rate, _ratio(row.rates, peer), spread, note)
+            spent = f"{middle(row.processor_ms):.2f}" if present(row.processor_ms) else "-"
+            table.add_row(row.name, rate, _ratio(row.rates, peer), spread, spent, note)
         _print(console, table)
         console.print(f"  The whole delivery is to reach {result.bar:.1f} times dcmsend.")
 

@@ -10,7 +10,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +66,9 @@ class CopyOrder:
 
 
 @contextmanager
-def corrected_copy(path: Path, digest: str, order: CopyOrder) -> Iterator[tuple[Path, str]]:
+def corrected_copy(
+    path: Path, digest: str, order: CopyOrder, on_progress: Callable[[], None] = lambda: None
+) -> Iterator[tuple[Path, str]]:
     """Have a corrected copy of a stored file for as long as it is needed.
 
     Parameters
@@ -76,6 +78,8 @@ def corrected_copy(path: Path, digest: str, order: CopyOrder) -> Iterator[tuple[
     digest : str
         Of its data set, '' when unknown.
     order : CopyOrder
+    on_progress : callable
+        Called after each block, however long the whole takes.
 
     Yields
     ------
@@ -95,27 +99,37 @@ def corrected_copy(path: Path, digest: str, order: CopyOrder) -> Iterator[tuple[
     order.folder.mkdir(exist_ok=True)
     target = order.folder / f"{os.getpid()}-{os.urandom(8).hex()}.dcm"
     try:
-        yield target, _make(path, digest, target, order)
+        yield target, _make(path, digest, target, order, on_progress)
     finally:
         target.unlink(missing_ok=True)
 
 
-def sweep(data: Path) -> None:
-    """Remove copies that a crash left behind; no other process may be sending."""
-    for left in (data / FOLDER).glob("*.dcm"):
+def sweep(folder: Path, process_id: int | None = None) -> None:
+    """Remove copies that a process left behind which is no more.
+
+    Parameters
+    ----------
+    folder : Path
+        `FOLDER` of the data folder.
+    process_id : int, optional
+        Of the one that made them; None for all, and then none may be sending.
+    """
+    for left in folder.glob("*.dcm" if process_id is None else f"{process_id}-*.dcm"):
         left.unlink(missing_ok=True)
 
 
-def _make(path: Path, digest: str, target: Path, order: CopyOrder) -> str:
+def _make(
+    path: Path, digest: str, target: Path, order: CopyOrder, on_progress: Callable[[], None]
+) -> str:
     with path.open("rb") as source:
         head = read_head(source.read(MAXIMUM_HEAD_BYTES))
         source.seek(head.dataset_offset)
-        _check(source, head, digest)
+        _check(source, head, digest, on_progress)
         before = identity_of(source, head)
         if not order.correction.covers(before):
             raise NotCovered(ANOTHER_PATIENT)
         try:
-            copy_digest = _write(source, head, target, order, before)
+            copy_digest = _write(source, head, target, order, before, on_progress)
         except _UNREADABLE as exc:
             raise NotCovered(NOT_REWRITTEN) from exc
     with target.open("rb") as copy:
@@ -125,20 +139,26 @@ def _make(path: Path, digest: str, target: Path, order: CopyOrder) -> str:
     return copy_digest
 
 
-def _check(source: BinaryIO, head: FileHead, digest: str) -> None:
+def _check(source: BinaryIO, head: FileHead, digest: str, on_progress: Callable[[], None]) -> None:
     """Tell whether the data set is what was stored."""
     if not digest:
         return
     counted = hashlib.sha256()
     for block in iter(lambda: source.read(BLOCK_BYTES), b""):
         counted.update(block)
+        on_progress()
     source.seek(head.dataset_offset)
     if counted.hexdigest() != digest:
         raise BadDataset("the file is not what was stored")
 
 
 def _write(
-    source: BinaryIO, head: FileHead, target: Path, order: CopyOrder, before: Identity
+    source: BinaryIO,
+    head: FileHead,
+    target: Path,
+    order: CopyOrder,
+    before: Identity,
+    on_progress: Callable[[], None],
 ) -> str:
     syntax = head.transfer_syntax_uid
     is_deflated = syntax == DeflatedExplicitVRLittleEndian
@@ -155,10 +175,12 @@ def _write(
         came_from=head.source_ae_title,
     )
     parts = _parts(dataset, begin, new, spans)
-    return _write_file(target, head, _deflated(parts) if is_deflated else parts)
+    return _write_file(target, head, _deflated(parts) if is_deflated else parts, on_progress)
 
 
-def _write_file(target: Path, head: FileHead, parts: Iterator[bytes]) -> str:
+def _write_file(
+    target: Path, head: FileHead, parts: Iterator[bytes], on_progress: Callable[[], None]
+) -> str:
     start = build_head(
         head.sop_class_uid,
         head.sop_instance_uid,
@@ -172,6 +194,7 @@ def _write_file(target: Path, head: FileHead, parts: Iterator[bytes]) -> str:
         for part in parts:
             counted.update(part)
             file.write(part)
+            on_progress()
         file.seek(digest_offset(start))
         file.write(counted.hexdigest().encode("ascii"))
     return counted.hexdigest()

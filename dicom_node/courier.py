@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
+from dicom_node.corrected_copy import sweep
 from dicom_node.errors import ConversationLost, NodeError, PeerUnreachable
 from dicom_node.log import configure_logging
 from dicom_node.pacs import CommitmentAnswer, Pacs
@@ -21,11 +23,8 @@ from dicom_node.trial_object import TrialObject
 from dicom_node.verdict import Layer, Verdict, stuck_at
 
 _MOVING = "moving"
+_HALT = "halt"
 _MOVING_EVERY_S = 1.0
-_GROUP = 200
-"""Receipts handed on together, at most."""
-_GROUP_S = 0.1
-"""How long they are waited for: the ledger syncs the disk once for all of them, seconds."""
 _START_S = 30.0
 """How much longer a first answer may take, while the child starts, seconds."""
 _PROBE_MARGIN_S = 2.0
@@ -48,7 +47,8 @@ class Courier:
         self._our_ae_title = our_ae_title
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
-        self._heard: list[Any] = []
+        self._is_sending = False
+        self._copies: set[Path] = set()
         self._is_closed = False
 
     def close(self) -> None:
@@ -129,37 +129,36 @@ class Courier:
         PeerUnreachable
             The PACS froze; what has no receipt has an unknown outcome.
         """
+        self._copies |= {item.copy_order.folder for item in shipments if item.copy_order}
         self._ask("send", shipments)
+        self._is_sending = True
         missing = len(shipments)
         try:
             while missing:
-                group: list[Receipt] = []
-                try:
-                    self._collect(group, missing)
-                finally:
-                    missing -= len(group)
-                    if group:
-                        yield group
+                group: list[Receipt] = self._answer()
+                missing -= len(group)
+                yield group
         finally:
+            self._is_sending = False
             if missing:
                 self.stop()  # what is still in the pipe answers no later question
 
-    def _collect(self, group: list[Receipt], missing: int) -> None:
-        """Wait for one receipt, and take those that come within the next moment."""
-        group.append(self._answer())
-        until = time.monotonic() + _GROUP_S
-        while len(group) < min(missing, _GROUP) and self._is_answered(until):
-            group.append(self._answer())
+    def halt(self) -> None:
+        """See `Pacs.halt`."""
+        if self._is_sending and self._pipe is not None:
+            with contextlib.suppress(OSError):  # whoever waits for a receipt will notice
+                self._pipe.send((_HALT, ()))
 
     def stop(self) -> None:
-        """End the child at once."""
+        """End the child at once, and remove what it leaves behind."""
         if self._process is not None:
             self._process.kill()
             self._process.join()
+            for folder in self._copies:
+                sweep(folder, self._process.pid)
         if self._pipe is not None:
             self._pipe.close()
         self._process = self._pipe = None
-        self._heard = []
 
     def _call(self, method: str, *arguments: Any) -> Any:
         self._ask(method, *arguments)
@@ -197,18 +196,7 @@ class Courier:
     def _hear(self, patience_s: float) -> Any:
         """Return the next word of the child, None when none comes in time."""
         assert self._pipe is not None  # asked before
-        if self._heard:
-            return self._heard.pop()
         return self._pipe.recv() if self._pipe.poll(patience_s) else None
-
-    def _is_answered(self, until: float) -> bool:
-        """Tell whether an answer comes until a moment of the monotonic clock."""
-        with contextlib.suppress(EOFError, OSError):  # whoever waits for an answer will notice
-            word = _MOVING
-            while word == _MOVING:
-                word = self._hear(max(0.0, until - time.monotonic()))
-            self._heard = [] if word is None else [word]
-        return bool(self._heard)
 
     def _answer(self) -> Any:
         patience_s = self._settings.answer_timeout_s + 2 * self._settings.connect_timeout_s
@@ -237,7 +225,8 @@ def _run(pipe: Connection, settings: PacsSettings, our_ae_title: str) -> None:
         voice.send("ready")
         while True:
             method, arguments = pipe.recv()
-            _converse(voice, pacs, method, arguments)
+            if method != _HALT:  # one that comes when all was sent already
+                _converse(voice, pacs, method, arguments)
     except (EOFError, OSError):
         return  # the parent is gone
 
@@ -255,6 +244,13 @@ class _Voice:
         with self._lock:
             self._pipe.send(answer)
 
+    def is_told_to_halt(self) -> bool:
+        """Tell whether the parent interrupts; while instances are sent it says nothing else."""
+        if not self._pipe.poll():
+            return False
+        self._pipe.recv()
+        return True
+
     def say_moving(self) -> None:
         """Tell the parent, now and then, that bytes move: a long transfer is no frozen one."""
         now = self._monotonic()
@@ -264,15 +260,17 @@ class _Voice:
                 self.send(_MOVING)
 
 
-def _converse(pipe: _Voice, pacs: Pacs, method: str, arguments: Any) -> None:
+def _converse(voice: _Voice, pacs: Pacs, method: str, arguments: Any) -> None:
     try:
         if method == "send":
-            for receipt in pacs.send(*arguments):
-                pipe.send((receipt,))
+            for group in pacs.send_in_groups(*arguments):
+                voice.send((group,))
+                if voice.is_told_to_halt():
+                    pacs.halt()
         elif method == "probe":
             (trial,) = arguments
-            pipe.send(pacs.probe(trial, pipe.send))
+            voice.send(pacs.probe(trial, voice.send))
         else:
-            pipe.send((getattr(pacs, method)(*arguments),))
+            voice.send((getattr(pacs, method)(*arguments),))
     except NodeError as error:
-        pipe.send(error)
+        voice.send(error)

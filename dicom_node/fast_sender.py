@@ -106,7 +106,7 @@ class FastSender:
             self._lent.end(is_broken=False)
             return Receipt(item.delivery_id, Outcome.NOT_SENT)
         try:
-            with as_sent(item) as sent, OutgoingFile(sent, self._buffer) as file:
+            with as_sent(item, self._on_progress) as sent, OutgoingFile(sent, self._buffer) as file:
                 return self._send(item, file, context_id)
         except NotCovered as error:
             return Receipt(item.delivery_id, Outcome.NOT_COVERED, comment=str(error))

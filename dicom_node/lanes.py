@@ -1,12 +1,13 @@
 """Sending over several associations at once, each taking the next instance when it is free."""
 
+import contextlib
 import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Final, Protocol
 
 from dicom_node.errors import NodeError
 from dicom_node.shipment import Outcome, Receipt, Shipment
@@ -25,6 +26,9 @@ class Lane(Protocol):
 
 
 OpenLane = Callable[[], AbstractContextManager[Lane]]
+
+GROUP_S: Final = 0.1
+"""How long receipts are gathered: whoever writes them down syncs the disk once for all, seconds."""
 
 
 class Lanes:
@@ -56,11 +60,16 @@ class Lanes:
         self._open = 0
         self._going: set[int] = set()
         self._lock = threading.Lock()
+        self._all_ended = threading.Event()
         self._has_sent = False
         self._is_stopped = False
 
-    def receipts(self) -> Iterator[Receipt]:
-        """Send all; yield a receipt for each, as the answers come.
+    def halt(self) -> None:
+        """Begin no other instance; those in hand are sent to their end."""
+        self._is_stopped = True
+
+    def receipts(self) -> Iterator[list[Receipt]]:
+        """Send all; yield a receipt for each, those of a moment together.
 
         Raises
         ------
@@ -72,29 +81,42 @@ class Lanes:
                 self._start()
             while self._open:
                 yield from self._listen()
-                if self._open:
-                    self._start_another_if_wanted()
-            for item in self._waiting:
-                yield Receipt(item.delivery_id, Outcome.NOT_SENT)
+            if self._waiting:
+                yield [Receipt(item.delivery_id, Outcome.NOT_SENT) for item in self._waiting]
         finally:
-            self._is_stopped = True
+            with self._lock:
+                self._is_stopped = True
             for thread in self._threads:
                 thread.join()
 
-    def _listen(self) -> Iterator[Receipt]:
-        said = self._said.get()
-        if said is None:
-            self._open -= 1
-        elif isinstance(said, Receipt):
-            self._learn(said)
-            yield said
-        else:
-            self._bear(said)
+    def _listen(self) -> Iterator[list[Receipt]]:
+        said = self._said_of_a_moment()
+        if group := [word for word in said if isinstance(word, Receipt)]:
+            yield group
+        for word in said:
+            if word is None:
+                with self._lock:
+                    self._open -= 1
+            elif isinstance(word, BaseException):
+                self._bear(word)
+
+    def _said_of_a_moment(self) -> list[Receipt | BaseException | None]:
+        """Wait for a word, and take with it what is said within the next moment.
+
+        It is slept through: to be woken by each receipt takes as long as a small instance does.
+        """
+        said = [self._said.get()]
+        self._all_ended.wait(GROUP_S)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                said.append(self._said.get_nowait())
+        return said
 
     def _bear(self, error: BaseException) -> None:
         """Go on with one association fewer, if another sends or has sent."""
         if isinstance(error, NodeError):
-            self._slow_start.had_trouble(self._monotonic(), works=self._open - 1)
+            with self._lock:
+                self._slow_start.had_trouble(self._monotonic(), works=self._open - 1)
             if self._has_sent or self._open > 1:
                 return
         raise error
@@ -123,15 +145,19 @@ class Lanes:
     def _run(self) -> None:
         with self._lock:
             self._going.add(threading.get_ident())
+            self._all_ended.clear()
         try:
-            while self._waiting and self._use_lane():
+            while self._waiting and not self._is_stopped and self._use_lane():
                 pass
         except BaseException as error:  # noqa: BLE001 - told to who asked, who raises it
             self._said.put(error)
         finally:
             with self._lock:
                 self._going.discard(threading.get_ident())
+                is_last = not self._going
             self._said.put(None)
+            if is_last:
+                self._all_ended.set()
 
     def _use_lane(self) -> bool:
         """Send over one association; return whether to open another after it."""
@@ -145,6 +171,9 @@ class Lanes:
                 if receipt.outcome is Outcome.NOT_SENT:
                     self._waiting.appendleft(item)  # the peer ended it, between two instances
                     return has_stored
+                with self._lock:
+                    self._learn(receipt)
+                    self._start_another_if_wanted()
                 self._said.put(receipt)
                 has_stored |= receipt.outcome is Outcome.STORED
                 if receipt.outcome is Outcome.UNKNOWN or receipt.is_out_of_resources:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -22,8 +22,10 @@ class Damaged(Exception):
 
 
 @contextmanager
-def as_sent(item: Shipment) -> Iterator[Shipment]:
+def as_sent(item: Shipment, on_progress: Callable[[], None] = lambda: None) -> Iterator[Shipment]:
     """Have what really leaves: the stored file, or a corrected copy of it for as long as needed.
+
+    `on_progress` is called while a copy is made: a huge one takes minutes on a slow disk.
 
     Raises
     ------
@@ -38,7 +40,7 @@ def as_sent(item: Shipment) -> Iterator[Shipment]:
     with ExitStack() as kept:
         try:
             path, digest = kept.enter_context(
-                corrected_copy(item.path, item.digest, item.copy_order)
+                corrected_copy(item.path, item.digest, item.copy_order, on_progress)
             )
         except (OSError, BadDataset) as exc:
             raise Damaged("no corrected copy can be made") from exc

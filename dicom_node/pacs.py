@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at import time
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
@@ -53,6 +54,7 @@ SAME_ASSOCIATION_WAIT_S: Final = 0.5
 
 _PENDING: Final = (0xFF00, 0xFF01)
 _REQUEST_COMMITMENT: Final = 1
+_REJECTED_TRANSIENT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Pacs:
         self._on_progress = on_progress
         self._slow_start = SlowStart(settings.associations)
         self._cap = RateCap(settings.max_images_per_s, settings.max_mbit_per_s, on_progress)
+        self._lanes: Lanes | None = None
 
     def probe(
         self,
@@ -196,6 +199,11 @@ class Pacs:
         return None if found is None else [found_study(match) for match in found]
 
     def send(self, shipments: Sequence[Shipment]) -> Iterator[Receipt]:
+        """Send instances, and yield a receipt for each; see `send_in_groups`."""
+        for group in self.send_in_groups(shipments):
+            yield from group
+
+    def send_in_groups(self, shipments: Sequence[Shipment]) -> Iterator[list[Receipt]]:
         """Send instances as they are stored, over as many associations as go well.
 
         Parameters
@@ -204,8 +212,8 @@ class Pacs:
 
         Yields
         ------
-        Receipt
-            One for each, as the answers come.
+        list of Receipt
+            One for each, as the answers come, those of a moment together.
 
         Raises
         ------
@@ -219,13 +227,18 @@ class Pacs:
             lambda: self._lane(proposed),
             self._slow_start,
         )
-        yield from lanes.receipts()
-        yield from (Receipt(item.delivery_id, Outcome.NOT_SENT) for item in others)
+        self._lanes = lanes
+        try:
+            yield from lanes.receipts()
+        finally:
+            self._lanes = None
+        if others:
+            yield [Receipt(item.delivery_id, Outcome.NOT_SENT) for item in others]
 
-    def send_in_groups(self, shipments: Sequence[Shipment]) -> Iterator[list[Receipt]]:
-        """Send, and yield the receipts that have come since the last were taken; see `send`."""
-        for receipt in self.send(shipments):
-            yield [receipt]
+    def halt(self) -> None:
+        """Begin no other instance of those that are being sent: their receipts say `NOT_SENT`."""
+        if self._lanes is not None:
+            self._lanes.halt()
 
     @contextmanager
     def _lane(self, proposed: Sequence[tuple[str, str]]) -> Iterator[Lane]:
@@ -284,6 +297,7 @@ class Pacs:
     ) -> Iterator[Association]:
         entity = _entity(self._settings, self._our_ae_title)
         tls = tls_to(self._settings)
+        rejections: list[A_ASSOCIATE_RJ] = []
         association = entity.associate(
             self._settings.host,
             self._settings.port,
@@ -295,11 +309,12 @@ class Pacs:
                 (evt.EVT_CONN_OPEN, keep_answers),
                 (evt.EVT_DATA_SENT, acknowledge_at_once),
                 (evt.EVT_DATA_SENT, lambda event: self._on_progress()),
+                (evt.EVT_PDU_RECV, _note_rejection, [rejections]),
                 *(handlers or []),
             ],
         )
-        if association.is_rejected:
-            raise PeerRefused(_rejection(association))
+        if rejections:
+            raise PeerRefused(_rejection(rejections[0]))
         if not association.is_established and not association.rejected_contexts:
             raise PeerUnreachable("no association: it cannot be reached or closed the connection")
         try:
@@ -359,9 +374,20 @@ def _wait_for_reports(
         time.sleep(0.02)
 
 
-def _rejection(association: Association) -> str:
-    answer = association.acceptor.primitive
-    if answer is None or answer.result is None:
-        return "it rejected the association"
-    kind = "for now" if answer.result == 2 else "for good"
-    return f"it rejected the association {kind}: {answer.reason_str}"
+def _note_rejection(event: evt.Event, rejections: list[A_ASSOCIATE_RJ]) -> None:
+    """Keep a rejection as it comes in.
+
+    The library closes the connection at once, and takes that for one that was never made when its
+    other thread has not looked since.
+    """
+    if isinstance(event.pdu, A_ASSOCIATE_RJ):
+        rejections.append(event.pdu)
+
+
+def _rejection(pdu: A_ASSOCIATE_RJ) -> str:
+    kind = "for now" if pdu.result == _REJECTED_TRANSIENT else "for good"
+    try:
+        reason = pdu.reason_str
+    except ValueError:  # none of the standard's
+        reason = f"source {pdu.source}, reason {pdu.reason_diagnostic}"
+    return f"it rejected the association {kind}: {reason}"

@@ -50,10 +50,16 @@ class SendingForms:
         self._monotonic = monotonic
         self._refused: dict[Context, float] = {}
         self.sent_in: dict[int, str] = {}
+        self._is_halted = False
 
     def forget(self) -> None:
         """Believe again that the PACS takes everything as it is."""
         self._refused = {}
+
+    def halt(self) -> None:
+        """Begin no other instance: what was not begun gets the receipt `NOT_SENT`."""
+        self._is_halted = True
+        self._courier.halt()
 
     def send(self, shipments: Sequence[Shipment]) -> Iterator[list[Receipt]]:
         """Send each instance in a form the PACS takes; see `Pacs.send_in_groups`.
@@ -61,6 +67,7 @@ class SendingForms:
         Afterwards `sent_in` holds the transfer syntax each one was sent in.
         """
         self.sent_in = {item.delivery_id: item.transfer_syntax_uid for item in shipments}
+        self._is_halted = False
         now = self._monotonic()
         self._refused = {c: at for c, at in self._refused.items() if now - at < REMEMBERED_S}
         as_it_is = [item for item in shipments if item.context not in self._refused]
@@ -79,6 +86,9 @@ class SendingForms:
         for context in dict.fromkeys(item.context for item in items):
             self._refused.setdefault(context, self._monotonic())
             of_context = [item for item in items if item.context == context]
+            if self._is_halted:
+                yield _not_sent(of_context)
+                continue
             form = self._accepted_form(context)
             if form is None:
                 del self._refused[context]  # refused altogether: that may be mended at any time
@@ -99,6 +109,9 @@ class SendingForms:
     ) -> Iterator[list[Receipt]]:
         stored = 0
         for start in range(0, len(items), CHUNK):
+            if self._is_halted:
+                yield _not_sent(items[start:])
+                break
             made, failed = self._convert(converter, items[start : start + CHUNK], form)
             if failed:
                 yield failed
@@ -127,6 +140,10 @@ class SendingForms:
                 words = f"the PACS does not take its transfer syntax, and: {error}"
                 failed.append(Receipt(item.delivery_id, Outcome.NO_CONTEXT, None, words))
         return made, failed
+
+
+def _not_sent(items: Sequence[Shipment]) -> list[Receipt]:
+    return [Receipt(item.delivery_id, Outcome.NOT_SENT) for item in items]
 
 
 def _is_refused(receipt: Receipt) -> bool:

@@ -290,7 +290,7 @@ class Destination:
                 is_full |= any(receipt.is_out_of_resources for receipt in group)
                 outcomes |= {receipt.outcome for receipt in group}
                 if self._is_paused():
-                    return  # what has no receipt yet is asked for before it is sent again
+                    self._forms.halt()
         except ConversationLost:
             # the one in hand when the conversation broke may be what breaks it
             for delivery_id in list(waiting)[:1]:
@@ -362,7 +362,7 @@ class SyncService:
     ) -> None:
         data = make_data_folder(settings.node.data)
         self._owner = lock_folder(data, LOCK, "delivers from")
-        sweep(data)
+        sweep(data / FOLDER)
         self._ledger = Ledger(data / LEDGER_FILE)
         self._index = IndexReader(data / INDEX_FILE)
         self._corrections = CorrectionReader(data)

@@ -32,7 +32,7 @@ from tests.faults.wire import (
     uid,
 )
 
-TRANSIENT, NO_REASON = 2, 1
+TRANSIENT, CONGESTION = 2, 1
 
 
 class Ended(Exception):
@@ -73,9 +73,9 @@ class Conversation:
         self.largest_pdu = 0
         self.connection.sendall(pdu(ASSOCIATE_AC, body))
 
-    def reject(self) -> None:
+    def reject(self, reason: int = CONGESTION) -> None:
         self.read_pdu()
-        self.connection.sendall(pdu(ASSOCIATE_RJ, bytes((0, TRANSIENT, 3, NO_REASON))))
+        self.connection.sendall(pdu(ASSOCIATE_RJ, bytes((0, TRANSIENT, 3, reason))))
         self.wait_for_end()
 
     def read_message(self) -> tuple[int, int, str, bytes]:

@@ -1,5 +1,6 @@
 """A corrected copy differs from the stored file in what was corrected, and says so; in no more."""
 
+import hashlib
 import struct
 import zlib
 from io import BytesIO
@@ -19,7 +20,7 @@ from pydicom.uid import (
     JPEGLSLossless,
 )
 
-from dicom_node.corrected_copy import CopyOrder, NotCovered, corrected_copy, sweep
+from dicom_node.corrected_copy import BLOCK_BYTES, CopyOrder, NotCovered, corrected_copy, sweep
 from dicom_node.correction import Correction, Source
 from dicom_node.errors import BadDataset
 from dicom_node.identity import Identity
@@ -247,10 +248,29 @@ def test_a_damaged_file_is_not_copied(make_instance, tmp_path):
         copied(stored(ds, tmp_path), correction_of(ds, patient_id="PH-2"), digest="0" * 64)
 
 
+def test_whoever_waits_for_a_huge_copy_hears_that_it_goes_on(make_instance, tmp_path):
+    ds = make_instance()
+    ds.PixelData = bytes(4 * BLOCK_BYTES)
+    path, told = stored(ds, tmp_path), []
+    order = CopyOrder(correction_of(ds, patient_id="PH-2"), tmp_path / "outgoing", "Lifeboat")
+    head = read_head(path.read_bytes()[:4096])
+    digest = hashlib.sha256(path.read_bytes()[head.dataset_offset :]).hexdigest()
+    with corrected_copy(path, digest, order, lambda: told.append(1)):
+        pass
+    assert len(told) >= 8  # while it is checked, and while it is written
+
+
+def test_copies_of_one_process_go_without_those_of_another(tmp_path):
+    for name in ("1-a.dcm", "12-b.dcm"):
+        (tmp_path / name).touch()
+    sweep(tmp_path, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["12-b.dcm"]
+
+
 def test_copies_a_crash_left_behind_are_swept(tmp_path):
     (tmp_path / "outgoing").mkdir()
     (tmp_path / "outgoing" / "1-a.dcm").touch()
-    sweep(tmp_path)
+    sweep(tmp_path / "outgoing")
     assert not list((tmp_path / "outgoing").iterdir())
 
 

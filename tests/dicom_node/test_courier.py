@@ -1,10 +1,14 @@
 """Sending by the child process: what it said counts, what it did not say is unknown."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from pydicom import dcmread
 
+from dicom_node.corrected_copy import CopyOrder
+from dicom_node.correction import Correction
 from dicom_node.courier import Courier
 from dicom_node.errors import PeerUnreachable
 from dicom_node.ledger import LedgerReader
@@ -12,8 +16,11 @@ from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_keeper import ModeKeeper
 from dicom_node.mode_order import ModeOrders
 from dicom_node.pacs import Pacs
+from dicom_node.part10 import MAXIMUM_HEAD_BYTES, read_head
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.settings import load_settings
+from dicom_node.shipment import Outcome
+from dicom_node.stored_identity import identity_of
 from dicom_node.sync import Adopter, Destination
 from dicom_node.trial import new_trial
 from sample_data.pacs import PracticePacs
@@ -29,8 +36,8 @@ START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 def courier_to():
     couriers = []
 
-    def make(port: int) -> Courier:
-        couriers.append(Courier(PacsSettings(host="127.0.0.1", port=port), "LIFEBOAT"))
+    def make(port: int, **options) -> Courier:
+        couriers.append(Courier(PacsSettings(host="127.0.0.1", port=port, **options), "LIFEBOAT"))
         return couriers[-1]
 
     yield make
@@ -49,12 +56,13 @@ def test_every_receipt_comes_once_however_they_are_grouped(make_peer, make_shipm
 
 
 def test_what_was_said_before_the_child_died_counts(make_peer, make_shipment, courier_to):
-    is_killed = threading.Event()
+    is_heard, is_killed = threading.Event(), threading.Event()
 
     def serve_five_then_wait(talk: Conversation) -> None:
         talk.accept()
         for _ in range(5):
             talk.serve()
+        assert is_heard.wait(30)
         courier._process.kill()
         is_killed.set()
         talk.serve_all()
@@ -63,12 +71,63 @@ def test_what_was_said_before_the_child_died_counts(make_peer, make_shipment, co
     items = [make_shipment() for _ in range(12)]
     courier = courier_to(peer.port)
     receipts = []
+
+    def hear_all() -> None:
+        for receipt in courier.send(items):
+            receipts.append(receipt)
+            is_heard.set()
+
     with pytest.raises(PeerUnreachable):
-        receipts.extend(courier.send(items))  # what came before the error is kept
+        hear_all()
     assert is_killed.is_set()
-    assert len(receipts) <= 5
+    assert 1 <= len(receipts) <= 5
     assert {receipt.outcome.value for receipt in receipts} == {"stored"}
     assert courier._process is None
+
+
+def test_the_copies_of_a_child_go_with_it(make_peer, make_shipment, courier_to):
+    """They hold the images of patients, and a PACS can freeze many times before the next start."""
+    item = make_shipment()
+    ds = dcmread(item.path)
+    folder = item.path.parent / "outgoing"
+    new = {"patient_id": "PH-2"}
+    with item.path.open("rb") as file:
+        who = identity_of(file, read_head(file.read(MAXIMUM_HEAD_BYTES)))
+    words = {"at": "2026-01-02T03:04:05.678+00:00", "by": "A. Smith", "reason": "a twin"}
+    correction = Correction("c1", str(ds.StudyInstanceUID), new, (who,), **words)
+    order = CopyOrder(correction, folder, "Lifeboat")
+    seen = []
+
+    def kill_it_in_mid_object(talk: Conversation) -> None:
+        talk.accept()
+        talk.read_message()
+        seen.extend(folder.iterdir())
+        courier._process.kill()
+        talk.wait_for_end()
+
+    courier = courier_to(make_peer(kill_it_in_mid_object).port)
+    with pytest.raises(PeerUnreachable):
+        list(courier.send([replace(item, copy_order=order)]))
+    assert len(seen) == 1
+    assert not list(folder.iterdir())
+
+
+def test_what_was_not_begun_when_it_was_halted_was_surely_not_sent(
+    make_peer, make_shipment, courier_to
+):
+    peer = make_peer(serve_all)
+    items = [make_shipment() for _ in range(40)]
+    courier = courier_to(peer.port, max_images_per_s=20)
+    found = []
+    for group in courier.send_in_groups(items):
+        found += group
+        courier.halt()
+    assert len(found) == len(items)
+    stored = {r.delivery_id for r in found if r.outcome is Outcome.STORED}
+    assert {r.outcome.value for r in found} == {"stored", "not-sent"}
+    assert set(peer.stored) == {i.sop_instance_uid for i in items if i.delivery_id in stored}
+    courier.halt()  # it sends nothing now: that changes nothing
+    assert [r.outcome.value for r in courier.send(items[:1])] == ["stored"]
 
 
 def test_a_delivery_over_several_associations_owes_and_sends_nothing_twice(

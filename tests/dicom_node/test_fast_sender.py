@@ -7,6 +7,7 @@ import pynetdicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pynetdicom.acse import ACSE
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.transport import AssociationSocket
@@ -19,6 +20,7 @@ from dicom_node.pacs import Pacs
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Outcome
 from sample_data.pacs import PracticePacs
+from tests.conftest import wait_until
 from tests.dicom_node.scripted_peer import Conversation, store_answer
 from tests.dicom_node.sending import (
     accept_and,
@@ -235,6 +237,30 @@ def test_a_peer_that_ends_after_each_instance_still_gets_them_all(make_peer, mak
 
 
 def test_a_transient_rejection_is_told_as_such(make_peer, make_shipment):
+    peer = make_peer(Conversation.reject)
+    with pytest.raises(PeerRefused, match="for now"):
+        list(pacs_at(peer.port).send([make_shipment()]))
+
+
+# the library's thread ends on it
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_rejection_for_a_reason_nobody_knows_is_told_as_such(make_peer, make_shipment):
+    peer = make_peer(lambda talk: talk.reject(99))
+    with pytest.raises(PeerRefused, match="for now: source 3, reason 99"):
+        list(pacs_at(peer.port).send([make_shipment()]))
+
+
+def test_a_rejection_is_told_as_such_however_late_the_library_looks(
+    make_peer, make_shipment, monkeypatch
+):
+    """Its thread that waits for the connection finds it closed again."""
+    send_request = ACSE.send_request
+
+    def send_and_be_late(acse: ACSE) -> None:
+        send_request(acse)
+        wait_until(lambda: acse.dul.socket.socket is None, 30)
+
+    monkeypatch.setattr(ACSE, "send_request", send_and_be_late)
     peer = make_peer(Conversation.reject)
     with pytest.raises(PeerRefused, match="for now"):
         list(pacs_at(peer.port).send([make_shipment()]))

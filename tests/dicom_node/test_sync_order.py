@@ -165,16 +165,16 @@ def test_a_paused_destination_is_probed_and_sent_nothing(room, make_desk, make_p
 def test_a_pause_stops_a_batch_in_its_middle(room, make_desk, make_pacs, make_instance):
     pacs = make_pacs()
     pacs.start()
-    desk = make_desk(pacs.port)
-    fill(room, make_instance)
-    sent = []
-    desk.destination._is_paused = lambda: bool(sent)  # ordered when the first has gone
-
-    def one_by_one(shipments):
-        for shipment in shipments:
-            sent.append(shipment)
-            yield list(desk.pacs.send([shipment]))
-
-    desk.pacs.send_in_groups = one_by_one
+    desk = make_desk(pacs.port, "pacs.max_images_per_s=5")
+    fill(room, make_instance, count=30)
+    desk.destination._is_paused = lambda: bool(pacs.received)  # ordered when the first has gone
     desk.step()
-    assert desk.counts()["queued"] == 2
+    counts = desk.counts()
+    assert sum(counts.values()) == 30
+    assert counts["queued"] == 30 - len(pacs.received) >= 20
+    (study,) = desk.reader.studies()
+    left = [
+        item for item in desk.reader.deliveries(study.study_instance_uid) if item.state == "queued"
+    ]
+    # what never left is not taken for what may have arrived
+    assert {(item.last_error, item.sent_at, item.attempts) for item in left} == {("", "", 0)}
