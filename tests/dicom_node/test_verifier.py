@@ -15,9 +15,9 @@ OURS = Identity("DOE^JANE", "P1", "HOSP", "19700101", "F", "ACC1", "Chest")
 ALL = frozenset(Identity.__dataclass_fields__)
 
 
-def answer(returned=ALL, instances: int | None = 1, **changes: str) -> StudyAnswer:
+def answer(returned=ALL, **changes: str) -> StudyAnswer:
     values = {name: getattr(OURS, name) for name in ALL} | changes
-    return StudyAnswer(Identity(**values), frozenset(returned), instances)
+    return StudyAnswer(Identity(**values), frozenset(returned))
 
 
 def kept(*answers: StudyAnswer, was_there_before: bool = False):
@@ -122,6 +122,35 @@ def test_an_instance_deleted_in_orthanc_after_commitment_is_noticed_and_sent_aga
     wait(is_verified(desk, 4))
     assert rest.uids() == set(uids)
     assert orthanc.stores_received() == 5
+
+
+@pytest.mark.peer
+def test_one_lost_and_one_gained_is_noticed_though_the_number_is_the_same(
+    room, orthanc, desk_of, make_instance, wait, tmp_path
+):
+    ds = make_instance()
+    of_the_study = {
+        "StudyInstanceUID": ds.StudyInstanceUID,
+        "SeriesInstanceUID": ds.SeriesInstanceUID,
+    }
+    for one in (ds, make_instance(2, **of_the_study)):
+        room.accept(one)
+    room.settle()
+    desk = desk_of(orthanc)
+    wait(is_verified(desk, 2))
+    rest = RestOrthanc(orthanc.http_port)
+    sent = rest.uids()
+    rest.call("DELETE", f"/instances/{rest.instances()[0]}")
+    (lost,) = sent - rest.uids()
+    make_instance(3, **of_the_study).save_as(tmp_path / "gained.dcm", enforce_file_format=True)
+    rest.call("POST", "/instances", (tmp_path / "gained.dcm").read_bytes())
+    assert len(rest.uids()) == 2
+    desk.step(90000)
+    assert desk.events("instances_missing") == [
+        "it no longer lists 1 instances it vouched for: asking, then sending"
+    ]
+    wait(lambda: desk.step(30) or lost in rest.uids())
+    assert len(rest.uids()) == 3
 
 
 @pytest.mark.peer
