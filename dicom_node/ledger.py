@@ -297,6 +297,12 @@ class LedgerReader:
         )
         return [RefusedStudy(**row) for row in self._rows(statement)]
 
+    def count_images(self) -> int:
+        """Return how many instances are owed, each once to however many destinations."""
+        owed = sa.select(deliveries.c.sop_instance_uid, deliveries.c.digest).distinct().subquery()
+        statement = sa.select(sa.func.count().label("n")).select_from(owed)
+        return next((int(row["n"]) for row in self._rows(statement)), 0)
+
     def last_instance_id(self) -> int:
         """Return up to where the index was read."""
         statement = sa.select(about.c.value).where(about.c.key == "instance_id")
