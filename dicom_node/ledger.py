@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from dicom_node.database import ReadOnlyDatabase
 from dicom_node.held_reasons import FOR_A_CORRECTION
 from dicom_node.ledger_tables import (
+    LAST_TABLE,
     about,
     deliveries,
     destinations,
@@ -81,8 +82,8 @@ class Delivery:
     """One instance at one destination. Times are ISO 8601 in UTC, '' when never.
 
     `sent_transfer_syntax_uid` is '' until it was sent; `verified_at` is when the PACS was last
-    asked whether it still has it; `identity_state` is '', `same` or `differs`; `correction_id` is
-    that of the correction it was sent with.
+    asked whether it still has it; `identity_state` is '', `same`, `accepted` or `differs`;
+    `correction_id` is that of the correction it was sent with.
     """
 
     delivery_id: int
@@ -191,7 +192,7 @@ class LedgerReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self._database = ReadOnlyDatabase(path, last_table=identity_difference.name)
+        self._database = ReadOnlyDatabase(path, last_table=LAST_TABLE)
         self.rows = self._rows = self._database.rows
         """See `ReadOnlyDatabase.rows`; for questions of other modules."""
 

@@ -128,10 +128,9 @@ class Verifier:
 
     def _compare(self, study_uid: str, answers: Sequence[StudyAnswer] | None) -> None:
         now = stamp(self._clock())
-        finding = self._finding(study_uid, answers)
-        self._proofs.record_verified(study_uid, finding.state, now)
-        kept = "" if finding.kept is Kept.SAME else finding.kept.value
-        is_news = self._proofs.record_difference(study_uid, kept, finding.found, now)
+        finding, is_news = self._proofs.record_finding(
+            study_uid, self._finding(study_uid, answers), now
+        )
         if is_news and finding.state == "differs":
             self._tell("identity_differs", finding.words)
 

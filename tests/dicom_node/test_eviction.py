@@ -57,17 +57,16 @@ def test_what_is_proven_everywhere_old_and_unquestioned_may_go():
         {"deliveries": {"east": PROVEN, "west": DeliveryFacts("proven", at(9), "differs")}},
         {"deliveries": {"east": PROVEN, "west": DeliveryFacts("proven", at(9), "same", "c0")}},
         {"deliveries": {"east": PROVEN, "west": DeliveryFacts("proven", at(9), "")}},
-        {"deliveries": {"east": PROVEN, "west": DeliveryFacts("proven", at(9), "")}}
-        | {"settled_at": ["east"]},
+        {"deliveries": {"east": PROVEN, "west": DeliveryFacts("stored", at(9), "accepted")}},
     ],
 )
 def test_each_doubt_by_itself_makes_it_stay(change):
     assert reason_to_stay(InstanceFacts(**(GOOD | change)), BOTH, LATER, 30)
 
 
-def test_a_difference_a_person_settled_at_a_pacs_holds_nothing_there():
-    deliveries = {"east": PROVEN, "west": DeliveryFacts("proven", at(9), "differs")}
-    facts = InstanceFacts(**(GOOD | {"deliveries": deliveries, "settled_at": ["west"]}))
+def test_another_identity_that_a_person_accepted_holds_nothing():
+    deliveries = {"east": PROVEN, "west": DeliveryFacts("proven", at(9), "accepted")}
+    facts = InstanceFacts(**(GOOD | {"deliveries": deliveries}))
     assert reason_to_stay(facts, BOTH, LATER, 30) == ""
 
 
@@ -76,7 +75,8 @@ def test_without_a_required_pacs_everything_stays():
 
 
 _TEXT = st.sampled_from(["", at(0), at(9e6), "nonsense", *State])
-_DELIVERY = st.builds(DeliveryFacts, st.sampled_from([*State, ""]), _TEXT, _TEXT, _TEXT)
+_IDENTITY = st.sampled_from(["same", "accepted", "differs", ""])
+_DELIVERY = st.builds(DeliveryFacts, st.sampled_from([*State, ""]), _TEXT, _IDENTITY, _TEXT)
 _INSTANCE = st.builds(
     InstanceFacts,
     _TEXT,
@@ -95,7 +95,8 @@ def test_whatever_is_known_only_proof_everywhere_opens_the_gate(facts, required)
         assert required
         assert all(facts.deliveries[name].state == State.PROVEN for name in required)
         assert all(facts.deliveries[name].proven_at for name in required)
-        assert all(facts.deliveries[name].identity_state == "same" for name in required)
+        states = {facts.deliveries[name].identity_state for name in required}
+        assert states <= {"same", "accepted"}
         assert not any((facts.is_conflict, facts.is_damaged, facts.is_doubtful))
 
 

@@ -1,8 +1,5 @@
 """Under which identity a PACS keeps a study, and whether it still has it, asked of real PACSs."""
 
-import http.client
-import json
-
 import pytest
 
 from dicom_node.identity import Identity
@@ -10,6 +7,7 @@ from dicom_node.kept_identity import Kept, find_identity
 from dicom_node.study_answer import StudyAnswer
 from dicom_node.sync_order import OrderKind
 from tests.dicom_node.desk import fill
+from tests.dicom_node.rest_orthanc import RestOrthanc
 
 OURS = Identity("DOE^JANE", "P1", "HOSP", "19700101", "F", "ACC1", "Chest")
 ALL = frozenset(Identity.__dataclass_fields__)
@@ -53,30 +51,6 @@ def test_what_is_not_listed_or_cannot_be_asked_is_not_called_verified():
     finding = find_identity(OURS, None, was_there_before=False)
     assert (finding.kept, finding.state) == (Kept.UNANSWERED, "")
     assert "not verified" in finding.words
-
-
-class RestOrthanc:
-    """What only its REST interface can do to an Orthanc."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    def call(self, method: str, path: str, body: str | None = None):
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-        try:
-            connection.request(method, path, body)
-            return json.loads(connection.getresponse().read() or "null")
-        finally:
-            connection.close()
-
-    def instances(self) -> list[str]:
-        return self.call("GET", "/instances")
-
-    def uids(self) -> set[str]:
-        return {
-            self.call("GET", f"/instances/{i}/simplified-tags")["SOPInstanceUID"]
-            for i in self.instances()
-        }
 
 
 @pytest.fixture
