@@ -7,7 +7,7 @@ has not vouched for stays unproven.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -214,6 +214,26 @@ def decisions_of(ledger: LedgerReader, study_instance_uid: str = "") -> list[Ide
         is_it = identity_decisions.c.study_instance_uid == study_instance_uid
         statement = statement.where(is_it)
     return [IdentityDecision(**row) for row in ledger.rows(statement)]
+
+
+def accepted_now(
+    ledger: LedgerReader, study_instance_uids: Sequence[str]
+) -> list[IdentityDecision]:
+    """Return what was accepted of these studies, and is still so in the PACS."""
+    is_same = sa.and_(
+        identity_difference.c.destination == identity_decisions.c.destination,
+        identity_difference.c.study_instance_uid == identity_decisions.c.study_instance_uid,
+    )
+    statement = (
+        sa.select(identity_decisions)
+        .join(identity_difference, is_same)
+        .where(
+            identity_decisions.c.study_instance_uid.in_(study_instance_uids),
+            identity_difference.c.state == Kept.ACCEPTED,
+        )
+        .order_by(identity_decisions.c.decision_id)
+    )
+    return in_force(IdentityDecision(**row) for row in ledger.rows(statement))
 
 
 def in_force(decisions: Iterable[IdentityDecision]) -> list[IdentityDecision]:

@@ -11,12 +11,13 @@ from typing import Any, Final
 from flask import Blueprint, Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
+from dicom_node.accepting import Accepting
 from dicom_node.correction import CORRECTABLE, Correction, CorrectionState, Source, checked_values
 from dicom_node.correction_desk import CorrectionDesk
 from dicom_node.courier import Courier
 from dicom_node.errors import BadCorrection, CorrectionRefused, NodeError
 from dicom_node.identity import ATTRIBUTES, Identity
-from dicom_node.kept_identity import find_identity
+from dicom_node.kept_identity import Kept, find_identity
 from dicom_node.reconciling import confirm, places_it_may_be, places_words, take_back
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.study_query import StudyQuery
@@ -24,7 +25,15 @@ from dicom_node.study_search import FoundStudy, StudyKeys
 from web import pages, reconcile_answers, words
 from web.context import WebContext, current
 from web.errors import NotFound
-from web.reconcile_answers import LABELS, candidate_row, correction_row, stored_identities
+from web.reconcile_answers import (
+    LABELS,
+    MEANINGS,
+    acceptance_row,
+    candidate_row,
+    correction_row,
+    other_identity_row,
+    stored_identities,
+)
 
 blueprint = Blueprint("reconcile", __name__, url_prefix="/reconcile")
 
@@ -51,6 +60,7 @@ def work() -> Response:
             for study in found
         ],
         decided=decided_rows(context),
+        accepted=[acceptance_row(one) for one in accepting_of(context).accepted()],
     )
 
 
@@ -79,7 +89,14 @@ def candidates(study: str) -> Response:
     return study_page(context, study, answers=answers)
 
 
-def study_page(context: WebContext, study: str, answers: Sequence[dict[str, Any]] = ()) -> Response:
+def accepting_of(context: WebContext) -> Accepting:
+    """Return what decides about other identities in a PACS."""
+    return Accepting(context.settings.node.data, context.ledger, context.clock)
+
+
+def study_page(
+    context: WebContext, study: str, answers: Sequence[dict[str, Any]] = (), problem: str = ""
+) -> Response:
     """Return the page of one study.
 
     Parameters
@@ -90,6 +107,8 @@ def study_page(context: WebContext, study: str, answers: Sequence[dict[str, Any]
         Its UID.
     answers : sequence of dict
         What each PACS said, when it was asked.
+    problem : str
+        Why the last decision was not taken, "" when nothing is wrong.
 
     Returns
     -------
@@ -100,7 +119,14 @@ def study_page(context: WebContext, study: str, answers: Sequence[dict[str, Any]
     assert shown is not None  # received it
     _, counts, unreadable = stored_identities(context.index.instances(study))
     active = context.corrections.active(study)
-    kept = [reconcile_answers.kept_words(one) for one in context.ledger.identity_differences(study)]
+    accepting = accepting_of(context)
+    others = accepting.open(study)
+    said = {one.kept.destination for one in others}
+    kept = [
+        reconcile_answers.kept_words(one)
+        for one in context.ledger.identity_differences(study)
+        if one.state != Kept.ACCEPTED and one.destination not in said
+    ]
     return page(
         "reconcile_study.html",
         study=reconcile_answers.study_row(shown, reconcile_answers.findings(context, shown)),
@@ -113,7 +139,12 @@ def study_page(context: WebContext, study: str, answers: Sequence[dict[str, Any]
         ],
         unreadable=unreadable,
         sent=places_words(places_it_may_be(context.ledger.deliveries(study))),
+        problem=problem,
         problems=kept + reconcile_answers.held_words(context, study),
+        others=[other_identity_row(one, ours) for one in others],
+        accepted=[acceptance_row(one) for one in accepting.accepted(study)],
+        meanings=MEANINGS,
+        form=request.form,
         active=active and correction_row(active, context.corrections.steps([active.correction_id])),
         answers=answers,
         has_pacs=bool(context.settings.pacs),
