@@ -26,6 +26,7 @@ from dicom_node.reconciling import distinct
 from dicom_node.stored_identity import identity_of_file
 from dicom_node.study_query import StudyQuery
 from dicom_node.study_search import FoundStudy
+from dicom_node.worklist_search import ScheduledStep
 from web import words
 from web.context import WebContext
 from web.wildcards import matches_wildcards
@@ -343,6 +344,40 @@ def candidate_row(ours: Identity, found: FoundStudy, why: Sequence[str]) -> dict
         "images": found.number_of_study_related_instances,
         "lines": side_by_side(ours, found.identity),
         "identity": asdict(found.identity),
+    }
+
+
+def ordered_row(
+    ours: Identity, found: ScheduledStep, why: Sequence[str], *, is_of_study: bool
+) -> dict[str, Any]:
+    """Return a scheduled step of the worklist beside ours.
+
+    Parameters
+    ----------
+    ours : Identity
+    found : ScheduledStep
+    why : sequence of str
+        What is the same.
+    is_of_study : bool
+        Whether the order names the Study Instance UID of these images.
+
+    Returns
+    -------
+    dict
+        As `candidate_row`; what was ordered is part of it.
+    """
+    order = [f"order {found.requested_procedure_id}"] if found.requested_procedure_id else []
+    station = [f"for {found.station_ae_title}"] if found.station_ae_title else []
+    same = ["this very study"] if is_of_study else []
+    planned = map(words.calendar_date, filter(None, [found.start_date]))
+    return {
+        "why": ", ".join([*same, *why, *order, *station]),
+        "when": " ".join([*planned, words.clock_time(found.start_time)]).strip(),
+        "what": " ".join((found.modality, found.step_description)).strip(),
+        "images": "",
+        "lines": side_by_side(ours, found.identity),
+        "identity": asdict(found.identity),
+        "is_order": True,
     }
 
 
