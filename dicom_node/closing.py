@@ -1,6 +1,8 @@
 """Signing that an outage is over: only when nothing is open, and seen when that changes."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -89,14 +91,18 @@ class Closings:
 
     def last(self, outage_began_at: str) -> Closing | None:
         """Return the last signature for an outage, None when nobody signed."""
-        found = None
+        of_it = [one for one in self._all() if one.outage_began_at == outage_began_at]
+        return of_it[-1] if of_it else None
+
+    def first_after(self, moment: str) -> Closing | None:
+        """Return the first signature since a moment, ISO 8601 in UTC; None when nobody signed."""
+        return next((one for one in self._all() if one.signed_at >= moment), None)
+
+    def _all(self) -> Iterator[Closing]:
         for line in _lines(self._path):
-            try:
-                closing = Closing(**json.loads(line))
-            except (ValueError, TypeError):
-                continue  # cut off by a crash: it was never confirmed
-            found = closing if closing.outage_began_at == outage_began_at else found
-        return found
+            # what a crash cut off was never confirmed
+            with contextlib.suppress(ValueError, TypeError):
+                yield Closing(**json.loads(line))
 
 
 def closing_words(report: Report, closing: Closing | None) -> str:

@@ -21,6 +21,7 @@ from dicom_node.study_answer import StudyAnswer
 from dicom_node.study_search import FoundStudy, StudyKeys
 from dicom_node.trial_object import TrialObject
 from dicom_node.verdict import Layer, Verdict, stuck_at
+from dicom_node.worklist_search import ScheduledStep, WorklistKeys
 
 _MOVING = "moving"
 _HALT = "halt"
@@ -97,6 +98,11 @@ class Courier:
     def find_studies(self, keys: StudyKeys) -> list[FoundStudy] | None:
         """See `Pacs.find_studies`."""
         found: list[FoundStudy] | None = self._call("find_studies", keys)
+        return found
+
+    def find_scheduled(self, keys: WorklistKeys) -> list[ScheduledStep] | None:
+        """See `Pacs.find_scheduled`."""
+        found: list[ScheduledStep] | None = self._call("find_scheduled", keys)
         return found
 
     def find_study(self, study_instance_uid: str) -> list[StudyAnswer] | None:

@@ -14,13 +14,21 @@ import sqlalchemy as sa
 
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.database import ReadOnlyDatabase, Rows
+from dicom_node.identity_decisions import IdentityDecision
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index_tables import COMPLETE, commitment_reports, instances, studies
 from dicom_node.index_tables import about as index_about
 from dicom_node.kept_identity import Kept
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import MODE_KIND, LedgerEvent, State, recorded_mode
-from dicom_node.ledger_tables import about, deliveries, events, identity_difference
+from dicom_node.ledger_tables import (
+    LAST_TABLE,
+    about,
+    deliveries,
+    events,
+    identity_decisions,
+    identity_difference,
+)
 from dicom_node.named_images import NamedImages, named_images
 from dicom_node.outages import ModeBand, Outage, choose_outage, mode_bands, outages
 from dicom_node.quarantine import FOLDER as QUARANTINE
@@ -28,8 +36,8 @@ from dicom_node.quarantine import count_quarantine
 from dicom_node.settings import Settings
 
 NO_LIST: Final = "no list from a scanner"
-SETTLED: Final = ("same", "resolved", "accepted")
-"""States of a difference of identity that need nobody any more."""
+_NEEDS_NOBODY: Final = (Kept.ACCEPTED, Kept.UNLISTED, Kept.UNANSWERED)
+"""States of a difference of identity that keep no outage open."""
 
 
 class Standing(StrEnum):
@@ -97,8 +105,9 @@ class StudyLines:
 
     `unsent_since` is when the oldest instance that some destination still lacks was received, ''
     when there is none; `is_identity_verified` is not True when a PACS that proved an instance was
-    not asked, or could not say, under which identity it keeps it; `missing` is None without a list
-    from a scanner.
+    not asked, or could not say, under which identity it keeps it; `identities_accepted` counts
+    the PACS that may keep it under another identity, and `decisions` say who decided so and who
+    took it back; `missing` is None without a list from a scanner.
     """
 
     study_instance_uid: str
@@ -114,6 +123,8 @@ class StudyLines:
     last_proven_at: str = ""
     identity_differences: int = 0
     is_identity_verified: bool = True
+    identities_accepted: int = 0
+    decisions: list[IdentityDecision] = field(default_factory=list)
     corrected: int = 0
     named: NamedImages | None = None
     missing: int | None = None
@@ -128,6 +139,7 @@ class Totals:
     at: dict[str, Tally] = field(default_factory=dict)
     unsent_since: str = ""
     identity_differences: int = 0
+    identities_accepted: int = 0
     studies_not_verified: int = 0
     studies_without_list: int = 0
     missing: int = 0
@@ -146,6 +158,7 @@ class Totals:
             self.at.setdefault(name, Tally()).add(tally)
         self.unsent_since = _earlier(self.unsent_since, study.unsent_since)
         self.identity_differences += study.identity_differences
+        self.identities_accepted += study.identities_accepted
         self.studies_not_verified += not study.is_identity_verified
         self.studies_without_list += study.missing is None
         self.missing += study.missing or 0
@@ -229,7 +242,12 @@ class Report:
             (facts["modalities_in_study"] or "").replace(",", " "),
             at={name: Tally() for name in self.destinations},
         )
-        study.identity_differences = len(self._ledger(_DIFFERENCES, {"study": uid}))
+        states = [row["state"] for row in self._ledger(_DIFFERENCES, {"study": uid})]
+        study.identity_differences = sum(state not in _NEEDS_NOBODY for state in states)
+        study.identities_accepted = states.count(Kept.ACCEPTED)
+        study.decisions = [
+            IdentityDecision(**row) for row in self._ledger(_DECISIONS, {"study": uid})
+        ]
         for line in filter(self._counts, self._lines(uid)):
             self._enter(study, line)
         study.named = named_images(uid)
@@ -329,7 +347,7 @@ def open_report(settings: Settings, scope: Scope, clock: Clock = utc_now) -> Ite
         The ledger or the index is damaged, or the disk failed.
     """
     data = settings.node.data
-    ledger = ReadOnlyDatabase(data / LEDGER_FILE, last_table=identity_difference.name)
+    ledger = ReadOnlyDatabase(data / LEDGER_FILE, last_table=LAST_TABLE)
     index = ReadOnlyDatabase(data / INDEX_FILE, last_table=commitment_reports.name)
     try:
         # the ledger first: what it knows of, the index then holds
@@ -431,9 +449,13 @@ _INSTANCES: Final = (
 _DELIVERIES: Final = sa.select(deliveries).where(
     deliveries.c.study_instance_uid == sa.bindparam("study")
 )
-_DIFFERENCES: Final = sa.select(identity_difference.c.destination).where(
-    identity_difference.c.study_instance_uid == sa.bindparam("study"),
-    identity_difference.c.state.not_in((*SETTLED, Kept.UNLISTED, Kept.UNANSWERED)),
+_DIFFERENCES: Final = sa.select(identity_difference.c.state).where(
+    identity_difference.c.study_instance_uid == sa.bindparam("study")
+)
+_DECISIONS: Final = (
+    sa.select(identity_decisions)
+    .where(identity_decisions.c.study_instance_uid == sa.bindparam("study"))
+    .order_by(identity_decisions.c.decision_id)
 )
 _PROVEN_IN_LEDGER: Final = (
     sa.select(deliveries.c.destination, sa.func.count().label("n"))

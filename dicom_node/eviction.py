@@ -3,7 +3,6 @@
 Nothing is deleted here or anywhere yet; this is the gate that whatever deletes must ask.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,14 +14,14 @@ import sqlalchemy as sa
 
 from dicom_node.clock import Clock, utc_now
 from dicom_node.database import ReadOnlyDatabase, Rows, text_column
-from dicom_node.delivery_report import SETTLED
 from dicom_node.desk_file import FILE as DESK_FILE
 from dicom_node.desk_file import read_desk
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index_tables import commitment_reports, instances
+from dicom_node.kept_identity import Kept
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import State
-from dicom_node.ledger_tables import deliveries, identity_difference
+from dicom_node.ledger_tables import LAST_TABLE, deliveries, identity_difference
 from dicom_node.settings import Settings
 
 OPENED_KEPT: Final = timedelta(hours=24)
@@ -53,8 +52,8 @@ class InstanceFacts:
     """All that decides whether an instance may go.
 
     `deliveries` is by destination; `opened_at` is when its study was last opened, None when
-    never. `is_doubtful` tells of a difference of identity that nobody settled, `settled_at` where
-    a person settled one; `correction_id` is that of the correction in force for its study.
+    never. `is_doubtful` tells of a difference of identity that nobody accepted; `correction_id` is
+    that of the correction in force for its study.
     """
 
     received_at: str
@@ -64,7 +63,6 @@ class InstanceFacts:
     opened_at: str | None
     deliveries: Mapping[str, DeliveryFacts]
     correction_id: str = ""
-    settled_at: Collection[str] = ()
 
 
 def reason_to_stay(
@@ -90,8 +88,7 @@ def reason_to_stay(
     if not required:
         return "no PACS is required to have it"
     for name in sorted(required):
-        is_settled = name in facts.settled_at
-        words = _unproven(facts.deliveries.get(name), facts.correction_id, is_settled=is_settled)
+        words = _unproven(facts.deliveries.get(name), facts.correction_id)
         if words:
             return f"{name}: {words}"
     if facts.is_conflict:
@@ -107,14 +104,14 @@ def reason_to_stay(
     return ""
 
 
-def _unproven(delivery: DeliveryFacts | None, correction_id: str, *, is_settled: bool) -> str:
+def _unproven(delivery: DeliveryFacts | None, correction_id: str) -> str:
     if delivery is None:
         return "not queued yet"
     if delivery.state != State.PROVEN or not delivery.proven_at:
         return f"not proven: {delivery.state}"
-    if delivery.identity_state == "differs" and not is_settled:
+    if delivery.identity_state == "differs":
         return "kept under another identity"
-    if delivery.identity_state != "same" and not is_settled:
+    if delivery.identity_state not in (Kept.SAME, Kept.ACCEPTED):
         return "its identity was not verified"
     return "" if delivery.correction_id == correction_id else "its correction was not sent"
 
@@ -153,7 +150,7 @@ def judge_instances(settings: Settings, clock: Clock = utc_now) -> Iterator[Judg
     data = settings.node.data
     # the ledger first: what is owed after it was looked at is in no proof of it
     with (
-        _opened(ReadOnlyDatabase(data / LEDGER_FILE, identity_difference.name)) as ledger,
+        _opened(ReadOnlyDatabase(data / LEDGER_FILE, LAST_TABLE)) as ledger,
         _opened(ReadOnlyDatabase(data / INDEX_FILE, commitment_reports.name)) as index,
     ):
         required = [pacs.name for pacs in settings.pacs if pacs.required]
@@ -179,7 +176,6 @@ class _Around:
     opened: Mapping[str, str]
     doubtful: Collection[str]
     corrected: Mapping[str, str]
-    settled: Mapping[str, Collection[str]]
 
 
 @contextmanager
@@ -198,13 +194,8 @@ def _look_around(data: Path, ledger: Rows, index: Rows) -> _Around:
     decided = ReadOnlyDatabase(data / DESK_FILE, last_table=_corrections.name, rolls_back=True)
     with _opened(decided) as desk:
         corrected = {row["study_instance_uid"]: row["correction_id"] for row in desk(_ACTIVE)}
-    doubtful, settled = set(), defaultdict[str, set[str]](set)
-    for row in ledger(_DIFFERENCES):
-        if row["state"] in SETTLED:
-            settled[row["study_instance_uid"]].add(row["destination"])
-        else:
-            doubtful.add(row["study_instance_uid"])
-    return _Around(ledger, index, opened, doubtful, corrected, settled)
+    doubtful = {row["study_instance_uid"] for row in ledger(_DOUBTFUL)}
+    return _Around(ledger, index, opened, doubtful, corrected)
 
 
 def _facts(study: str, around: _Around) -> Iterator[tuple[dict[str, Any], InstanceFacts]]:
@@ -230,7 +221,6 @@ def _facts(study: str, around: _Around) -> Iterator[tuple[dict[str, Any], Instan
                 opened_at=around.opened.get(study),
                 deliveries=owed.get((row["sop_instance_uid"], row["digest"]), {}),
                 correction_id=around.corrected.get(study, ""),
-                settled_at=around.settled.get(study, ()),
             ),
         )
 
@@ -263,9 +253,7 @@ _DELIVERIES: Final = sa.select(
     deliveries.c.identity_state,
     deliveries.c.correction_id,
 ).where(deliveries.c.study_instance_uid == sa.bindparam("study"))
-_DIFFERENCES: Final = sa.select(
-    identity_difference.c.study_instance_uid,
-    identity_difference.c.destination,
-    identity_difference.c.state,
+_DOUBTFUL: Final = sa.select(identity_difference.c.study_instance_uid).where(
+    identity_difference.c.state != Kept.ACCEPTED
 )
 _OPENED: Final = sa.select(study_opened)

@@ -28,6 +28,8 @@ class Kept(StrEnum):
     """It vouches for it, but does not list it."""
     UNANSWERED = "unanswered"
     """It cannot be asked."""
+    ACCEPTED = "accepted"
+    """Under another identity, and a person said that it may stay so."""
 
 
 WORDS: Final = {
@@ -39,6 +41,7 @@ WORDS: Final = {
     "which is right",
     Kept.UNLISTED: "the PACS vouches for this study but does not list it: its identity is not "
     "verified",
+    Kept.ACCEPTED: "the PACS keeps this study under another identity, and a person accepted that",
     Kept.UNANSWERED: "the PACS cannot be asked under which identity it keeps this study: it is not "
     "verified",
 }
@@ -66,10 +69,10 @@ class Finding:
 
     @property
     def state(self) -> str:
-        """For the ledger: `same`, `differs`, or '' where nothing is known."""
+        """For the ledger: `same`, `accepted`, `differs`, or '' where nothing is known."""
         if self.kept in (Kept.UNLISTED, Kept.UNANSWERED):
             return ""
-        return "same" if self.kept is Kept.SAME else "differs"
+        return str(self.kept) if self.kept in (Kept.SAME, Kept.ACCEPTED) else "differs"
 
     @property
     def words(self) -> str:

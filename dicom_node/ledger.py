@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from dicom_node.database import ReadOnlyDatabase
 from dicom_node.held_reasons import FOR_A_CORRECTION
 from dicom_node.ledger_tables import (
+    LAST_TABLE,
     about,
     deliveries,
     destinations,
@@ -81,8 +82,8 @@ class Delivery:
     """One instance at one destination. Times are ISO 8601 in UTC, '' when never.
 
     `sent_transfer_syntax_uid` is '' until it was sent; `verified_at` is when the PACS was last
-    asked whether it still has it; `identity_state` is '', `same` or `differs`; `correction_id` is
-    that of the correction it was sent with.
+    asked whether it still has it; `identity_state` is '', `same`, `accepted` or `differs`;
+    `correction_id` is that of the correction it was sent with.
     """
 
     delivery_id: int
@@ -191,7 +192,7 @@ class LedgerReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self._database = ReadOnlyDatabase(path, last_table=identity_difference.name)
+        self._database = ReadOnlyDatabase(path, last_table=LAST_TABLE)
         self.rows = self._rows = self._database.rows
         """See `ReadOnlyDatabase.rows`; for questions of other modules."""
 
@@ -296,6 +297,12 @@ class LedgerReader:
             .limit(limit)
         )
         return [RefusedStudy(**row) for row in self._rows(statement)]
+
+    def count_images(self) -> int:
+        """Return how many instances are owed, each once to however many destinations."""
+        owed = sa.select(deliveries.c.sop_instance_uid, deliveries.c.digest).distinct().subquery()
+        statement = sa.select(sa.func.count().label("n")).select_from(owed)
+        return next((int(row["n"]) for row in self._rows(statement)), 0)
 
     def last_instance_id(self) -> int:
         """Return up to where the index was read."""

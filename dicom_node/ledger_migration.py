@@ -104,5 +104,17 @@ def _to_2(operations: Operations) -> None:
     )
 
 
-STEPS: Final[Mapping[int, Callable[[Operations], None]]] = {2: _to_2}
+def _to_3(operations: Operations) -> None:
+    names = ("destination", "place", "study_instance_uid", "decision", "meaning")
+    more = ("kept", "differences", "at", "by", "reason")
+    operations.create_table(
+        "identity_decisions",
+        sa.Column("decision_id", sa.Integer, primary_key=True),
+        *map(_text, (*names, *more)),
+    )
+    columns = ["study_instance_uid", "destination"]
+    operations.create_index("identity_decisions_study", "identity_decisions", columns)
+
+
+STEPS: Final[Mapping[int, Callable[[Operations], None]]] = {2: _to_2, 3: _to_3}
 """The step that makes each version out of the one before."""

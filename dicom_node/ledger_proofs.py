@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from dicom_node.identity import Difference
+from dicom_node.identity_decisions import settled
+from dicom_node.kept_identity import Finding, Kept
 from dicom_node.ledger import Delivery, State
 from dicom_node.ledger_tables import deliveries, identity_difference
 from dicom_node.ledger_writer import Ledger
@@ -87,18 +88,25 @@ class LedgerProofs:
         with self._engine.connect() as connection:
             return [Delivery(**row) for row in connection.execute(statement).mappings()]
 
-    def record_verified(self, study_instance_uid: str, identity_state: str, now: str) -> None:
-        """Enter that it was asked about a study, and what it said of the identity.
+    def record_finding(
+        self, study_instance_uid: str, finding: Finding, now: str
+    ) -> tuple[Finding, bool]:
+        """Enter how a PACS keeps a study, in one step with what people decided about that.
 
         Parameters
         ----------
         study_instance_uid : str
-        identity_state : str
-            '', `same` or `differs`.
+        finding : Finding
         now : str
             ISO 8601 in UTC.
+
+        Returns
+        -------
+        Finding and bool
+            `ACCEPTED` where a person accepted just this; and whether it is news.
         """
         with self._engine.begin() as connection:
+            found = settled(connection, self._destination, study_instance_uid, finding)
             connection.execute(
                 sa.update(deliveries)
                 .where(
@@ -106,46 +114,37 @@ class LedgerProofs:
                     deliveries.c.study_instance_uid == study_instance_uid,
                     deliveries.c.state == State.PROVEN,
                 )
-                .values(verified_at=now, identity_state=identity_state)
+                .values(verified_at=now, identity_state=found.state)
             )
+            return found, self._replace(connection, study_instance_uid, found, now)
 
-    def record_difference(
-        self, study_instance_uid: str, state: str, found: Sequence[Difference], now: str
+    def _replace(
+        self, connection: sa.Connection, study_instance_uid: str, finding: Finding, now: str
     ) -> bool:
-        """Enter how a PACS keeps a study; return whether that is news.
-
-        Parameters
-        ----------
-        study_instance_uid : str
-        state : str
-            '' where nothing is to be said: what was entered before is taken out.
-        found : sequence of Difference
-        now : str
-            ISO 8601 in UTC.
-        """
+        """Enter a difference in place of the one before; return whether that is news."""
         table = identity_difference
         is_it = sa.and_(
             table.c.destination == self._destination,
             table.c.study_instance_uid == study_instance_uid,
         )
-        words = json.dumps([asdict(item) for item in found], ensure_ascii=False)
-        with self._engine.begin() as connection:
-            before = connection.execute(
-                sa.select(table.c.state, table.c.differences).where(is_it)
-            ).one_or_none()
-            if (before is None and not state) or (before is not None and before == (state, words)):
-                return False
-            connection.execute(sa.delete(table).where(is_it))
-            if state:
-                connection.execute(
-                    insert(table).values(
-                        destination=self._destination,
-                        study_instance_uid=study_instance_uid,
-                        found_at=now,
-                        state=state,
-                        differences=words,
-                    )
+        words = json.dumps([asdict(item) for item in finding.found], ensure_ascii=False)
+        before = connection.execute(
+            sa.select(table.c.state, table.c.differences).where(is_it)
+        ).one_or_none()
+        after = None if finding.kept is Kept.SAME else (finding.kept.value, words)
+        if before == after:
+            return False
+        connection.execute(sa.delete(table).where(is_it))
+        if after is not None:
+            connection.execute(
+                insert(table).values(
+                    destination=self._destination,
+                    study_instance_uid=study_instance_uid,
+                    found_at=now,
+                    state=finding.kept.value,
+                    differences=words,
                 )
+            )
         return True
 
     def postpone(

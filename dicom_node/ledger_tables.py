@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from dicom_node.database import text_column
 
-SCHEMA_VERSION: Final = "2"
+SCHEMA_VERSION: Final = "3"
 """An older ledger is brought up to date by `ledger_migration`, which has a step for each."""
 
 metadata = sa.MetaData()
@@ -98,6 +98,27 @@ identity_difference = sa.Table(
     text_column("differences"),
 )
 """Studies a PACS keeps under another identity than ours; `differences` is JSON."""
+
+identity_decisions = sa.Table(
+    "identity_decisions",
+    metadata,
+    sa.Column("decision_id", sa.Integer, primary_key=True),
+    text_column("destination"),
+    text_column("place"),
+    text_column("study_instance_uid"),
+    text_column("decision"),
+    text_column("meaning"),
+    text_column("kept"),
+    text_column("differences"),
+    text_column("at"),
+    text_column("by"),
+    text_column("reason"),
+    sa.Index("identity_decisions_study", "study_instance_uid", "destination"),
+)
+"""What people decided about such studies; rows are added and never changed."""
+
+LAST_TABLE: Final = identity_decisions.name
+"""Where it is there, the ledger has the form of today."""
 
 events = sa.Table(
     "events",

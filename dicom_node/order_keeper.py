@@ -1,19 +1,17 @@
 """Enters in the ledger what people order delivery to do."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import sqlalchemy as sa
 
 from dicom_node.clock import Clock, stamp, utc_now
+from dicom_node.identity_decisions import accept, undo
 from dicom_node.ledger import State, may_be_tried_again
 from dicom_node.ledger_entries import add_event, set_mark
 from dicom_node.ledger_proofs import look_again
 from dicom_node.ledger_tables import deliveries
 from dicom_node.ledger_writer import Ledger
-from dicom_node.sync_order import OrderKind, SyncOrder, SyncOrders
-
-MARK: Final = "sync_orders"
+from dicom_node.sync_order import ORDERS_MARK, OrderKind, SyncOrder, SyncOrders
 
 
 class OrderKeeper:
@@ -43,7 +41,7 @@ class OrderKeeper:
     def step(self) -> bool:
         """Enter what is new; return False, because there is never more."""
         given = self._orders.all()
-        done = int(self._ledger.mark(MARK) or 0)
+        done = int(self._ledger.mark(ORDERS_MARK) or 0)
         for number, order in enumerate(given[done:], done + 1):
             self._enter(order, number)
         return False
@@ -59,8 +57,12 @@ class OrderKeeper:
                 elif order.kind is OrderKind.VERIFY:
                     count = look_again(connection, name, order.study_instance_uid)
                     detail += f" ({count} looked at again)"
+                elif order.kind is OrderKind.ACCEPT:
+                    detail += f" ({accept(connection, order, name, now)})"
+                elif order.kind is OrderKind.UNDO_ACCEPT:
+                    detail += f" ({undo(connection, order, name, now)})"
                 add_event(connection, f"{order.kind}_ordered", name, detail, now)
-            set_mark(connection, MARK, str(number))
+            set_mark(connection, ORDERS_MARK, str(number))
 
 
 def _put_back(connection: sa.Connection, destination: str, study_instance_uid: str) -> int:

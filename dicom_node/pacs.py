@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at import time
+    ModalityWorklistInformationFind,
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
     StudyRootQueryRetrieveInformationModelFind,
@@ -45,6 +47,12 @@ from dicom_node.study_search import (
 from dicom_node.transport import acknowledge_at_once
 from dicom_node.trial_object import TrialObject
 from dicom_node.verdict import Layer, Verdict
+from dicom_node.worklist_search import (
+    ScheduledStep,
+    WorklistKeys,
+    scheduled_step,
+    worklist_identifier,
+)
 
 MAXIMUM_CONTEXTS: Final = 128
 SLICE_S: Final = 1.0
@@ -144,8 +152,28 @@ class Pacs:
             if item.get("StudyInstanceUID", study_instance_uid) == study_instance_uid
         ]
 
-    def _find(self, identifier: Dataset, limit: int = 0) -> list[Dataset] | None:
-        model = StudyRootQueryRetrieveInformationModelFind
+    def find_scheduled(self, keys: WorklistKeys) -> list[ScheduledStep] | None:
+        """Ask a modality worklist by C-FIND (PS3.4 Annex K), for at most `MOST_FOUND` steps.
+
+        Returns
+        -------
+        list of ScheduledStep, or None
+            None where it offers no worklist or the query failed.
+
+        Raises
+        ------
+        PeerUnreachable, PeerRefused
+        """
+        identifier = worklist_identifier(keys)
+        found = self._find(identifier, limit=MOST_FOUND, model=ModalityWorklistInformationFind)
+        return None if found is None else [scheduled_step(match) for match in found]
+
+    def _find(
+        self,
+        identifier: Dataset,
+        limit: int = 0,
+        model: UID = StudyRootQueryRetrieveInformationModelFind,
+    ) -> list[Dataset] | None:
         found: list[Dataset] = []
         with self._association([build_context(model)]) as association:
             if not association.accepted_contexts:

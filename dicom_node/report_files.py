@@ -17,6 +17,7 @@ from dicom_node.delivery_report import (
     Totals,
     standing_at,
 )
+from dicom_node.identity_decisions import MEANING_WORDS, Decision, IdentityDecision
 
 BYTE_ORDER_MARK: Final = "\ufeff"
 """Begins the CSV file: without it, spreadsheet programs take UTF-8 for something else."""
@@ -169,6 +170,8 @@ def text_pieces(report: Report, closing: Closing | None) -> Iterator[str]:
             yield f"{study.study_instance_uid}: {_sum(study.tally)}\n"
         if words := _identity_words(study):
             yield f"{study.study_instance_uid}: {words}\n"
+        for decision in study.decisions:
+            yield f"{study.study_instance_uid}: {decision_words(decision)}\n"
     totals = report.totals
     yield f"{totals.studies} studies: {_sum(totals.tally)}\n"
     for name, tally in totals.at.items():
@@ -177,6 +180,7 @@ def text_pieces(report: Report, closing: Closing | None) -> Iterator[str]:
     yield from (f"  does not add up: {fault}\n" for fault in totals.faults)
     yield f"  oldest image some PACS still lacks: {totals.unsent_since or 'none'}\n"
     yield f"  studies under another identity at a PACS: {totals.identity_differences}\n"
+    yield f"  other identities a person accepted: {totals.identities_accepted}\n"
     yield f"  studies whose identity was not verified: {totals.studies_not_verified}\n"
     yield f"  named by a scanner and never arrived: {found['missing']}\n"
     yield f"  not stored as an image (quarantine): {report.quarantined}\n"
@@ -188,6 +192,23 @@ def _identity_words(study: StudyLines) -> str:
     if study.identity_differences:
         return "under another identity at a PACS"
     return "" if study.is_identity_verified else "proven, its identity not verified"
+
+
+def decision_words(one: IdentityDecision) -> str:
+    """Say who decided what about the identity a PACS keeps a study under, without naming patients.
+
+    Parameters
+    ----------
+    one : IdentityDecision
+
+    Returns
+    -------
+    str
+    """
+    differs = ", ".join(name.replace("_", " ") for name in one.attributes)
+    said = MEANING_WORDS.get(one.meaning, one.meaning)
+    what = "acceptance undone" if one.decision == Decision.UNDONE else f"accepted, {said}"
+    return f"other {differs} at {one.destination}: {what}, by {one.by} at {one.at}: {one.reason}"
 
 
 def _sum(tally: Tally) -> str:
@@ -224,9 +245,16 @@ def study_of(study: StudyLines) -> dict[str, Any]:
         "unsent_since": study.unsent_since,
         "identity_differences": study.identity_differences,
         "is_identity_verified": study.is_identity_verified,
+        "identities_accepted": study.identities_accepted,
+        "identity_decisions": [_decision_of(one) for one in study.decisions],
         "corrected": study.corrected,
         "missing": NO_LIST if study.missing is None else study.missing,
     }
+
+
+def _decision_of(one: IdentityDecision) -> dict[str, Any]:
+    names = ("destination", "decision", "meaning", "kept", "attributes", "at", "by", "reason")
+    return {name: getattr(one, name) for name in names}
 
 
 def totals_of(totals: Totals) -> dict[str, Any]:
@@ -239,6 +267,7 @@ def totals_of(totals: Totals) -> dict[str, Any]:
         "at": {name: asdict(tally) for name, tally in totals.at.items()},
         "unsent_since": totals.unsent_since,
         "identity_differences": totals.identity_differences,
+        "identities_accepted": totals.identities_accepted,
         "studies_not_verified": totals.studies_not_verified,
         "studies_without_list": totals.studies_without_list,
         "missing": NO_LIST if is_silent else totals.missing,

@@ -8,7 +8,8 @@ from typing import Final
 
 from dicom_node.closing import Closing, closing_words
 from dicom_node.delivery_report import NO_LIST, InstanceLine, Report, StudyLines, Tally, Totals
-from dicom_node.report_files import rows_of
+from dicom_node.identity_decisions import IdentityDecision
+from dicom_node.report_files import decision_words, rows_of
 
 STYLE: Final = """
 body { font: 11pt/1.45 system-ui, "Liberation Sans", Arial, sans-serif; color: #111;
@@ -43,9 +44,11 @@ def page_pieces(report: Report, closing: Closing | None = None) -> Iterator[str]
     ------
     str
     """
-    tables = []
+    tables: list[str] = []
+    decided: list[tuple[str, IdentityDecision]] = []
     for study in report.studies():
         tables.append(_study_row(report, study))
+        decided += [(study.study_instance_uid, one) for one in study.decisions]
         if report.study_instance_uid:
             tables.append("</tbody></table></div>" + _instances(report, study))
     totals = report.totals
@@ -67,6 +70,7 @@ def page_pieces(report: Report, closing: Closing | None = None) -> Iterator[str]
     yield from tables
     if not report.study_instance_uid or not tables:
         yield "</tbody></table></div>"
+    yield _decisions(decided)
     yield '<p class="sign"><span>Name</span><span>Date</span><span>Signature</span></p>'
     yield "</body></html>\n"
 
@@ -100,8 +104,9 @@ def _summary(report: Report, totals: Totals) -> str:
         f"Oldest image some PACS still lacks: {totals.unsent_since or 'none'}",
         f"Named by a scanner and never arrived: {missing}"
         + (some if totals.studies_without_list and not is_silent else ""),
-        f"Studies under another identity at a PACS: {totals.identity_differences}; proven, but "
-        f"their identity not verified: {totals.studies_not_verified}",
+        f"Studies under another identity at a PACS: {totals.identity_differences}; accepted by a "
+        f"person: {totals.identities_accepted}; proven, but their identity not verified: "
+        f"{totals.studies_not_verified}",
         f"Arrived and not stored as an image (quarantine): {report.quarantined}",
     ]
     if not report.destinations:
@@ -132,9 +137,7 @@ def _bands(report: Report) -> str:
 
 
 def _study_row(report: Report, study: StudyLines) -> str:
-    differs = study.identity_differences
-    checked = study.is_identity_verified and study.tally.proven
-    identity = f"{differs} differ" if differs else "same" if checked else "not verified"
+    identity = _identity_words(study)
     after = (
         study.last_proven_at,
         identity + (f", {study.corrected} corrected" if study.corrected else ""),
@@ -143,6 +146,24 @@ def _study_row(report: Report, study: StudyLines) -> str:
     before = (study.study_date, study.accession_number, study.modalities, study.first_received_at)
     uid = f'<td class="uid">{escape(study.study_instance_uid)}</td>'
     return f"<tr>{uid}{_cells(before)}{_numbers(study.tally)}{_cells(after)}</tr>\n"
+
+
+def _identity_words(study: StudyLines) -> str:
+    if study.identity_differences:
+        return f"{study.identity_differences} differ"
+    if not (study.is_identity_verified and study.tally.proven):
+        return "not verified"
+    return f"{study.identities_accepted} accepted" if study.identities_accepted else "same"
+
+
+def _decisions(decided: Sequence[tuple[str, IdentityDecision]]) -> str:
+    rows = "".join(
+        f'<tr><td class="uid">{escape(uid)}</td>{_cells((decision_words(one),))}</tr>'
+        for uid, one in decided
+    )
+    heads = _table_head(["Study", "Decision"])
+    title = "Decisions about other identities"
+    return f"<h2>{title}</h2>{heads}{rows}</tbody></table></div>" if rows else ""
 
 
 def _instances(report: Report, study: StudyLines) -> str:

@@ -130,6 +130,40 @@ class PacsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WorklistSettings:
+    """Table `[worklist]`: a modality worklist, asked for what was ordered when reconciling."""
+
+    ae_title: str = "RIS"
+    """Its application entity title."""
+    host: str = ""
+    """Its address; empty means there is none. It may be that of the PACS."""
+    port: int = 104
+    """Its DICOM port."""
+    tls_ca: str = ""
+    """File of the CAs its certificate must come from, PEM; empty means there is no TLS."""
+    tls_name: str = ""
+    """Name its certificate must bear; empty means any certificate of these CAs is believed."""
+    tls_certificate: str = ""
+    """File of the certificate we show it, and its chain, PEM; empty means none."""
+    tls_private_key: str = ""
+    """File of its private key, PEM without a password; empty means it is in the same file."""
+
+    @property
+    def peer(self) -> PacsSettings:
+        """It as a peer to talk with; nothing is ever sent there."""
+        return PacsSettings(
+            name="worklist",
+            ae_title=self.ae_title,
+            host=self.host,
+            port=self.port,
+            tls_ca=self.tls_ca,
+            tls_name=self.tls_name,
+            tls_certificate=self.tls_certificate,
+            tls_private_key=self.tls_private_key,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class StorageSettings:
     """Table `[storage]`: the instance store."""
 

@@ -22,6 +22,7 @@ from dicom_node.setting_tables import (
     SyncSettings,
     TlsSettings,
     WebSettings,
+    WorklistSettings,
 )
 
 ENVIRONMENT_PREFIX: Final = "LIFEBOAT_"
@@ -39,6 +40,7 @@ class Settings:
     tls: TlsSettings = field(default_factory=TlsSettings)
     modalities: tuple[ModalitySettings, ...] = ()
     pacs: tuple[PacsSettings, ...] = ()
+    worklist: WorklistSettings = field(default_factory=WorklistSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     sync: SyncSettings = field(default_factory=SyncSettings)
     mode: ModeSettings = field(default_factory=ModeSettings)
@@ -54,6 +56,7 @@ TABLES: Final[dict[str, type]] = {
     "tls": TlsSettings,
     "modalities": ModalitySettings,
     "pacs": PacsSettings,
+    "worklist": WorklistSettings,
     "storage": StorageSettings,
     "sync": SyncSettings,
     "mode": ModeSettings,
@@ -254,6 +257,7 @@ def _check(settings: Settings) -> None:
         _check_modality(modality)
     for pacs in settings.pacs:
         _check_pacs(pacs)
+    _check_worklist(settings.worklist)
     if 0 < settings.storage.journal_bytes < MINIMUM_JOURNAL_BYTES:
         raise BadSettings("storage.journal_bytes must be 0, or at least 1 MiB (1048576)")
     if settings.scrub.bytes_per_s <= 0:
@@ -281,6 +285,13 @@ def _check_pacs(pacs: PacsSettings) -> None:
         raise BadSettings(f"pacs.{pacs.name}.tls_ca is missing: without it there is no TLS")
     if min(pacs.max_images_per_s, pacs.max_mbit_per_s) < 0:
         raise BadSettings(f"pacs.{pacs.name}: a rate cannot be less than 0; 0 is no limit")
+
+
+def _check_worklist(worklist: WorklistSettings) -> None:
+    _check_ae_title(worklist.ae_title, "worklist.ae_title")
+    _check_port(worklist.port, "worklist.port")
+    if worklist.tls_certificate and not worklist.tls_ca:
+        raise BadSettings("worklist.tls_ca is missing: without it there is no TLS")
 
 
 def _check_decoding(web: WebSettings) -> None:

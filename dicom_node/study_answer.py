@@ -21,13 +21,11 @@ _KEYWORDS = {
 class StudyAnswer:
     """One match of a C-FIND at STUDY level.
 
-    `returned` are the attributes of the identity it holds, filled or empty; `instances` is Number
-    of Study Related Instances (0020,1208), None where it does not say.
+    `returned` are the attributes of the identity it holds, filled or empty.
     """
 
     identity: Identity
     returned: frozenset[str]
-    instances: int | None
 
 
 def study_identifier(study_instance_uid: str) -> Dataset:
@@ -42,7 +40,6 @@ def study_identifier(study_instance_uid: str) -> Dataset:
     identifier.StudyInstanceUID = study_instance_uid
     for keyword in _KEYWORDS.values():
         setattr(identifier, keyword, "")
-    identifier.NumberOfStudyRelatedInstances = None
     return identifier
 
 
@@ -55,9 +52,4 @@ def read_study_answer(match: Dataset) -> StudyAnswer:
     """
     values = {name: str(match.get(_KEYWORDS[name]) or "") for name in ATTRIBUTES}
     returned = frozenset(name for name in ATTRIBUTES if _KEYWORDS[name] in match)
-    try:
-        number = match.get("NumberOfStudyRelatedInstances")
-        instances = None if number is None else int(number)
-    except (TypeError, ValueError):
-        instances = None
-    return StudyAnswer(Identity.of(values), returned, instances)
+    return StudyAnswer(Identity.of(values), returned)

@@ -87,12 +87,13 @@ def found_study(match: Dataset) -> FoundStudy:
     -------
     FoundStudy
     """
-    texts = {name: _text(match, keyword) for name, keyword in (_IDENTITY | _STUDY).items()}
+    texts = {name: answered_text(match, keyword) for name, keyword in (_IDENTITY | _STUDY).items()}
     returned = tuple(name for name, keyword in _IDENTITY.items() if keyword in match)
     return FoundStudy(Identity.of(texts), returned, **{name: texts[name] for name in _STUDY})
 
 
-def _text(match: Dataset, keyword: str) -> str:
+def answered_text(match: Dataset, keyword: str) -> str:
+    """Return one value of an answer as text, '' where there is none that can be read."""
     try:
         value = match.get(keyword)
     except (ValueError, TypeError, LookupError):  # an answer need not be good DICOM

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dicom_node.accept_command import accept
 from dicom_node.command_line import login_name, settings_of, settings_options
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def sync() -> None:
     Exit codes of all: 0 nothing is open (or it is done), 1 something is open,
                        2 bad settings or a damaged file.
     """
+
+
+sync.add_command(accept)
 
 
 @sync.command("status")

@@ -1,4 +1,4 @@
-"""What a person orders delivery to do: pause, go on, try again. On record, for every process."""
+"""What a person orders delivery to do: pause, go on, try again, accept. On record, for all."""
 
 import json
 import logging
@@ -17,6 +17,8 @@ from dicom_node.unknown_switch import AUDIT_FILE
 _log = logging.getLogger(__name__)
 
 FILE: Final = "sync-orders.jsonl"
+ORDERS_MARK: Final = "sync_orders"
+"""Key of how many orders the ledger has taken in."""
 LONGEST_REASON: Final = 200
 LONGEST_NAME: Final = 64
 
@@ -32,11 +34,18 @@ class OrderKind(StrEnum):
     """Send what the PACS refused, or what a correction held back, as if it were new."""
     VERIFY = "verify"
     """Ask a PACS now whether it still has what it vouched for, and send what it lost."""
+    ACCEPT = "accept"
+    """Let a PACS keep a study under the other identity that was looked at."""
+    UNDO_ACCEPT = "undo_accept"
+    """Take that back."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncOrder:
-    """One order; `destination` and `study_instance_uid` are '' for all, `at` is ISO 8601 in UTC."""
+    """One order; `destination` and `study_instance_uid` are '' for all, `at` is ISO 8601 in UTC.
+
+    `meaning` and `seen` are only of `ACCEPT`: a `Meaning`, and the code of what was looked at.
+    """
 
     kind: OrderKind
     destination: str
@@ -44,6 +53,8 @@ class SyncOrder:
     at: str
     by: str
     reason: str
+    meaning: str = ""
+    seen: str = ""
 
     def concerns(self, destination: str) -> bool:
         """Tell whether a destination is meant."""
@@ -78,6 +89,8 @@ class SyncOrders:
         reason: str,
         destination: str = "",
         study_instance_uid: str = "",
+        meaning: str = "",
+        seen: str = "",
         known: Sequence[str] = (),
     ) -> SyncOrder:
         """Give an order; on record before it takes effect.
@@ -92,7 +105,9 @@ class SyncOrders:
         destination : str
             Name of a PACS, '' for all.
         study_instance_uid : str
-            Only for `RETRY` and `VERIFY`; '' for all studies.
+            Not for `PAUSE` and `START`; '' for all studies.
+        meaning, seen : str
+            Only for `ACCEPT`.
         known : sequence of str
             Names of the destinations there are.
 
@@ -118,6 +133,8 @@ class SyncOrders:
             stamp(self._clock()),
             by.strip()[:LONGEST_NAME],
             reason.strip()[:LONGEST_REASON],
+            meaning,
+            seen,
         )
         try:
             append_json_line(self._audit, {"event": f"sync_{kind}_ordered", **asdict(order)})

@@ -105,15 +105,15 @@ class Verifier:
         return self._failed_at
 
     def _missing(self, study_uid: str, answers: Sequence[StudyAnswer] | None) -> list[Delivery]:
-        """Return what it no longer lists; instance by instance only where its count differs."""
-        proven = self._proofs.proven(study_uid)
-        counts = [answer.instances for answer in answers or ()]
-        known = [count for count in counts if count is not None]
-        has_all_counts = bool(counts) and len(known) == len(counts)
-        if answers is None or (has_all_counts and sum(known) == len(proven)):
+        """Return what it no longer lists, instance by instance.
+
+        A count says too little: one that was lost and one of somebody else that was gained leave
+        it as it was.
+        """
+        if answers is None:
             return []
         missing: list[Delivery] = []
-        for series, of_series in by_series(proven):
+        for series, of_series in by_series(self._proofs.proven(study_uid)):
             held = self._courier.held_instances(*series)
             if held is not None:
                 missing += [item for item in of_series if item.sop_instance_uid not in held]
@@ -128,10 +128,9 @@ class Verifier:
 
     def _compare(self, study_uid: str, answers: Sequence[StudyAnswer] | None) -> None:
         now = stamp(self._clock())
-        finding = self._finding(study_uid, answers)
-        self._proofs.record_verified(study_uid, finding.state, now)
-        kept = "" if finding.kept is Kept.SAME else finding.kept.value
-        is_news = self._proofs.record_difference(study_uid, kept, finding.found, now)
+        finding, is_news = self._proofs.record_finding(
+            study_uid, self._finding(study_uid, answers), now
+        )
         if is_news and finding.state == "differs":
             self._tell("identity_differs", finding.words)
 

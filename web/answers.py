@@ -10,9 +10,10 @@ from flask.typing import ResponseReturnValue
 
 from dicom_node.index import InstanceRecord
 from web.errors import BadParameter, NotFound
+from web.program import program_version
 
 KEPT: Final = "private, max-age=28800, immutable"
-"""For a shift: an address names the bytes, but not the version of the program that drew them."""
+"""For a shift: an address names the bytes, and the version of the program that drew them."""
 ASK_AGAIN: Final = "private, no-cache"
 SHORTEST_DIGEST: Final = 16
 """Hexadecimal digits of a digest that name one content and no other."""
@@ -143,8 +144,9 @@ def of_instance(
 def cache_rule(record: InstanceRecord, asked_version: str) -> str:
     """Return how long an answer made from one instance may be kept, and by whom.
 
-    An address that names the digest (`?v=`) can never mean other bytes and is kept for some hours;
-    one without is asked again each time. Nothing is ever kept by a shared cache.
+    An address that names digest and program (`?v=DIGEST-PROGRAM`) can never mean other bytes and
+    is kept for some hours; any other is asked again each time. Nothing is ever kept by a shared
+    cache.
 
     Parameters
     ----------
@@ -165,9 +167,25 @@ def cache_rule(record: InstanceRecord, asked_version: str) -> str:
     """
     if not asked_version:
         return ASK_AGAIN
-    if len(asked_version) < SHORTEST_DIGEST or not record.digest.startswith(asked_version):
+    digest, _, program = asked_version.partition("-")
+    if len(digest) < SHORTEST_DIGEST or not record.digest.startswith(digest):
         raise NotFound("This node does not hold that version of the instance.")
-    return KEPT
+    return KEPT if program == program_version() else ASK_AGAIN
+
+
+def asked_version(record: InstanceRecord) -> str:
+    """Return what an address names of an instance for its answer to be kept.
+
+    Parameters
+    ----------
+    record : InstanceRecord
+
+    Returns
+    -------
+    str
+        The `v` parameter, as `drawn` of static/js/page.js makes it.
+    """
+    return f"{record.digest[:SHORTEST_DIGEST]}-{program_version()}"
 
 
 def entity_tag(record: InstanceRecord, variant: str) -> str:
@@ -184,7 +202,7 @@ def entity_tag(record: InstanceRecord, variant: str) -> str:
     -------
     str
     """
-    return "-".join(filter(None, (record.digest[:32], variant)))
+    return "-".join(filter(None, (record.digest[:32], program_version(), variant)))
 
 
 def check_date_range(value: str, name: str) -> None:

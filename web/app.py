@@ -35,6 +35,7 @@ from web import (
     export,
     live,
     marks,
+    other_identities,
     packing,
     pages,
     plain,
@@ -152,6 +153,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
         dicomweb,
         rendered,
         preview,
+        other_identities,
         reconcile,
         sync_orders,
     ):

@@ -1,10 +1,9 @@
 """Scripts, styles and icons as browsers get them: packed once, and kept by their version."""
 
-import hashlib
 import mimetypes
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,11 +12,12 @@ from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
+from web.program import program_version
+
 FOLDER: Final = Path(__file__).with_name("static")
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 """They hold nothing of patients, so any cache may keep them."""
 GZIP_WINDOW_BITS: Final = 31
-_VERSION_DIGITS: Final = 12
 _MODULE_TYPE: Final = "text/javascript"
 _IMPORTED: Final = re.compile(r'^(?:import|\}) .*?from "\./([a-z_]+\.js)";$', re.MULTILINE)
 
@@ -42,7 +42,6 @@ class Assets:
 
     def __init__(self, folder: Path) -> None:
         self.files = dict(_read(folder))
-        self.version = _version(self.files)
 
     def answer(self, name: str, *, is_packed: bool) -> Response:
         """Answer with one file.
@@ -96,8 +95,8 @@ class Assets:
 def install(app: Flask, folder: Path = FOLDER) -> Assets:
     """Serve a folder below `/static/v-<version>/`, and below `/static/` for addresses without one.
 
-    The version is made from the content of all files: an address never means other bytes, and the
-    modules of one page are never of two versions.
+    The version is that of the program: an address never means other bytes, and the modules of one
+    page are never of two versions.
 
     Parameters
     ----------
@@ -115,7 +114,7 @@ def install(app: Flask, folder: Path = FOLDER) -> Assets:
     def static(filename: str, version: str = "") -> ResponseReturnValue:
         is_packed = request.accept_encodings.quality("gzip") > 0
         answer = assets.answer(filename, is_packed=is_packed)
-        is_ours = version == assets.version
+        is_ours = version == program_version()
         answer.headers["Cache-Control"] = FOR_EVER if is_ours else "no-cache"
         return answer
 
@@ -125,7 +124,7 @@ def install(app: Flask, folder: Path = FOLDER) -> Assets:
     @app.url_defaults
     def add_version(endpoint: str, values: dict[str, str]) -> None:
         if endpoint == "static":
-            values.setdefault("version", assets.version)
+            values.setdefault("version", program_version())
 
     @app.context_processor
     def modules() -> dict[str, Callable[[str], list[str]]]:
@@ -148,11 +147,3 @@ def _read(folder: Path) -> Iterator[tuple[str, Asset]]:
 def _packed(plain: bytes) -> bytes:
     packer = zlib.compressobj(9, wbits=GZIP_WINDOW_BITS)
     return packer.compress(plain) + packer.flush()
-
-
-def _version(files: Mapping[str, Asset]) -> str:
-    content = hashlib.sha256()
-    for name, asset in sorted(files.items()):
-        content.update(f"{name}\0{len(asset.plain)}\0".encode())
-        content.update(asset.plain)
-    return content.hexdigest()[:_VERSION_DIGITS]

@@ -17,6 +17,7 @@ from web.context import WebContext
 from web.corrected import mark_of
 from web.held_facts import HeldFacts, HeldFactsCache, sender
 from web.namesakes import Namesakes
+from web.reconcile_answers import accepted_marks
 from web.studies import conflict, delivery, received, side_conflict, side_words, study_words
 from web.theatre_list import Operation, TheatreList, TheatreListFile, same_id
 
@@ -62,13 +63,15 @@ class Board:
         facts = self._facts.of(studies)
         confirmed = self._confirmations.of(uids)
         counts = self._context.ledger.counts_of(uids)
+        accepted = accepted_marks(self._context.ledger, uids)
         namesakes = Namesakes(self._context.index.namesakes(studies))
         operations = self.theatre_file.current().of_patient
         now = self._context.clock()
         return [
             {name: getattr(study, name) for name in _VALUES}
             | {
-                "display": self._words(study, facts[uid], operations, namesakes, now),
+                "display": self._words(study, facts[uid], operations, namesakes, now)
+                | {"conflict": self._conflict(study, accepted.get(uid, ""))},
                 "completeness": completeness_answer(study, facts[uid], confirmed.get(uid)),
             }
             | self._states(study, counts.get(uid, {}), now)
@@ -90,13 +93,12 @@ class Board:
             "similar": namesakes.of(study),
             "operation": "; ".join(operation_words(one) for one in listed),
             "side_conflict": side_conflict(facts.sides, {one.side for one in listed}),
-            "conflict": self._conflict(study),
         }
 
-    def _conflict(self, study: StudyRecord) -> str:
+    def _conflict(self, study: StudyRecord, accepted: str) -> str:
         """Say what contradicts itself in a study, and that its identity was corrected."""
         correction = self._context.corrections.active(study.study_instance_uid)
-        return " · ".join(filter(None, (mark_of(correction), conflict(study))))
+        return " · ".join(filter(None, (mark_of(correction), accepted, conflict(study))))
 
     def _states(
         self, study: StudyRecord, counts: Mapping[str, Mapping[str, int]], now: datetime

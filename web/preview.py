@@ -58,7 +58,7 @@ def preview_address(record: InstanceRecord, frame_number: int, correction_id: st
     return (
         f"/api/v1/studies/{record.study_instance_uid}/series/{record.series_instance_uid}"
         f"/instances/{record.sop_instance_uid}/frames/{frame_number}"
-        f"/preview?v={record.digest[:16]}{corrected}"
+        f"/preview?v={answers.asked_version(record)}{corrected}"
     )
 
 

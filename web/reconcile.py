@@ -11,25 +11,29 @@ from typing import Any, Final
 from flask import Blueprint, Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
+from dicom_node.accepting import Accepting
 from dicom_node.correction import CORRECTABLE, Correction, CorrectionState, Source, checked_values
 from dicom_node.correction_desk import CorrectionDesk
-from dicom_node.courier import Courier
-from dicom_node.errors import BadCorrection, CorrectionRefused, NodeError
+from dicom_node.errors import BadCorrection, CorrectionRefused
 from dicom_node.identity import ATTRIBUTES, Identity
-from dicom_node.kept_identity import find_identity
+from dicom_node.kept_identity import Kept
 from dicom_node.reconciling import confirm, places_it_may_be, places_words, take_back
-from dicom_node.setting_tables import PacsSettings
 from dicom_node.study_query import StudyQuery
-from dicom_node.study_search import FoundStudy, StudyKeys
 from web import pages, reconcile_answers, words
+from web.candidates import ask_pacs, ask_worklist
 from web.context import WebContext, current
 from web.errors import NotFound
-from web.reconcile_answers import LABELS, candidate_row, correction_row, stored_identities
+from web.reconcile_answers import (
+    LABELS,
+    MEANINGS,
+    acceptance_row,
+    correction_row,
+    other_identity_row,
+    stored_identities,
+)
 
 blueprint = Blueprint("reconcile", __name__, url_prefix="/reconcile")
 
-ASK_TIMEOUT_S: Final = 8.0
-"""How long a person waits for one answer of a PACS, seconds."""
 LONGEST_SEARCH: Final = 128
 MOST_MERGED: Final = 20
 
@@ -51,6 +55,7 @@ def work() -> Response:
             for study in found
         ],
         decided=decided_rows(context),
+        accepted=[acceptance_row(one) for one in accepting_of(context).accepted()],
     )
 
 
@@ -72,14 +77,23 @@ def one_study(study: str) -> Response:
 
 @blueprint.post("/studies/<uid:study>/candidates")
 def candidates(study: str) -> Response:
-    """Ask every PACS for the same patient and time, and show what it holds beside ours."""
+    """Ask every PACS and the worklist for the same patient and time, and show it beside ours."""
     context = current()
     ours = received(context, study)
     answers = [ask_pacs(context, pacs, study, ours) for pacs in context.settings.pacs]
+    if context.settings.worklist.host:
+        answers.append(ask_worklist(context, study, ours))
     return study_page(context, study, answers=answers)
 
 
-def study_page(context: WebContext, study: str, answers: Sequence[dict[str, Any]] = ()) -> Response:
+def accepting_of(context: WebContext) -> Accepting:
+    """Return what decides about other identities in a PACS."""
+    return Accepting(context.settings.node.data, context.ledger, context.clock)
+
+
+def study_page(
+    context: WebContext, study: str, answers: Sequence[dict[str, Any]] = (), problem: str = ""
+) -> Response:
     """Return the page of one study.
 
     Parameters
@@ -90,6 +104,8 @@ def study_page(context: WebContext, study: str, answers: Sequence[dict[str, Any]
         Its UID.
     answers : sequence of dict
         What each PACS said, when it was asked.
+    problem : str
+        Why the last decision was not taken, "" when nothing is wrong.
 
     Returns
     -------
@@ -100,7 +116,14 @@ def study_page(context: WebContext, study: str, answers: Sequence[dict[str, Any]
     assert shown is not None  # received it
     _, counts, unreadable = stored_identities(context.index.instances(study))
     active = context.corrections.active(study)
-    kept = [reconcile_answers.kept_words(one) for one in context.ledger.identity_differences(study)]
+    accepting = accepting_of(context)
+    others = accepting.open(study)
+    said = {one.kept.destination for one in others}
+    kept = [
+        reconcile_answers.kept_words(one)
+        for one in context.ledger.identity_differences(study)
+        if one.state != Kept.ACCEPTED and one.destination not in said
+    ]
     return page(
         "reconcile_study.html",
         study=reconcile_answers.study_row(shown, reconcile_answers.findings(context, shown)),
@@ -113,10 +136,15 @@ def study_page(context: WebContext, study: str, answers: Sequence[dict[str, Any]
         ],
         unreadable=unreadable,
         sent=places_words(places_it_may_be(context.ledger.deliveries(study))),
+        problem=problem,
         problems=kept + reconcile_answers.held_words(context, study),
+        others=[other_identity_row(one, ours) for one in others],
+        accepted=[acceptance_row(one) for one in accepting.accepted(study)],
+        meanings=MEANINGS,
+        form=request.form,
         active=active and correction_row(active, context.corrections.steps([active.correction_id])),
         answers=answers,
-        has_pacs=bool(context.settings.pacs),
+        has_pacs=bool(context.settings.pacs or context.settings.worklist.host),
     )
 
 
@@ -132,85 +160,6 @@ def received(context: WebContext, study: str) -> Identity:
     if record is None:
         raise NotFound("This node does not hold that study.")
     return Identity.of(asdict(record))
-
-
-def ask_pacs(context: WebContext, pacs: PacsSettings, study: str, ours: Identity) -> dict[str, Any]:
-    """Ask one PACS, in a child process that is ended when it takes too long.
-
-    Parameters
-    ----------
-    context : WebContext
-        Settings and readers.
-    pacs : PacsSettings
-        The PACS.
-    study : str
-        UID of our study.
-    ours : Identity
-        Of our study.
-
-    Returns
-    -------
-    dict
-        `name`, `rows`, and in `said` what it holds of this very study, or why it did not answer.
-    """
-    quick = replace(pacs, answer_timeout_s=ASK_TIMEOUT_S, connect_timeout_s=ASK_TIMEOUT_S / 2)
-    courier = Courier(quick, context.settings.dicom.ae_title)
-    try:
-        there = courier.find_study(study)
-        found = find_candidates(courier, context, study, ours)
-    except NodeError as error:
-        return {"name": pacs.name, "said": f"It could not be asked: {error}.", "rows": []}
-    finally:
-        courier.close()
-    active = context.corrections.active(study)
-    finding = find_identity(active.of(ours) if active else ours, there, was_there_before=True)
-    said = {
-        "unlisted": "It holds nothing of this study yet: correct it before it is sent.",
-        "same": "It holds this study already, under the same identity.",
-    }.get(finding.kept.value, finding.words[:1].upper() + finding.words[1:] + ".")
-    rows = [candidate_row(ours, one, why) for one, why in found]
-    return {"name": pacs.name, "said": said, "rows": rows}
-
-
-def find_candidates(
-    courier: Courier, context: WebContext, study: str, ours: Identity
-) -> list[tuple[FoundStudy, list[str]]]:
-    """Return other studies the PACS holds of what may be the same patient, each with the reasons.
-
-    Raises
-    ------
-    PeerUnreachable, PeerRefused
-    """
-    record = context.index.study_as_received(study)
-    day, time = (record.study_date, record.study_time) if record else ("", "")
-    questions = {
-        "same patient ID": StudyKeys(patient_id=plain(ours.patient_id)),
-        "same name and birth date": StudyKeys(
-            patient_name=plain(ours.patient_name), patient_birth_date=ours.patient_birth_date
-        ),
-        "same hour": StudyKeys(study_date=day, study_time=hour_around(time)),
-    }
-    found: dict[str, tuple[FoundStudy, list[str]]] = {}
-    for why, keys in questions.items():
-        if len(list(filter(None, asdict(keys).values()))) < (1 if "ID" in why else 2):
-            continue  # it would match everybody
-        for one in courier.find_studies(keys) or []:
-            if one.study_instance_uid != study:
-                found.setdefault(one.study_instance_uid, (one, []))[1].append(why)
-    return list(found.values())
-
-
-def plain(text: str) -> str:
-    """Return a value to look for, with nothing in it that would be taken for a pattern."""
-    return "".join("?" if character in "*?\\" else character for character in text.strip())
-
-
-def hour_around(time: str) -> str:
-    """Return the TM range from an hour before to an hour after, within the day; "" if unknown."""
-    if len(time) < 4 or not time[:4].isdigit():
-        return ""
-    hour, minute = int(time[:2]), time[2:4]
-    return f"{max(0, hour - 1):02}{minute}00-{min(23, hour + 1):02}{minute}59"
 
 
 @blueprint.post("/merge")

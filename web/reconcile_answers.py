@@ -5,18 +5,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from dicom_node.accepting import OtherIdentity
 from dicom_node.correction import Correction, CorrectionState
 from dicom_node.correction_desk import Step
 from dicom_node.errors import NodeError
 from dicom_node.held_reasons import KEEPS_OLD, SPLITS
 from dicom_node.identity import ATTRIBUTES, Identity, Kind, differences
+from dicom_node.identity_decisions import (
+    MEANING_WORDS,
+    IdentityDecision,
+    Meaning,
+    accepted_now,
+    read_differences,
+)
 from dicom_node.index import InstanceRecord, StudyRecord
 from dicom_node.kept_identity import WORDS as KEPT_WORDS
-from dicom_node.ledger import KeptIdentity
+from dicom_node.kept_identity import Kept
+from dicom_node.ledger import KeptIdentity, LedgerReader
 from dicom_node.reconciling import distinct
 from dicom_node.stored_identity import identity_of_file
 from dicom_node.study_query import StudyQuery
 from dicom_node.study_search import FoundStudy
+from dicom_node.worklist_search import ScheduledStep
 from web import words
 from web.context import WebContext
 from web.wildcards import matches_wildcards
@@ -36,6 +46,10 @@ KIND_WORDS: Final = {
     Kind.DIFFERENT: "different",
     Kind.MISSING: "missing",
     Kind.SPELLING: "other spelling",
+}
+MEANINGS: Final = {
+    Meaning.SAME_PERSON.value: "Both name the same person",
+    Meaning.PACS_IS_RIGHT.value: "The PACS is right: these images came with a wrong identity",
 }
 STATE_WORDS: Final = {
     CorrectionState.DRAFT: "Preview, not in force",
@@ -128,6 +142,8 @@ def work_list(context: WebContext) -> list[dict[str, Any]]:
     """
     kept: dict[str, list[str]] = {}
     for one in context.ledger.identity_differences():
+        if one.state == Kept.ACCEPTED:
+            continue
         kept.setdefault(one.study_instance_uid, []).append(kept_words(one))
     rows = []
     for study in context.index.search_studies(StudyQuery(limit=MOST_LOOKED_AT)):
@@ -166,6 +182,107 @@ def kept_words(one: KeptIdentity) -> str:
     )
     said = next((text for kept, text in KEPT_WORDS.items() if kept == one.state), one.state)
     return f"{one.destination}: {said}" + (f" ({names})" if names else "")
+
+
+def other_identity_row(one: OtherIdentity, ours: Identity) -> dict[str, Any]:
+    """Return a study as a PACS keeps it beside ours, to be decided on.
+
+    Parameters
+    ----------
+    one : OtherIdentity
+    ours : Identity
+        As received: where a correction changed a value, the difference itself says so.
+
+    Returns
+    -------
+    dict
+    """
+    pending = one.pending
+    return {
+        "destination": one.kept.destination,
+        "found": words.moment(one.kept.found_at),
+        "said": KEPT_WORDS[Kept(one.kept.state)],
+        "code": one.code,
+        "lines": [line for name in ATTRIBUTES[:-1] for line in _other_lines(one, ours, name)],
+        "id_to_type": id_to_type(one, ours),
+        "pending": f"{pending.by} accepted this at {words.moment(pending.at)}" if pending else "",
+    }
+
+
+def _other_lines(one: OtherIdentity, ours: Identity, name: str) -> list[dict[str, str]]:
+    """Return a line for an attribute, or for each other value the PACS has of it."""
+    differing = [item for item in one.found if item.attribute == name]
+    common = {"attribute": name, "label": LABELS[name]}
+    if not differing:
+        value = shown_value(name, getattr(ours, name))
+        return [common | {"left": value, "right": "", "kind": "", "words": "no difference"}]
+    return [
+        common
+        | {"left": shown_value(name, item.ours), "right": shown_value(name, item.theirs)}
+        | {"kind": str(item.kind), "words": KIND_WORDS[Kind(item.kind)]}
+        for item in differing
+    ]
+
+
+def id_to_type(one: OtherIdentity, ours: Identity) -> str:
+    """Return the patient ID the PACS has, to be typed by who accepts it.
+
+    Returns
+    -------
+    str
+        '' where the patient is not in question, or has no ID there.
+    """
+    theirs = [item.theirs for item in one.found if item.attribute == "patient_id"]
+    known = theirs[0] if theirs else ours.patient_id
+    return known.strip() if one.is_of_the_patient else ""
+
+
+def acceptance_row(one: IdentityDecision) -> dict[str, Any]:
+    """Return what was accepted of a study, by whom and why."""
+    return {
+        "study_instance_uid": one.study_instance_uid,
+        "destination": one.destination,
+        "what": _theirs_words(one),
+        "meaning": MEANING_WORDS.get(one.meaning, one.meaning),
+        "when": words.moment(one.at),
+        "by": one.by,
+        "reason": one.reason,
+    }
+
+
+def _theirs_words(one: IdentityDecision) -> str:
+    return ", ".join(
+        f"{LABELS[item.attribute][:1].lower()}{LABELS[item.attribute][1:]} "
+        f"{shown_value(item.attribute, item.theirs)}"
+        for item in read_differences(one.differences)
+    )
+
+
+def accepted_marks(ledger: LedgerReader, study_instance_uids: Sequence[str]) -> dict[str, str]:
+    """Return the mark of each study that a PACS may keep under another identity.
+
+    Parameters
+    ----------
+    ledger : LedgerReader
+    study_instance_uids : sequence of str
+        The studies asked about.
+
+    Returns
+    -------
+    dict
+        By Study Instance UID.
+    """
+    found: dict[str, str] = {}
+    for one in accepted_now(ledger, study_instance_uids):
+        said = f"{one.destination} has {_theirs_words(one)}"
+        if one.meaning == Meaning.PACS_IS_RIGHT:
+            mark = f"Wrong identity: {said}, and that is right ({one.by})"
+        else:
+            mark = f"{said}: the same person ({one.by})"
+        found[one.study_instance_uid] = " · ".join(
+            filter(None, (found.get(one.study_instance_uid), mark))
+        )
+    return found
 
 
 def held_words(context: WebContext, study_instance_uid: str) -> list[str]:
@@ -227,6 +344,40 @@ def candidate_row(ours: Identity, found: FoundStudy, why: Sequence[str]) -> dict
         "images": found.number_of_study_related_instances,
         "lines": side_by_side(ours, found.identity),
         "identity": asdict(found.identity),
+    }
+
+
+def ordered_row(
+    ours: Identity, found: ScheduledStep, why: Sequence[str], *, is_of_study: bool
+) -> dict[str, Any]:
+    """Return a scheduled step of the worklist beside ours.
+
+    Parameters
+    ----------
+    ours : Identity
+    found : ScheduledStep
+    why : sequence of str
+        What is the same.
+    is_of_study : bool
+        Whether the order names the Study Instance UID of these images.
+
+    Returns
+    -------
+    dict
+        As `candidate_row`; what was ordered is part of it.
+    """
+    order = [f"order {found.requested_procedure_id}"] if found.requested_procedure_id else []
+    station = [f"for {found.station_ae_title}"] if found.station_ae_title else []
+    same = ["this very study"] if is_of_study else []
+    planned = map(words.calendar_date, filter(None, [found.start_date]))
+    return {
+        "why": ", ".join([*same, *why, *order, *station]),
+        "when": " ".join([*planned, words.clock_time(found.start_time)]).strip(),
+        "what": " ".join((found.modality, found.step_description)).strip(),
+        "images": "",
+        "lines": side_by_side(ours, found.identity),
+        "identity": asdict(found.identity),
+        "is_order": True,
     }
 
 

@@ -17,6 +17,8 @@ from web.mode import mode_answer, mode_change_row
 from web.studies import delivery_of_counts, destination_chip
 
 MOST_STUDIES: Final = 100
+QUICKLY_COUNTED: Final = 100_000
+"""Deliveries whose images are counted in a third of a second."""
 STATES: Final = {
     "queued": "Waiting",
     "sending": "Sending",
@@ -61,7 +63,7 @@ def sync_answer(context: WebContext) -> dict[str, Any]:
     return {
         "mode": mode_answer(context),
         "mode_changes": [mode_change_row(one) for one in context.ledger.mode_changes()],
-        "summary": summary(destinations, now),
+        "summary": summary(destinations, count_images(context, destinations), now),
         "destinations": [
             destination_row(place, now, state.pacs.get(place.name))
             | drain_answer(context, place, bands)
@@ -81,29 +83,63 @@ def sync_answer(context: WebContext) -> dict[str, Any]:
     }
 
 
-def summary(destinations: list[DestinationState], now: datetime) -> str:
+def summary(destinations: list[DestinationState], images: int, now: datetime) -> str:
     """Return in one line how much is still to be returned.
 
     Parameters
     ----------
     destinations : list of DestinationState
         All of them.
+    images : int
+        How many images they are owed, each counted once.
     now : datetime
         The time now, UTC.
 
     Returns
     -------
     str
+        With several PACS each image is as many deliveries, and both numbers are said.
     """
     total = sum(sum(place.counts.values()) for place in destinations)
     proven = sum(place.counts.get("proven", 0) for place in destinations)
     if not total:
         return "Nothing to return yet."
+    deliveries, all_images = words.counted(total, "delivery"), words.counted(images, "image")
+    is_one = len(destinations) == 1
+    places = f" to {len(destinations)} PACS"
     if proven == total:
-        return f"All {words.counted(total, 'image')} returned and proven."
+        of_all = "" if is_one else f": {deliveries}{places}"
+        return f"All {all_images} returned and proven{of_all}."
     oldest = min(filter(None, (place.oldest_unproven_at for place in destinations)), default="")
     waits = f" The oldest has waited {words.elapsed(seconds_since(oldest, now))}." if oldest else ""
-    return f"{proven} of {words.counted(total, 'image')} returned and proven.{waits}"
+    if is_one:
+        return f"{proven} of {all_images} returned and proven.{waits}"
+    return f"{all_images}: {proven} of {deliveries}{places} proven.{waits}"
+
+
+def count_images(context: WebContext, destinations: list[DestinationState]) -> int:
+    """Return how many images are owed, each counted once for however many PACS.
+
+    Of several PACS it is counted when something was added, of a long ledger once a minute.
+
+    Parameters
+    ----------
+    context : WebContext
+        Reads the ledger.
+    destinations : list of DestinationState
+        All of them.
+
+    Returns
+    -------
+    int
+    """
+    totals = tuple((place.name, sum(place.counts.values())) for place in destinations)
+    if len(totals) < 2:
+        return sum(total for _, total in totals)
+    is_long = sum(total for _, total in totals) > QUICKLY_COUNTED
+    moment = int(context.clock().timestamp() // 60) if is_long else totals
+    key = ("images owed", moment)
+    return int(context.kept(key, lambda: str(context.ledger.count_images()).encode()))
 
 
 def destination_row(

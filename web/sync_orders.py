@@ -20,6 +20,10 @@ blueprint = Blueprint("sync_orders", __name__, url_prefix="/sync")
 
 _TYPES: Final = {"html": "text/html", "csv": "text/csv", "json": "application/json"}
 _LONGEST_UID: Final = 64
+_OF_THE_PAGE: Final = {
+    kind.value: kind for kind in (OrderKind.PAUSE, OrderKind.START, OrderKind.RETRY)
+}
+"""What is ordered here; what else there is has a page of its own, and conditions."""
 _POLICY: Final = f"default-src 'none'; style-src {STYLE_HASH}; frame-ancestors 'none'"
 """The report has a style of its own, so that it can be kept as one file."""
 
@@ -30,7 +34,7 @@ def order() -> ResponseReturnValue:
     context, form = current(), request.form
     try:
         SyncOrders(context.settings.node.data, context.clock).give(
-            OrderKind(form.get("kind", "")),
+            _OF_THE_PAGE[form.get("kind", "")],
             by=form.get("by", ""),
             reason=form.get("reason", ""),
             destination=form.get("destination", ""),
@@ -39,7 +43,7 @@ def order() -> ResponseReturnValue:
         )
     except BadSettings as error:
         raise BadParameter(_sentence(error)) from error
-    except ValueError as error:
+    except KeyError as error:
         raise BadParameter("The order is pause, start or retry.") from error
     return redirect(url_for("pages.sync"), 303)
 

@@ -43,7 +43,7 @@ def test_every_row_of_an_older_ledger_is_kept(first_ledger):
 
     Ledger(first_ledger).close()
 
-    assert version(first_ledger) == "2"
+    assert version(first_ledger) == "3"
     assert content(first_ledger) == before
     reader = LedgerReader(first_ledger)
     [place] = reader.destinations()
@@ -81,13 +81,13 @@ def test_without_room_for_the_copy_nothing_is_changed(first_ledger):
 def test_a_ledger_of_a_newer_version_is_refused_in_words(tmp_path):
     path = tmp_path / "ledger.sqlite"
     ledger = Ledger(path)
-    ledger.set_mark("schema", "3")
+    ledger.set_mark("schema", "4")
     ledger.close()
 
-    with pytest.raises(BadSettings, match=r"newer version of Lifeboat \(form 3"):
+    with pytest.raises(BadSettings, match=r"newer version of Lifeboat \(form 4"):
         Ledger(path)
 
-    assert version(path) == "3"
+    assert version(path) == "4"
 
 
 def test_a_ledger_cut_off_before_its_version_was_written_is_migrated(first_ledger):
@@ -96,7 +96,7 @@ def test_a_ledger_cut_off_before_its_version_was_written_is_migrated(first_ledge
 
     Ledger(first_ledger).close()
 
-    assert version(first_ledger) == "2"
+    assert version(first_ledger) == "3"
 
 
 def test_a_reader_finds_an_older_ledger_empty_until_it_is_migrated(first_ledger):
@@ -121,10 +121,10 @@ def test_a_kill_at_any_step_leaves_the_old_ledger_or_the_new_one(first_ledger, t
 
     assert len(versions) > 20
     assert versions == sorted(versions)
-    assert set(versions) == {"1", "2"}
+    assert set(versions) == {"1", "3"}
     killed = sorted(folder.glob("*/ledger.sqlite"))
     assert all(content(path) == before for path in killed)
-    last_old = killed[versions.index("2") - 1]
+    last_old = killed[versions.index("3") - 1]
     Ledger(last_old).close()
-    assert version(last_old) == "2"
+    assert version(last_old) == "3"
     assert content(last_old) == before

@@ -1,8 +1,5 @@
 """Under which identity a PACS keeps a study, and whether it still has it, asked of real PACSs."""
 
-import http.client
-import json
-
 import pytest
 
 from dicom_node.identity import Identity
@@ -10,14 +7,15 @@ from dicom_node.kept_identity import Kept, find_identity
 from dicom_node.study_answer import StudyAnswer
 from dicom_node.sync_order import OrderKind
 from tests.dicom_node.desk import fill
+from tests.dicom_node.rest_orthanc import RestOrthanc
 
 OURS = Identity("DOE^JANE", "P1", "HOSP", "19700101", "F", "ACC1", "Chest")
 ALL = frozenset(Identity.__dataclass_fields__)
 
 
-def answer(returned=ALL, instances: int | None = 1, **changes: str) -> StudyAnswer:
+def answer(returned=ALL, **changes: str) -> StudyAnswer:
     values = {name: getattr(OURS, name) for name in ALL} | changes
-    return StudyAnswer(Identity(**values), frozenset(returned), instances)
+    return StudyAnswer(Identity(**values), frozenset(returned))
 
 
 def kept(*answers: StudyAnswer, was_there_before: bool = False):
@@ -53,30 +51,6 @@ def test_what_is_not_listed_or_cannot_be_asked_is_not_called_verified():
     finding = find_identity(OURS, None, was_there_before=False)
     assert (finding.kept, finding.state) == (Kept.UNANSWERED, "")
     assert "not verified" in finding.words
-
-
-class RestOrthanc:
-    """What only its REST interface can do to an Orthanc."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    def call(self, method: str, path: str, body: str | None = None):
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-        try:
-            connection.request(method, path, body)
-            return json.loads(connection.getresponse().read() or "null")
-        finally:
-            connection.close()
-
-    def instances(self) -> list[str]:
-        return self.call("GET", "/instances")
-
-    def uids(self) -> set[str]:
-        return {
-            self.call("GET", f"/instances/{i}/simplified-tags")["SOPInstanceUID"]
-            for i in self.instances()
-        }
 
 
 @pytest.fixture
@@ -122,6 +96,35 @@ def test_an_instance_deleted_in_orthanc_after_commitment_is_noticed_and_sent_aga
     wait(is_verified(desk, 4))
     assert rest.uids() == set(uids)
     assert orthanc.stores_received() == 5
+
+
+@pytest.mark.peer
+def test_one_lost_and_one_gained_is_noticed_though_the_number_is_the_same(
+    room, orthanc, desk_of, make_instance, wait, tmp_path
+):
+    ds = make_instance()
+    of_the_study = {
+        "StudyInstanceUID": ds.StudyInstanceUID,
+        "SeriesInstanceUID": ds.SeriesInstanceUID,
+    }
+    for one in (ds, make_instance(2, **of_the_study)):
+        room.accept(one)
+    room.settle()
+    desk = desk_of(orthanc)
+    wait(is_verified(desk, 2))
+    rest = RestOrthanc(orthanc.http_port)
+    sent = rest.uids()
+    rest.call("DELETE", f"/instances/{rest.instances()[0]}")
+    (lost,) = sent - rest.uids()
+    make_instance(3, **of_the_study).save_as(tmp_path / "gained.dcm", enforce_file_format=True)
+    rest.call("POST", "/instances", (tmp_path / "gained.dcm").read_bytes())
+    assert len(rest.uids()) == 2
+    desk.step(90000)
+    assert desk.events("instances_missing") == [
+        "it no longer lists 1 instances it vouched for: asking, then sending"
+    ]
+    wait(lambda: desk.step(30) or lost in rest.uids())
+    assert len(rest.uids()) == 3
 
 
 @pytest.mark.peer

@@ -10,6 +10,7 @@ from pydicom.uid import generate_uid
 
 from dicom_node.ledger import State
 from web.api import packed
+from web.program import program_version
 
 Address = Callable[[Dataset], str]
 Make = Callable[..., FileDataset]
@@ -180,16 +181,18 @@ def test_info_names_the_patient_of_these_very_pixels(
     assert found["display"]["conflict"] == "Images name different patients"
 
 
-def test_an_address_with_the_digest_is_kept_for_ever(
+def test_an_address_with_digest_and_program_is_kept_and_of_another_program_asked_again(
     client: FlaskClient, held: FileDataset, address: Address
 ) -> None:
     study = client.get(f"/api/v1/studies/{held.StudyInstanceUID}").json["study"]
     digest = study["series"][0]["instances"][0]["digest"]
     for what in ("info", "pixels"):
         url = f"/api/v1{address(held)}/frames/1/{what}"
-        kept = client.get(f"{url}?v={digest[:16]}")
+        kept = client.get(f"{url}?v={digest[:16]}-{program_version()}")
         assert kept.headers["Cache-Control"] == "private, max-age=28800, immutable"
-        assert client.get(url).headers["Cache-Control"] == "private, no-cache"
+        assert program_version() in kept.headers["ETag"]
+        for other in ("", f"?v={digest[:16]}", f"?v={digest[:16]}-0123456789ab"):
+            assert client.get(url + other).headers["Cache-Control"] == "private, no-cache"
         again = client.get(url, headers={"If-None-Match": kept.headers["ETag"]})
         assert again.status_code == 304
         for version in ("0" * 16, digest[:15]):

@@ -8,7 +8,8 @@ from flask.testing import FlaskClient
 from isal import isal_zlib
 from pydicom.dataset import FileDataset
 
-from web.assets import FOLDER, Assets
+from web.assets import FOLDER
+from web.program import version_of
 
 PACKED = {"Accept-Encoding": "gzip"}
 LARGEST_PAGE_BYTES = 150_000
@@ -57,10 +58,11 @@ def test_an_address_names_its_content_and_is_kept_for_ever(client: FlaskClient) 
 
 def test_another_content_is_another_version(tmp_path: Path) -> None:
     (tmp_path / "a.js").write_text("1")
-    before = Assets(tmp_path).version
-    assert Assets(tmp_path).version == before
+    before = version_of([tmp_path])
+    assert version_of([tmp_path]) == before
+    assert version_of([tmp_path], ["imagecodecs 2"]) != before
     (tmp_path / "a.js").write_text("2")
-    assert Assets(tmp_path).version != before
+    assert version_of([tmp_path]) != before
 
 
 @pytest.mark.parametrize("accepted", ["", "identity", "gzip;q=0"])

@@ -17,6 +17,7 @@ from dicom_node.index import IndexReader
 from dicom_node.ledger import LedgerReader, State
 from dicom_node.setting_tables import NodeSettings, WebSettings
 from dicom_node.settings import Settings
+from web.program import program_version
 
 pytestmark = pytest.mark.browser
 
@@ -384,3 +385,19 @@ def test_the_return_to_the_pacs_is_watched(
     expect(page.locator("#studies")).to_contain_text("storage commitment")
     index.close()
     reader.close()
+
+
+def test_every_kept_picture_names_the_program_that_drew_it_and_is_asked_for_once(
+    page: Page, served: int, stack: list[FileDataset]
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_study(page, stack[0])
+    page.wait_for_selector("img[src*=thumbnail]")
+    named = [url for url in asked if re.search(r"[?&]v=", url)]
+    kinds = {kind for url in named for kind in ("preview", "pixels", "thumbnail") if kind in url}
+    assert kinds >= {"pixels", "thumbnail"}
+    ends = re.compile(rf"[?&]v=[0-9a-f]{{16}}-{program_version()}(&|$)")
+    assert all(ends.search(url) for url in named), named
+    previews = [url for url in named if "/preview?" in url]
+    assert len(previews) == len(set(previews))

@@ -10,6 +10,7 @@ from dicom_node.correction import Correction
 from dicom_node.correction_desk import CorrectionDesk
 from dicom_node.identity import Identity
 from tests.web.conftest import START
+from web.program import program_version
 
 WHO = {"by": "A. Smith", "reason": "the worklist was down"}
 DOE = {"patient_name": "DOE^JANE", "patient_id": "PH-2", "accession_number": "ACC9"}
@@ -138,7 +139,7 @@ def test_an_image_of_somebody_else_in_the_study_keeps_its_own_name(
 def test_no_kept_answer_outlives_a_correction(client, address, held, correct):
     address_of_bytes = f"/api/v1/studies/{held.StudyInstanceUID}"
     before = client.get(address_of_bytes).json["study"]
-    version = f"?v={before['series'][0]['instances'][0]['digest'][:16]}"
+    version = f"?v={before['series'][0]['instances'][0]['digest'][:16]}-{program_version()}"
     plain = info(client, address, held, version)
     assert "immutable" in plain.headers["Cache-Control"]
     undo = correct(**DOE)

@@ -1,6 +1,9 @@
 from datetime import timedelta
 
+import sqlalchemy as sa
+
 from dicom_node.ledger import DestinationState
+from dicom_node.ledger_tables import deliveries
 from dicom_node.quarantine import Quarantine
 from web.sync import blank_rows, quarantine_row, summary
 
@@ -10,9 +13,34 @@ def place(**counts: int) -> DestinationState:
 
 
 def test_the_summary_counts_what_is_proven(clock) -> None:
-    assert summary([], clock()) == "Nothing to return yet."
-    assert summary([place(proven=2)], clock()) == "All 2 images returned and proven."
-    assert summary([place(proven=2, queued=1)], clock()) == "2 of 3 images returned and proven."
+    assert summary([], 0, clock()) == "Nothing to return yet."
+    assert summary([place(proven=2)], 2, clock()) == "All 2 images returned and proven."
+    assert summary([place(proven=2, queued=1)], 3, clock()) == "2 of 3 images returned and proven."
+
+
+def test_of_several_pacs_images_and_deliveries_are_told_apart(client, make_ledger) -> None:
+    """Three images, one of which only the second PACS is owed: five deliveries."""
+    ledger = make_ledger("east", "west")
+    owed = {"east": range(2), "west": range(3)}
+    rows = [
+        {
+            "destination": name,
+            "study_instance_uid": "1.2",
+            "sop_instance_uid": f"1.2.{number}",
+            "digest": f"{number:064x}",
+            "state": "proven" if name == "east" else "queued",
+        }
+        for name, numbers in owed.items()
+        for number in numbers
+    ]
+    with ledger.change() as connection:
+        connection.execute(sa.insert(deliveries), rows)
+    said = client.get("/api/v1/sync").json["summary"]
+    assert said == "3 images: 2 of 5 deliveries to 2 PACS proven."
+    with ledger.change() as connection:
+        connection.execute(sa.update(deliveries).values(state="proven"))
+    said = client.get("/api/v1/sync").json["summary"]
+    assert said == "All 3 images returned and proven: 5 deliveries to 2 PACS."
 
 
 def test_an_outage_says_since_when(client, make_ledger, clock) -> None:

@@ -2,6 +2,9 @@
 
 import { elapsed, received } from "./text.js";
 
+/** The version of the program this page came from: it stands in the address of every script. */
+const PROGRAM = (/\/static\/v-([0-9a-f]+)\//.exec(import.meta.url) || ["", ""])[1];
+
 /** An answer of the node that says no, in words made for people. */
 export class Refused extends Error {
   /**
@@ -16,6 +19,16 @@ export class Refused extends Error {
 }
 
 /**
+ * Name in an address of bytes the program that draws them, too: what a browser keeps of an older
+ * program is never shown again.
+ * @param {string} url
+ * @returns {string}
+ */
+export function drawn(url) {
+  return PROGRAM ? url.replace(/([?&]v=[0-9a-f]{16})(?=&|$)/, `$1-${PROGRAM}`) : url;
+}
+
+/**
  * Ask the node and return its answer.
  * @param {string} url
  * @param {RequestInit} [options]
@@ -23,7 +36,7 @@ export class Refused extends Error {
  * @throws {Refused} when the node answers with an error; a TypeError when it does not answer
  */
 export async function ask(url, options) {
-  const answer = await fetch(url, options);
+  const answer = await fetch(drawn(url), options);
   if (answer.ok || answer.status === 304) return answer;
   const body = await answer.json().catch(() => ({}));
   throw new Refused(answer.status, body.error || {});

@@ -8,7 +8,7 @@ function watch(field) {
   const expected = field.dataset.expected || "";
   const check = () => {
     const isRight = field.value.trim() === expected.trim();
-    field.setCustomValidity(isRight ? "" : "This is not the corrected patient ID shown above.");
+    field.setCustomValidity(isRight ? "" : "This is not the patient ID shown above.");
   };
   field.addEventListener("input", check);
   check();

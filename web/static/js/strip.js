@@ -1,6 +1,6 @@
 /** The strip of series: a thumbnail, a name and a count each; the chosen one is marked. */
 
-import { write } from "./page.js";
+import { drawn, write } from "./page.js";
 import { hasFrames } from "./stack.js";
 import { counted } from "./text.js";
 
@@ -69,7 +69,7 @@ export class Strip {
     image.addEventListener("error", () => image.remove());
     image.src =
       `/dicom-web/studies/${this.studyUid}/series/${series.series_instance_uid}` +
-      `/instances/${middle.sop_instance_uid}/thumbnail?v=${middle.digest.slice(0, 16)}`;
+      drawn(`/instances/${middle.sop_instance_uid}/thumbnail?v=${middle.digest.slice(0, 16)}`);
   }
 
   /** @param {number} chosen */

@@ -1,0 +1,304 @@
+"""A PACS keeps a study under another identity, and a person says that it may."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from dicom_node.accepting import Accepting, only_one
+from dicom_node.closing import Closings
+from dicom_node.delivery_report import Scope, open_report
+from dicom_node.errors import BadSettings
+from dicom_node.eviction import judge_instances
+from dicom_node.identity import Difference, Kind
+from dicom_node.identity_decisions import decisions_of
+from dicom_node.kept_identity import Finding, Kept
+from dicom_node.ledger import LedgerReader
+from dicom_node.ledger_proofs import LedgerProofs
+from dicom_node.order_keeper import OrderKeeper
+from dicom_node.report_files import json_pieces, text_pieces
+from dicom_node.report_page import page_pieces
+from dicom_node.sync_command import sync
+from dicom_node.sync_order import OrderKind, SyncOrders
+from tests.dicom_node.desk import START
+from tests.dicom_node.report_data import BEGAN, Books, at
+from tests.dicom_node.rest_orthanc import RestOrthanc
+from tests.dicom_node.test_eviction import LATER
+
+STUDY = "1.2"
+NAME = Difference("patient_name", "DOE^JANE", "ROE^JANE", Kind.DIFFERENT)
+NUMBER = Difference("patient_id", "P1", "P2", Kind.DIFFERENT)
+BEFORE = Finding(Kept.THERE_BEFORE, (NAME,))
+WHO = {"by": "A. Smith", "reason": "maiden name"}
+
+
+class Case:
+    """A study of two images, of which one PACS proved one and keeps the study otherwise."""
+
+    def __init__(self, books: Books) -> None:
+        self.books = books
+        self.data = books.settings.node.data
+        self.ledger = LedgerReader(self.data / "ledger.sqlite")
+        self.accepting = Accepting(self.data, self.ledger)
+        self.keeper = OrderKeeper(SyncOrders(self.data), books.ledger, ["pacs"])
+        books.modes("suspect", "outage", "normal")
+        books.receive(STUDY, range(2), seconds=30)
+        books.prove(STUDY, [0])
+        books.owe(STUDY, [1], "stored")
+
+    def find(self, finding: Finding) -> bool:
+        """Enter what the PACS was found to keep; return whether that is news to be told."""
+        found, is_news = LedgerProofs(self.books.ledger, "pacs").record_finding(
+            STUDY, finding, at(60)
+        )
+        return is_news and found.state == "differs"
+
+    def accept(self, meaning: str = "same-person") -> None:
+        (one,) = self.accepting.open()
+        self.accepting.accept(one, one.code, meaning, **WHO)
+        self.keeper.step()
+
+    def undo(self) -> None:
+        (one,) = self.accepting.accepted()
+        self.accepting.undo(one, by="B. Jones", reason="the other Smith")
+        self.keeper.step()
+
+    def states(self) -> list[tuple[str, str]]:
+        return [(one.state, one.identity_state) for one in self.ledger.deliveries(STUDY)]
+
+    def totals(self):
+        with open_report(self.books.settings, Scope(), lambda: BEGAN) as report:
+            list(report.studies())
+        return report.totals
+
+
+@pytest.fixture
+def case(tmp_path):
+    case = Case(Books(tmp_path / "data", "pacs"))
+    yield case
+    case.ledger.close()
+    case.books.close()
+
+
+def test_what_was_accepted_is_no_difference_any_more_and_proves_nothing(case):
+    assert case.find(BEFORE)
+    assert case.states() == [("proven", "differs"), ("stored", "")]
+    assert case.totals().identity_differences == 1
+
+    case.accept()
+
+    assert case.states() == [("proven", "accepted"), ("stored", "")]
+    totals = case.totals()
+    assert (totals.identity_differences, totals.identities_accepted) == (0, 1)
+    assert (totals.tally.proven, totals.tally.waiting, totals.tally.needs_a_person) == (1, 1, 0)
+    assert not totals.is_closable
+    reasons = [one.reason for one in judge_instances(case.books.settings, lambda: LATER)]
+    assert reasons == ["", "pacs: not proven: stored"]
+    assert case.accepting.open() == []
+
+
+def test_the_same_difference_is_not_raised_again_in_whatever_order_it_is_answered(case):
+    case.find(Finding(Kept.SPLIT, (NAME, NUMBER)))
+    case.accept()
+    assert not case.find(Finding(Kept.SPLIT, (NUMBER, NAME)))
+    assert not case.find(Finding(Kept.UNANSWERED))
+    assert not case.find(Finding(Kept.SPLIT, (NAME, NUMBER)))
+    assert case.states()[0] == ("proven", "accepted")
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [
+        Finding(Kept.THERE_BEFORE, (NAME, NUMBER)),
+        Finding(Kept.THERE_BEFORE, (NUMBER,)),
+        Finding(Kept.SPLIT, (NAME,)),
+        Finding(Kept.KEPT, (Difference("patient_name", "DOE^J", "ROE^JANE", Kind.DIFFERENT),)),
+    ],
+)
+def test_any_other_difference_is_raised(case, finding):
+    case.find(BEFORE)
+    case.accept()
+    assert case.find(finding)
+    assert case.states()[0] == ("proven", "differs")
+    assert case.totals().identity_differences == 1
+    assert len(case.accepting.open()) == 1
+
+
+def test_of_another_archive_behind_the_same_name_nothing_is_accepted(case):
+    from dataclasses import replace
+
+    case.find(BEFORE)
+    case.accept()
+    (pacs,) = case.books.settings.pacs
+    case.books.ledger.record_destinations([replace(pacs, port=105)])
+    with case.books.ledger.change() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET state = 'proven'")
+    assert case.find(BEFORE)
+
+
+def test_undone_the_difference_is_open_again(case):
+    case.find(BEFORE)
+    case.accept()
+    case.undo()
+    assert case.states()[0] == ("proven", "differs")
+    assert case.totals().identity_differences == 1
+    decided = decisions_of(case.ledger, STUDY)
+    assert [(one.decision, one.by) for one in decided] == [
+        ("accepted", "A. Smith"),
+        ("undone", "B. Jones"),
+    ]
+    assert not case.find(BEFORE)
+    case.accept()
+    assert case.states()[0] == ("proven", "accepted")
+
+
+def test_after_an_outage_was_signed_with_it_it_stands(case):
+    case.find(BEFORE)
+    case.accept()
+    with case.books.ledger.change() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET state = 'proven'")
+    case.find(BEFORE)
+    with open_report(case.books.settings, Scope(outage="last"), lambda: BEGAN) as report:
+        list(report.studies())
+        Closings(case.data).sign(report, "C. Brown")
+    (one,) = case.accepting.accepted()
+    with pytest.raises(BadSettings, match=r"C\. Brown signed"):
+        case.accepting.undo(one, **WHO)
+
+
+def test_what_was_looked_at_must_still_be_so_when_it_is_entered(case):
+    case.find(BEFORE)
+    (seen,) = case.accepting.open()
+    case.accepting.accept(seen, seen.code, "same-person", **WHO)
+    (waiting,) = case.accepting.open()
+    assert waiting.pending is not None
+    case.find(Finding(Kept.THERE_BEFORE, (NAME, NUMBER)))
+    case.keeper.step()
+    (now,) = case.accepting.open()
+    assert now.pending is None
+    assert decisions_of(case.ledger) == []
+    assert "otherwise than was seen" in case.ledger.events()[0].detail
+
+
+def test_nothing_to_look_at_is_nothing_to_accept(case):
+    for kept in (Kept.UNLISTED, Kept.UNANSWERED, Kept.SAME):
+        case.find(Finding(kept))
+        with pytest.raises(BadSettings, match="there is nothing to accept"):
+            only_one(case.accepting.open())
+    case.find(BEFORE)
+    (one,) = case.accepting.open()
+    for code, meaning, who in (
+        ("00000000", "same-person", WHO),
+        (one.code, "", WHO),
+        (one.code, "same-person", WHO | {"reason": ""}),
+    ):
+        with pytest.raises(BadSettings):
+            case.accepting.accept(one, code, meaning, **who)
+    assert SyncOrders(case.data).all() == []
+
+
+def test_an_order_written_by_hand_without_a_code_accepts_nothing(case):
+    case.find(BEFORE)
+    SyncOrders(case.data).give(
+        OrderKind.ACCEPT, destination="", study_instance_uid=STUDY, **WHO, meaning="same-person"
+    )
+    case.keeper.step()
+    assert case.states()[0] == ("proven", "differs")
+
+
+def test_the_report_says_who_accepted_what_and_names_no_patient(case):
+    case.find(BEFORE)
+    case.accept("pacs-is-right")
+    said = []
+    for pieces in (lambda it: text_pieces(it, None), page_pieces, json_pieces):
+        with open_report(case.books.settings, Scope(), lambda: BEGAN) as report:
+            said.append("".join(pieces(report)))
+    words = "other patient name at pacs: accepted, what the PACS names is right"
+    assert words in said[0]
+    assert words in said[1]
+    (study,) = json.loads(said[2])["studies"]
+    assert study["identity_decisions"][0]["attributes"] == ["patient_name"]
+    assert all("A. Smith" in one and "maiden name" in one for one in said)
+    assert not any("DOE" in one or "ROE" in one for one in said)
+
+
+@pytest.fixture
+def run(case):
+    def run(*arguments: str, answer: str = ""):
+        options = [f"--data={case.data}", "--set=pacs.host=127.0.0.4", "--set=pacs.ae_title=PACS"]
+        return CliRunner().invoke(sync, ["accept", *arguments, *options], input=answer)
+
+    return run
+
+
+def test_the_command_shows_both_identities_and_wants_the_code(case, run, monkeypatch):
+    monkeypatch.setattr("dicom_node.accept_command._ENTERED_WITHIN_S", 0.0)
+    assert (run().exit_code, run().output) == (0, "0 to be looked at\n")
+    case.find(Finding(Kept.SPLIT, (NAME, NUMBER)))
+    listed = run()
+    assert listed.exit_code == 1
+    (one,) = case.accepting.open()
+    for words in ("DOE^JANE", "ROE^JANE", "P2", "more than one patient", one.code):
+        assert words in listed.output
+    wrong = run("--study", STUDY, "--reason", "x", answer="no\n")
+    assert "the code is not that of these differences" in str(wrong.exception)
+    assert SyncOrders(case.data).all() == []
+    right = run("--study", STUDY, "--reason", "x", answer=f"{one.code.lower()}\n")
+    assert right.exit_code == 1
+    assert "on record, and not entered" in right.stderr
+    case.keeper.step()
+    assert "accepted by" in run().output
+    monkeypatch.setattr("time.sleep", lambda seconds: case.keeper.step())
+    monkeypatch.setattr("dicom_node.accept_command._ENTERED_WITHIN_S", 60.0)
+    undone = run("--study", STUDY, "--undo", "--reason", "the other Smith")
+    assert (undone.exit_code, undone.output) == (0, "undone: the difference is open again\n")
+    again = run("--study", STUDY, "--reason", "x", "--code", one.code)
+    assert again.exit_code == 0
+    assert again.output.endswith("accepted\n")
+    assert "nothing to accept" in str(run("--study", STUDY, "--reason", "x").exception)
+
+
+@pytest.mark.peer
+def test_what_orthanc_had_before_is_accepted_once_and_a_newer_name_is_raised(
+    room, make_orthanc, node_port, make_desk, make_instance, wait, tmp_path
+):
+    ds = make_instance()
+    orthanc = make_orthanc(node_port).start()
+    rest = RestOrthanc(orthanc.http_port)
+
+    def put_in_orthanc(name: str) -> None:
+        old = make_instance(
+            StudyInstanceUID=ds.StudyInstanceUID, SeriesInstanceUID=ds.SeriesInstanceUID
+        )
+        old.SOPInstanceUID = old.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+        old.PatientName = name
+        old.save_as(tmp_path / "old.dcm", enforce_file_format=True)
+        rest.call("POST", "/instances", (tmp_path / "old.dcm").read_bytes())
+
+    put_in_orthanc("MAIDEN^NAME")
+    room.accept(ds)
+    room.settle()
+    desk = make_desk(orthanc.dicom_port, "pacs.ae_title=ORTHANC")
+    wait(
+        lambda: (
+            desk.step(30) or (desk.counts(), desk.identity_states()) == ({"proven": 1}, {"differs"})
+        )
+    )
+    accepting = Accepting(room.data, desk.reader, lambda: desk.now)
+    (one,) = accepting.open()
+    accepting.accept(one, one.code, "same-person", **WHO)
+    desk.step(1)
+    assert desk.identity_states() == {"accepted"}
+
+    desk.step(90000)
+    assert (desk.counts(), desk.identity_states()) == ({"proven": 1}, {"accepted"})
+    assert len(desk.events("identity_differs")) == 1
+
+    rest.call("DELETE", f"/instances/{rest.instances()[0]}")
+    put_in_orthanc("ANOTHER^NAME")
+    desk.step(90000)
+    assert desk.identity_states() == {"differs"}
+    assert len(desk.events("identity_differs")) == 2
+    assert desk.events("instances_missing") == []
+    assert orthanc.stores_received() == 0
+    assert desk.now > START
