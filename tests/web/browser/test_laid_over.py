@@ -9,32 +9,12 @@ from playwright.sync_api import Page, expect
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage, generate_uid
 
-from dicom_node.setting_tables import NodeSettings
-from dicom_node.settings import Settings
-
 pytestmark = pytest.mark.browser
 
 Make = Callable[..., FileDataset]
 FRAME = "[data-field=frame]"
 NEXT_DRAWING = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 SIDE = 64
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    data = tmp_path_factory.mktemp("over") / "data"
-    data.mkdir()
-    return Settings(node=NodeSettings(data=data))
-
-
-@pytest.fixture(scope="module")
-def keeper(settings: Settings, make_keeper: Callable[..., Any]) -> Any:
-    return make_keeper(settings.node.data)
-
-
-@pytest.fixture(scope="module")
-def served(settings: Settings, keeper: Any, launch_web: Callable[..., Any]) -> int:
-    return int(launch_web(settings.node.data).port)
 
 
 def levels(page: Page) -> Any:

@@ -10,9 +10,6 @@ from playwright.sync_api import Page, Route, expect
 from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
 
-from dicom_node.setting_tables import NodeSettings
-from dicom_node.settings import Settings
-
 pytestmark = pytest.mark.browser
 
 Make = Callable[..., FileDataset]
@@ -20,23 +17,6 @@ FRAME = "[data-field=frame]"
 NEXT_DRAWING = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 CENTRE = """canvas => [...canvas.getContext("2d")
     .getImageData(canvas.width >> 1, canvas.height >> 1, 1, 1).data].slice(0, 3)"""
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    data = tmp_path_factory.mktemp("tiles") / "data"
-    data.mkdir()
-    return Settings(node=NodeSettings(data=data))
-
-
-@pytest.fixture(scope="module")
-def keeper(settings: Settings, make_keeper: Callable[..., Any]) -> Any:
-    return make_keeper(settings.node.data)
-
-
-@pytest.fixture(scope="module")
-def served(settings: Settings, keeper: Any, launch_web: Callable[..., Any]) -> int:
-    return int(launch_web(settings.node.data).port)
 
 
 def stack(make: Make, study: str, number: int, sagittal: bool = False, **who: Any) -> list[Any]:
