@@ -94,7 +94,8 @@ export class KeyFilter {
    * @returns {{shown: number, hidden: number}} of its images
    */
   count(study) {
-    const slices = study.series.flatMap((series) => slicesOf(study.uid, series));
+    const pictures = study.series.filter((series) => series.instances.some((/** @type {any} */ one) => one.rows));
+    const slices = pictures.flatMap((series) => slicesOf(study.uid, series));
     const shown = slices.filter((slice) => this.keyImages.isKey(slice)).length;
     return { shown, hidden: slices.length - shown };
   }

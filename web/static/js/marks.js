@@ -368,7 +368,7 @@ export class Marks {
       if (this.isMeasuring || !KINDS[name].isMeasuring) this.viewer.registerKey(key, words, () => this.useByKey(name));
     }
     // only for the map of keys: Enter and arrows are taken while something is measured or chosen
-    this.viewer.registerKey("Enter + arrows", "While measuring: cross on, set or take a point; move it, with Shift by 10", () => {});
+    this.viewer.registerKey("Enter + arrows", "While measuring, and with the cross-hair: cross on, set or take a point; move it, with Shift by 10", () => {});
     this.viewer.onTool(() => this.toolChanged());
   }
 

@@ -12,11 +12,14 @@ class ToolMenu {
   constructor(viewer) {
     this.viewer = viewer;
     this.dialog = /** @type {HTMLDialogElement} */ (document.getElementById("tool-menu"));
+    this.isPressedBeside = false;
+    this.dialog.addEventListener("pointerdown", (event) => (this.isPressedBeside = event.target === this.dialog));
     this.dialog.addEventListener("click", (event) => this.clicked(/** @type {Element} */ (event.target)));
   }
 
   open() {
     if (this.dialog.open) return;
+    this.isPressedBeside = false; // the finger that opens it is lifted over it
     const { series, slices } = this.viewer.active;
     write(this.dialog.querySelector("[data-words]"), series ? [series.title, `${slices.length} images`].filter(Boolean).join(" · ") : "");
     this.dialog.showModal();
@@ -28,7 +31,7 @@ class ToolMenu {
    */
   clicked(target) {
     const button = target.closest("button");
-    if (target === this.dialog || (button && button.dataset.stays === undefined)) this.dialog.close();
+    if ((target === this.dialog && this.isPressedBeside) || (button && button.dataset.stays === undefined)) this.dialog.close();
   }
 }
 
