@@ -196,7 +196,7 @@ def test_every_drag_has_a_button_and_a_key(stack: list[FileDataset], page: Page)
     wait_for_frame(page, stack[6])
     for key, tool in zip("SZTW", ("scroll", "zoom", "pan", "window"), strict=True):
         page.keyboard.press(key)
-        pressed = page.locator("[data-action=tool][aria-pressed=true]")
+        pressed = page.locator(".toolbar [data-action=tool][aria-pressed=true]")
         assert pressed.get_attribute("data-value") == tool
     page.keyboard.press("?")
     expect(page.locator("#keys")).to_be_visible()

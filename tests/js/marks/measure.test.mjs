@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { angleOf, areaOf, cobbOf, lengthOf, probeOf, regionAt, scaleOf, statisticsOf, valueUnit } from "../../../web/static/js/measure.js";
+import { statisticsOf } from "../../../web/static/js/area_statistics.js";
+import { angleOf, areaOf, cobbOf, lengthOf, probeOf, regionAt, scaleOf, valueUnit } from "../../../web/static/js/measure.js";
 import { typedPixels } from "../../../web/static/js/windowing.js";
 
 const vectors = JSON.parse(readFileSync(process.env.LIFEBOAT_MEASUREMENTS, "utf8"));

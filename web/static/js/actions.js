@@ -37,7 +37,8 @@ export class Actions {
 
   /**
    * Give a key its work. Keys that share their words stand together in the map.
-   * @param {string} key as `KeyboardEvent.key` names it, letters in either case
+   * @param {string} key as `KeyboardEvent.key` names it, letters in either case; `Shift+` or `Ctrl+`
+   *   before it where it means something else with that
    * @param {string} words what it does; "" keeps it off the map
    * @param {() => void} act
    */
@@ -64,27 +65,45 @@ export class Actions {
    */
   bindKeys(page) {
     page.addEventListener("keydown", (event) => {
-      if (event.altKey || event.metaKey || event.ctrlKey || page.querySelector("dialog[open]")) return;
+      if (event.altKey || event.metaKey || page.querySelector("dialog[open]")) return;
       const target = /** @type {HTMLElement} */ (event.target);
       if (target.matches("input:not([type=range]), textarea, [contenteditable]")) return;
       if (target.matches("select") && event.key.length > 1) return;
       if (target.matches("button, a") && [" ", "Enter"].includes(event.key)) return;
-      const known = this.keys.get(event.key.toLowerCase());
+      const known = this.keyOf(event);
       if (!known) return;
       event.preventDefault();
       known.act();
     });
   }
 
+  /**
+   * @param {{key: string, shiftKey?: boolean, ctrlKey?: boolean}} event
+   * @returns {Key | undefined} that with Shift, if there is one; else a capital is its letter
+   */
+  keyOf({ key, shiftKey, ctrlKey }) {
+    const name = key.toLowerCase();
+    if (ctrlKey) return this.keys.get(`ctrl+${name}`);
+    return (shiftKey && this.keys.get(`shift+${name}`)) || this.keys.get(name);
+  }
+
   /** @returns {{keys: string[], words: string}[]} keys with the same words together, in the order they came */
   map() {
     /** @type {Map<string, string[]>} */
     const found = new Map();
-    for (const [name, { key, words }] of this.keys) {
+    for (const { key, words } of this.keys.values()) {
       if (!words) continue;
-      const shown = NAMES[name] || (key.length === 1 ? key.toUpperCase() : key);
-      found.set(words, [...(found.get(words) || []), shown]);
+      found.set(words, [...(found.get(words) || []), shownKey(key)]);
     }
     return [...found].map(([words, keys]) => ({ keys, words }));
   }
+}
+
+/**
+ * @param {string} key as it was registered
+ * @returns {string} as people read it
+ */
+function shownKey(key) {
+  const [, held = "", own = key] = /^((?:Shift|Ctrl)\+)?(.+)$/.exec(key) || [];
+  return held + (NAMES[own.toLowerCase()] || (own.length === 1 ? own.toUpperCase() : own));
 }

@@ -51,7 +51,7 @@ export class Cine {
     if (!tile) return;
     if (!tile.slices.length || tile !== this.viewer.active) return this.stop();
     const isDrawn = tile.frame && tile.frame.slice.key === tile.slice?.key;
-    if (isDrawn) tile.goTo((tile.index + 1) % tile.slices.length);
+    if (isDrawn) tile.scrollBy(1, true);
     const next = Math.max(due + 1000 / this.rate, performance.now());
     this.timer = window.setTimeout(() => this.step(next), Math.max(0, next - performance.now()));
   }

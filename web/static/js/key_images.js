@@ -1,6 +1,7 @@
 /** Key images: those marked here, and those a key object note of the study names. */
 
-import { markId, newMark } from "./mark_kinds.js";
+import { KeyFilter } from "./key_filter.js";
+import { frameKey, markId, newMark } from "./mark_kinds.js";
 import { ask, timeout, write } from "./page.js";
 import { counted } from "./text.js";
 
@@ -13,8 +14,15 @@ export class KeyImages {
     this.marks = marks;
     /** @type {KeyObjects[]} */
     this.notes = [];
+    /** @type {Map<string, KeyObjects[]>} by study */
+    this.notesOf = new Map();
     this.asked = "";
     this.shown = "";
+    /** @type {Set<string>} images and frames that notes name */
+    this.named = new Set();
+    /** @type {Set<string>} frames that were marked here */
+    this.marked = new Set();
+    this.filter = new KeyFilter(this);
     this.list = /** @type {HTMLElement} */ (document.getElementById("key-objects"));
     marks.viewer.registerAction("key-image", () => this.toggle());
     marks.viewer.registerAction("go-to-key", (/** @type {DOMStringMap} */ { value }) => this.goTo(String(value)));
@@ -47,14 +55,33 @@ export class KeyImages {
     try {
       const answer = await ask(`/api/v1/studies/${study.uid}/presentation-states`, { signal: timeout(8000) });
       this.notes = (await answer.json()).key_objects;
+      this.notesOf.set(study.uid, this.notes);
       this.show();
     } catch (error) {
       this.asked = ""; // asked again with the next refresh
     }
   }
 
+  /**
+   * @param {import("./stack.js").Slice} slice
+   * @returns {boolean} whether it is a key image
+   */
+  isKey(slice) {
+    return this.marked.has(slice.key) || this.named.has(slice.key) || this.named.has(slice.sop_instance_uid);
+  }
+
+  /** Gather what is marked and named, of all studies that are open. */
+  gather() {
+    const marks = [...this.marks.lists.values()].flatMap((list) => [...list.marks.values()]);
+    this.marked = new Set(marks.filter((mark) => mark.kind === "key").map(frameKey));
+    const references = [...this.notesOf.values()].flat().flatMap((note) => note.references);
+    this.named = new Set(references.flatMap(({ sop_instance_uid, frame_numbers }) => (frame_numbers.length ? frame_numbers.map((number) => `${sop_instance_uid}#${number}`) : [sop_instance_uid])));
+  }
+
   show() {
     const { active } = this.marks.viewer;
+    this.gather();
+    if (this.filter.isOn) this.filter.show();
     const isKey = this.current() !== undefined;
     for (const button of document.querySelectorAll('.toolbar button[data-action="key-image"]')) button.setAttribute("aria-pressed", String(isKey));
     for (const tile of this.marks.viewer.tiles) this.sign(tile);

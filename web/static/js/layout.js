@@ -26,6 +26,12 @@ export class Layout {
     viewer.showAround();
   }
 
+  /** Go on to more tiles, after the most to one. */
+  next() {
+    const names = Object.keys(TILES);
+    this.choose(names[(names.indexOf(this.name) + 1) % names.length]);
+  }
+
   /** @returns {Tile} the last one that is not active */
   lastIdle() {
     const idle = this.viewer.tiles.filter((tile) => !tile.isActive);
@@ -70,10 +76,11 @@ export function installLayout(viewer) {
   viewer.layout = layout;
   viewer.registerAction("layout", ({ value }) => layout.choose(String(value)));
   viewer.registerAction("maximise", () => layout.maximise(viewer.active));
+  viewer.registerKey("Shift+L", "One, two or four tiles", () => layout.next());
   viewer.registerKey("V", "Next tile", () => layout.activeBy(1));
   viewer.registerKey("Enter", "One tile large, all tiles", () => layout.maximise(viewer.active));
   viewer.stage.addEventListener("dblclick", (event) => {
     const tile = viewer.tiles.find((one) => one.canvas === event.target);
-    if (tile) layout.maximise(tile);
+    if (tile && viewer.pointerType !== "touch") layout.maximise(tile); // two taps fit the picture
   });
 }

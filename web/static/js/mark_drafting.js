@@ -26,6 +26,8 @@ export class Drafting {
     this.owner = owner;
     /** @type {Draft | null} */
     this.draft = null;
+    /** @type {WeakMap<Draft, Mark>} */
+    this.asMark = new WeakMap();
     /** @type {{before: Draft | null, isStart: boolean, screen: Point} | null} the button is down */
     this.press = null;
   }
@@ -151,7 +153,9 @@ export class Drafting {
   marksOn(tile) {
     const { draft } = this;
     if (!draft || draft.tile !== tile) return [];
-    return [made(draft, [...draft.points, draft.cursor].slice(0, KINDS[draft.kind].points), DRAFT_ID)];
+    const mark = this.asMark.get(draft) || made(draft, [...draft.points, draft.cursor].slice(0, KINDS[draft.kind].points), DRAFT_ID);
+    this.asMark.set(draft, mark); // the very object again, so that what was worked out for it stays
+    return [mark];
   }
 
   /**

@@ -9,6 +9,7 @@ import { canDraw, held } from "./mark_drafting.js";
 
 const ARROWS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
 const FAST = 10;
+const CROSS_HAIR = "cross-hair";
 
 export class MarkKeys {
   /** @param {Marks} marks */
@@ -59,6 +60,7 @@ export class MarkKeys {
     const { viewer } = this.marks;
     const kind = viewer.leftTool;
     if (this.marks.grips.grip) return () => this.nextPoint();
+    if (kind === CROSS_HAIR) return this.cross ? () => this.jump() : () => this.show(viewer.active);
     if (KINDS[kind]) return this.cross ? () => this.set(kind) : () => this.show(viewer.active);
     return this.marks.chosenHere() ? () => this.gripPoint(0) : null;
   }
@@ -101,6 +103,12 @@ export class MarkKeys {
     const [dx, dy] = [to.x - from.x, to.y - from.y];
     const isAcross = Math.abs(dx) > Math.abs(dy); // the image may be turned
     this.put(tile, { x: at.x + (isAcross ? Math.sign(dx) * pixels : 0), y: at.y + (isAcross ? 0 : Math.sign(dy) * pixels) });
+  }
+
+  /** Put the cross-hair where the cross is; the other tiles jump to it. */
+  jump() {
+    const { tile, at } = /** @type {{tile: Tile, at: Point}} */ (this.cross);
+    this.marks.viewer.links?.jump(tile, at);
   }
 
   /** @param {string} kind */

@@ -1,6 +1,6 @@
 /** Marks drawn over the picture of one tile, as vectors. */
 
-import { isValid, linesOf } from "./mark_values.js";
+import { isValid, linesOf, SETTLING } from "./mark_values.js";
 import { boxAround, dashesOn, isInBox, labelPlace, linesOn } from "./mark_shapes.js";
 import { pointsOf } from "./mark_kinds.js";
 
@@ -15,9 +15,13 @@ const HANDLE_PX = 6;
 const CROSS_PX = 15;
 
 export class MarkLayer {
-  /** @param {Tile} tile */
-  constructor(tile) {
+  /**
+   * @param {Tile} tile
+   * @param {import("./settled_statistics.js").SettledStatistics} statistics
+   */
+  constructor(tile, statistics) {
     this.tile = tile;
+    this.statistics = statistics;
     this.group = add(tile.layer, "g", { class: "marks" });
     /** @type {Map<string, Box>} where labels lie on the screen, by mark */
     this.labels = new Map();
@@ -89,8 +93,8 @@ export class MarkLayer {
     const frame = /** @type {any} */ (this.tile.frame);
     const before = this.worked.get(mark);
     if (before && before.frame === frame) return before.lines;
-    const lines = linesOf(mark, frame);
-    this.worked.set(mark, { frame, lines });
+    const lines = linesOf(mark, frame, (one) => this.statistics.of(one, frame));
+    if (lines[0] !== SETTLING) this.worked.set(mark, { frame, lines });
     return lines;
   }
 

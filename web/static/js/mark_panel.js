@@ -18,7 +18,6 @@ export class MarkPanel {
     this.said = new Map();
     this.shown = "";
     this.onlyKeys = false;
-    marks.viewer.registerAction("only-keys", () => this.filter(!this.onlyKeys));
     marks.viewer.registerAction("go-to-mark", (/** @type {DOMStringMap} */ { value }) => this.goTo(String(value)));
     marks.viewer.registerAction("remove-mark", (/** @type {DOMStringMap} */ { value }) => this.marks.remove(String(value)));
     marks.viewer.registerAction("edit-note", (/** @type {DOMStringMap} */ { value }) => this.edit(String(value)));
@@ -31,10 +30,9 @@ export class MarkPanel {
     if (!this.root.hidden) /** @type {HTMLElement} */ (this.root.querySelector("button"))?.focus();
   }
 
-  /** @param {boolean} onlyKeys */
+  /** @param {boolean} onlyKeys whether other marks are left out */
   filter(onlyKeys) {
     this.onlyKeys = onlyKeys;
-    this.root.querySelector('[data-action="only-keys"]')?.setAttribute("aria-pressed", String(onlyKeys));
     this.show();
   }
 

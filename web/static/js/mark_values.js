@@ -1,13 +1,16 @@
 /** What a mark says, in words made from the frame it lies on. Pure functions, no page. */
 
+import { statisticsOf } from "./area_statistics.js";
 import { KINDS, pointsOf } from "./mark_kinds.js";
-import { angleOf, areaOf, cobbOf, lengthOf, probeOf, statisticsOf, valueUnit } from "./measure.js";
+import { angleOf, areaOf, cobbOf, lengthOf, probeOf, valueUnit } from "./measure.js";
 
 /** @typedef {import("./mark_kinds.js").Mark} Mark */
 /** @typedef {import("./measure.js").Scale} Scale */
+/** @typedef {import("./area_statistics.js").Statistics} Statistics */
 /** @typedef {{slice: {digest: string}, info: any, pixels: any}} Frame */
 
 export const WAITING = "Waiting for the full image";
+export const SETTLING = "Values follow when it rests";
 export const OTHER_VERSION = "Made on another version of this image";
 const OUTSIDE = "Outside the image";
 
@@ -25,9 +28,10 @@ export function isValid(mark, frame) {
  * Return what a mark says of the frame it lies on.
  * @param {Mark} mark
  * @param {Frame} frame
+ * @param {(mark: Mark, frame: Frame) => Statistics | null} [statistics] of an area; null while they are worked out
  * @returns {string[]} lines; no values when the mark was made on other bytes, or is not all set
  */
-export function linesOf(mark, frame) {
+export function linesOf(mark, frame, statistics = statisticsOn) {
   if (!isValid(mark, frame)) return [OTHER_VERSION];
   if (mark.points.length < KINDS[mark.kind].points) return [];
   const points = pointsOf(mark);
@@ -38,8 +42,18 @@ export function linesOf(mark, frame) {
   if (mark.kind === "arrow") return mark.text ? [mark.text] : [];
   if (!frame.pixels && KINDS[mark.kind].hasValues) return [WAITING];
   if (mark.kind === "probe") return [probeWords(frame, points[0])];
-  if (mark.kind === "ellipse" || mark.kind === "rectangle") return statisticsLines(frame, mark.kind, points);
+  if (mark.kind === "ellipse" || mark.kind === "rectangle") return areaLines(frame, mark, statistics(mark, frame));
   return [];
+}
+
+/**
+ * @param {Mark} mark
+ * @param {Frame} frame
+ * @returns {Statistics}
+ */
+function statisticsOn(mark, frame) {
+  const [a, b] = pointsOf(mark);
+  return statisticsOf(frame, mark.kind, a, b);
 }
 
 /**
@@ -115,26 +129,22 @@ function withUnit(words, info) {
 
 /**
  * @param {Frame} frame
- * @param {string} kind
- * @param {import("./measure.js").Point[]} points
+ * @param {Mark} mark
+ * @param {Statistics | null} statistics
  * @returns {string[]}
  */
-function statisticsLines(frame, kind, points) {
-  const [a, b] = points;
-  const { count, padding, isClipped, channels } = statisticsOf(frame, kind, a, b);
-  const { area, unit, scale } = areaOf(frame.info, kind, a, b);
+function areaLines({ info }, mark, statistics) {
+  const [a, b] = pointsOf(mark);
+  const { area, unit, scale } = areaOf(info, mark.kind, a, b);
+  const size = withOrigin(`Area ${figure(area)} ${unit}`, scale);
+  if (!statistics) return [SETTLING, size, ...reason(scale)];
+  const { count, padding, isClipped, channels } = statistics;
   const left = padding ? [`${padding} px of padding not counted`] : [];
-  return [
-    ...channelLines(channels, frame.info),
-    withOrigin(`Area ${figure(area)} ${unit}`, scale),
-    isClipped ? `${count} px, partly outside the image` : `${count} px`,
-    ...left,
-    ...reason(scale),
-  ];
+  return [...channelLines(channels, info), size, isClipped ? `${count} px, partly outside the image` : `${count} px`, ...left, ...reason(scale)];
 }
 
 /**
- * @param {import("./measure.js").Channel[]} channels
+ * @param {import("./area_statistics.js").Channel[]} channels
  * @param {any} info
  * @returns {string[]}
  */

@@ -11,6 +11,7 @@ import { MarkNotice } from "./mark_notice.js";
 import { MarkPanel } from "./mark_panel.js";
 import { askNote } from "./mark_note.js";
 import { isValid } from "./mark_values.js";
+import { SettledStatistics } from "./settled_statistics.js";
 import { slicesOf } from "./stack.js";
 
 /** @typedef {import("./mark_kinds.js").Mark} Mark */
@@ -19,7 +20,7 @@ import { slicesOf } from "./stack.js";
 /** @typedef {import("./viewer.js").Viewer} Viewer */
 
 const REFRESH_MS = 3000;
-const TOOL_KEYS = { length: "D", angle: "A" };
+const TOOL_KEYS = { length: "D", angle: "A", cobb: "Shift+A", ellipse: "Shift+E", rectangle: "Shift+R", probe: "Shift+V", arrow: "Shift+N" };
 
 export class Marks {
   /** @param {Viewer} viewer */
@@ -35,6 +36,7 @@ export class Marks {
     this.isMeasuring = document.body.dataset.measurements !== "false";
     this.notice = new MarkNotice();
     this.isDue = false;
+    this.statistics = new SettledStatistics((mark) => this.settled(mark));
     this.drafting = new Drafting({
       onChange: () => this.showSoon(),
       onDone: (tile, mark) => this.added(tile, mark),
@@ -108,7 +110,7 @@ export class Marks {
   layerOf(tile) {
     const known = this.layers.get(tile);
     if (known) return known;
-    const layer = new MarkLayer(tile);
+    const layer = new MarkLayer(tile, this.statistics);
     this.layers.set(tile, layer);
     tile.onDrawn(() => this.showTile(tile));
     tile.onFrame(() => this.frameChanged(tile));
@@ -161,6 +163,12 @@ export class Marks {
     if (this.asked.has(frame)) return;
     this.asked.add(frame);
     tile.loader.needValues();
+  }
+
+  /** @param {Mark} mark whose values are worked out now */
+  settled(mark) {
+    this.show();
+    if (mark.mark_id === this.chosenId) this.panel.speak(mark);
   }
 
   /** @param {Tile} tile */
@@ -356,10 +364,11 @@ export class Marks {
       if (kind.points && (this.isMeasuring || !kind.isMeasuring)) this.viewer.registerTool(this.drafting.tool(name));
     }
     for (const [name, key] of Object.entries(TOOL_KEYS)) {
-      if (this.isMeasuring) this.viewer.registerKey(key, `Measure: ${KINDS[name].name.toLowerCase()}`, () => this.useByKey(name));
+      const words = `${KINDS[name].isMeasuring ? "Measure" : "Mark"}: ${KINDS[name].name.toLowerCase()}`;
+      if (this.isMeasuring || !KINDS[name].isMeasuring) this.viewer.registerKey(key, words, () => this.useByKey(name));
     }
     // only for the map of keys: Enter and arrows are taken while something is measured or chosen
-    this.viewer.registerKey("Enter + arrows", "While measuring: cross on, set or take a point; move it, with Shift by 10", () => {});
+    this.viewer.registerKey("Enter + arrows", "While measuring, and with the cross-hair: cross on, set or take a point; move it, with Shift by 10", () => {});
     this.viewer.onTool(() => this.toolChanged());
   }
 

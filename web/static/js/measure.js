@@ -6,7 +6,8 @@
  * from the frame that is drawn.
  */
 
-import { isHounsfield, modalityValue } from "./windowing.js";
+import { isCounted, valueAt } from "./area_statistics.js";
+import { isHounsfield } from "./windowing.js";
 
 /**
  * @typedef {{x: number, y: number}} Point
@@ -257,112 +258,6 @@ export function areaOf(info, kind, a, b) {
   const scale = isArea ? found : inPixels("There are no areas in a spectrum", found.region);
   const box = Math.abs(b.x - a.x) * scale.x * Math.abs(b.y - a.y) * scale.y;
   return { area: kind === "ellipse" ? (box * Math.PI) / 4 : box, unit: `${scale.unitX}²`, scale };
-}
-
-/**
- * @typedef {object} Statistics of modality values, padding and what is not finite left out
- * @property {number} count pixels that were counted
- * @property {number} padding pixels of the area that were left out
- * @property {boolean} isClipped whether part of the area lies outside the frame
- * @property {Channel[]} channels one, or red, green and blue; empty when no pixel was counted
- * @typedef {{mean: number, sd: number, min: number, max: number}} Channel `sd` is that of the
- *   pixels themselves, not an estimate from a sample (divided by n)
- */
-
-/**
- * Return the statistics of an area: of all pixels whose centre lies in it or on its edge.
- * @param {{info: any, pixels: ArrayLike<number>}} frame
- * @param {string} kind `ellipse` or `rectangle`
- * @param {Point} a
- * @param {Point} b
- * @returns {Statistics}
- */
-export function statisticsOf(frame, kind, a, b) {
-  const isColour = frame.info.kind === "colour";
-  const sums = (isColour ? [0, 1, 2] : [0]).map(() => ({ sum: 0, squares: 0, min: Infinity, max: -Infinity }));
-  let [count, padding] = [0, 0];
-  // twice over the pixels, for the deviation needs the mean; nothing is kept of large areas
-  const isClipped = eachPixel(frame.info, kind, a, b, (place) => {
-    if (!isColour && !isCounted(frame, place)) {
-      padding += 1;
-      return;
-    }
-    count += 1;
-    for (let channel = 0; channel < sums.length; channel += 1) enter(sums[channel], valueAt(frame, place, channel));
-  });
-  eachPixel(frame.info, kind, a, b, (place) => {
-    if (!isColour && !isCounted(frame, place)) return;
-    for (let channel = 0; channel < sums.length; channel += 1) sums[channel].squares += (valueAt(frame, place, channel) - sums[channel].sum / count) ** 2;
-  });
-  const channels = sums.map(({ sum, squares, min, max }) => ({ mean: sum / count, sd: Math.sqrt(squares / count), min, max }));
-  return { count, padding, isClipped, channels: count ? channels : [] };
-}
-
-/**
- * @param {{sum: number, min: number, max: number}} sums
- * @param {number} value
- */
-function enter(sums, value) {
-  sums.sum += value;
-  if (value < sums.min) sums.min = value;
-  if (value > sums.max) sums.max = value;
-}
-
-/**
- * @param {{info: any, pixels: ArrayLike<number>}} frame
- * @param {number} place
- * @returns {boolean}
- */
-function isCounted({ info, pixels }, place) {
-  const [low, high] = info.pixel_padding || [1, 0];
-  const stored = pixels[place];
-  return Number.isFinite(stored) && !(stored >= low && stored <= high);
-}
-
-/**
- * Visit the pixels whose centre lies in an area or on its edge.
- * @param {any} info
- * @param {string} kind
- * @param {Point} a
- * @param {Point} b
- * @param {(place: number) => void} visit gets a pixel's place in the frame
- * @returns {boolean} whether part of the area lies outside the frame
- */
-function eachPixel(info, kind, a, b, visit) {
-  const [left, right] = [Math.min(a.x, b.x), Math.max(a.x, b.x)];
-  const [top, bottom] = [Math.min(a.y, b.y), Math.max(a.y, b.y)];
-  const columns = whole(left, right, info.columns);
-  const rows = whole(top, bottom, info.rows);
-  const middle = { x: (left + right) / 2, y: (top + bottom) / 2 };
-  const half = { x: (right - left) / 2, y: (bottom - top) / 2 };
-  for (let row = rows[0]; row <= rows[1]; row += 1) {
-    const v = (row + 0.5 - middle.y) / half.y;
-    for (let column = columns[0]; column <= columns[1]; column += 1) {
-      const u = (column + 0.5 - middle.x) / half.x;
-      if (kind === "rectangle" || u * u + v * v <= 1) visit(row * info.columns + column);
-    }
-  }
-  return left < 0 || top < 0 || right > info.columns || bottom > info.rows;
-}
-
-/**
- * @param {number} low
- * @param {number} high
- * @param {number} length
- * @returns {[number, number]}
- */
-function whole(low, high, length) {
-  return [Math.max(0, Math.ceil(low - 0.5)), Math.min(length - 1, Math.floor(high - 0.5))];
-}
-
-/**
- * @param {{info: any, pixels: ArrayLike<number>}} frame
- * @param {number} place
- * @param {number} channel
- * @returns {number}
- */
-function valueAt({ info, pixels }, place, channel) {
-  return info.kind === "colour" ? pixels[3 * place + channel] : modalityValue(info.modality, pixels[place]);
 }
 
 /**

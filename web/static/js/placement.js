@@ -127,6 +127,17 @@ export function inImage(matrix, { x, y }) {
 }
 
 /**
+ * Return where an image lies after it grew about a point.
+ * @param {Point} pan before, device pixels from the middle of the canvas
+ * @param {Point} still the point that stays, from the middle of the canvas
+ * @param {number} grown
+ * @returns {Point}
+ */
+export function aboutPoint(pan, still, grown) {
+  return { x: still.x + (pan.x - still.x) * grown, y: still.y + (pan.y - still.y) * grown };
+}
+
+/**
  * Return the part of an image that is on the canvas, in whole pixels.
  * @param {Placement["matrix"]} matrix
  * @param {{rows: number, columns: number}} info

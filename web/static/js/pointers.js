@@ -1,4 +1,9 @@
-/** Mouse, touch and wheel on a tile: left has the chosen tool, middle moves, right zooms. */
+/**
+ * Mouse, pen, fingers and wheel on a tile: left has the chosen tool, middle moves, right zooms; one
+ * finger has the tool too, two zoom and move.
+ */
+
+import { Press, TwoFingers } from "./fingers.js";
 
 /** @typedef {import("./tile.js").Tile} Tile */
 /** @typedef {import("./tools.js").Tool} Tool */
@@ -7,13 +12,16 @@
 /**
  * @typedef {object} Chosen what the pointers ask the viewer
  * @property {(name: string) => Tool} toolNamed
- * @property {() => string} toolName the tool of the left button
+ * @property {(pointerType: string) => string} toolName the tool of the left button, or of one finger
  * @property {(tile: Tile) => void} activate
+ * @property {() => void} openMenu all tools, for the active tile
  */
 
 /** From here on a wheel's turn is a notch of a mouse, below it a touchpad glides. */
 const NOTCH_PX = 50;
 const GLIDE_PX = 24;
+/** A right button that went less far did not zoom. */
+const STILL_PX = 4;
 
 /**
  * Let pointers work on a tile.
@@ -21,37 +29,118 @@ const GLIDE_PX = 24;
  * @param {Chosen} chosen
  */
 export function bindPointers(tile, chosen) {
-  const { canvas } = tile;
-  /** @type {Map<number, Point>} */
-  const down = new Map();
-  /** @type {Drag | null} */
-  let drag = null;
+  const pointers = new Pointers(tile, chosen);
+  const on = (/** @type {string} */ name, /** @type {(event: PointerEvent) => void} */ act) => tile.canvas.addEventListener(name, (event) => act(/** @type {PointerEvent} */ (event)));
+  on("contextmenu", (event) => event.preventDefault());
+  on("pointerdown", (event) => pointers.down(event));
+  on("pointermove", (event) => pointers.moved(event));
+  on("pointerup", (event) => pointers.up(event));
+  on("pointercancel", (event) => pointers.up(event));
+}
 
-  canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-  canvas.addEventListener("pointerdown", (event) => {
+/** All pointers that are down on one tile. */
+class Pointers {
+  /**
+   * @param {Tile} tile
+   * @param {Chosen} chosen
+   */
+  constructor(tile, chosen) {
+    this.tile = tile;
+    this.chosen = chosen;
+    /** @type {Map<number, Point>} */
+    this.at = new Map();
+    /** @type {Drag | null} */
+    this.drag = null;
+    /** @type {Press | null} a finger that has not moved yet */
+    this.press = null;
+    /** @type {TwoFingers | null} */
+    this.pair = null;
+    this.lastTap = { time: -Infinity, x: 0, y: 0 };
+  }
+
+  /** @param {PointerEvent} event */
+  down(event) {
+    const { tile, chosen } = this;
     event.preventDefault();
     chosen.activate(tile);
-    canvas.focus({ preventScroll: true });
-    canvas.setPointerCapture(event.pointerId);
-    down.set(event.pointerId, { x: event.clientX, y: event.clientY });
-    if (drag) drag.end(event);
-    drag = down.size > 1 ? null : new Drag(tile, toolOf(event, chosen), event);
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    const before = down.get(event.pointerId);
-    if (!before) return hover(tile, event, chosen);
-    if (drag) drag.move(event);
-    else if (down.size === 2) pinch(down, event, tile);
-    down.set(event.pointerId, { x: event.clientX, y: event.clientY });
-  });
-  const end = (/** @type {PointerEvent} */ event) => {
-    down.delete(event.pointerId);
-    if (!drag) return;
-    drag.end(event);
-    drag = null;
-  };
-  canvas.addEventListener("pointerup", end);
-  canvas.addEventListener("pointercancel", end);
+    tile.canvas.focus({ preventScroll: true });
+    tile.canvas.setPointerCapture(event.pointerId);
+    this.at.set(event.pointerId, placeOf(event));
+    this.giveUp(event);
+    if (this.at.size === 2) this.pair = new TwoFingers(tile);
+    if (this.at.size > 1) return;
+    const tool = toolOf(event, chosen);
+    if (event.pointerType === "touch") this.press = new Press(event, tool, () => this.rested());
+    else this.drag = new Drag(tile, tool, event);
+  }
+
+  /**
+   * What one pointer began ends when another one comes.
+   * @param {PointerEvent} event
+   */
+  giveUp(event) {
+    this.drag?.end(event);
+    this.press?.leave();
+    this.drag = this.press = null;
+  }
+
+  /** @param {PointerEvent} event */
+  moved(event) {
+    const before = this.at.get(event.pointerId);
+    if (!before) return hover(this.tile, event, this.chosen);
+    const now = placeOf(event);
+    if (this.press?.hasMoved(now)) this.begin(this.press);
+    if (this.drag) this.drag.move(event);
+    else if (this.pair && this.at.size === 2) this.pair.moved(before, now, this.otherThan(event.pointerId));
+    this.at.set(event.pointerId, now);
+  }
+
+  /**
+   * A finger that moves drags from where it was put down.
+   * @param {Press} press
+   */
+  begin(press) {
+    press.leave();
+    this.press = null;
+    this.drag = new Drag(this.tile, press.tool, press.event);
+  }
+
+  /** A finger that rests asks for all tools. */
+  rested() {
+    this.press = null;
+    this.chosen.openMenu();
+  }
+
+  /** @param {PointerEvent} event */
+  up(event) {
+    if (!this.at.delete(event.pointerId)) return;
+    if (this.pair && this.at.size < 2) this.pair = this.pair.end();
+    if (this.press) this.tapped(this.press, event);
+    else if (this.drag) this.drag.end(event);
+    if (this.drag && event.button === 2 && this.drag.isStill(STILL_PX)) this.chosen.openMenu();
+    this.drag = this.press = null;
+  }
+
+  /**
+   * @param {Press} press
+   * @param {PointerEvent} event
+   */
+  tapped(press, event) {
+    press.leave();
+    if (event.type !== "pointerup") return;
+    new Drag(this.tile, press.tool, press.event).end(event, press.event);
+    const isSecond = press.isSecondOf(this.lastTap) && !press.tool.isClick;
+    this.lastTap = isSecond ? { time: -Infinity, x: 0, y: 0 } : { time: event.timeStamp, ...placeOf(press.event) };
+    if (isSecond) this.tile.toggleOneToOne(screenPoint(this.tile, press.event));
+  }
+
+  /**
+   * @param {number} pointerId
+   * @returns {Point}
+   */
+  otherThan(pointerId) {
+    return [...this.at].filter(([id]) => id !== pointerId)[0][1];
+  }
 }
 
 /** One press of a button until it comes up. */
@@ -64,7 +153,7 @@ class Drag {
   constructor(tile, tool, event) {
     this.tile = tile;
     this.tool = tool;
-    this.last = { x: event.clientX, y: event.clientY };
+    this.last = placeOf(event);
     this.way = { x: 0, y: 0 };
     tool.begin(tile, this.point(event), event);
   }
@@ -74,9 +163,20 @@ class Drag {
     this.tool.move(this.tile, this.point(event), event);
   }
 
-  /** @param {PointerEvent} event */
-  end(event) {
-    this.tool.end(this.tile, this.point(event), event);
+  /**
+   * @param {PointerEvent} event
+   * @param {PointerEvent} [at] the event whose place counts
+   */
+  end(event, at = event) {
+    this.tool.end(this.tile, this.point(at), event);
+  }
+
+  /**
+   * @param {number} px
+   * @returns {boolean} whether it went less far
+   */
+  isStill(px) {
+    return Math.hypot(this.way.x, this.way.y) < px;
   }
 
   /**
@@ -86,10 +186,28 @@ class Drag {
   point(event) {
     const step = { x: event.clientX - this.last.x, y: event.clientY - this.last.y };
     const pace = speed(event);
-    this.last = { x: event.clientX, y: event.clientY };
+    this.last = placeOf(event);
     this.way = { x: this.way.x + step.x * pace, y: this.way.y + step.y * pace };
     return pointOf(this.tile, event, { way: this.way, step });
   }
+}
+
+/**
+ * @param {PointerEvent} event
+ * @returns {Point} on the page, CSS pixels
+ */
+function placeOf(event) {
+  return { x: event.clientX, y: event.clientY };
+}
+
+/**
+ * @param {Tile} tile
+ * @param {MouseEvent} event
+ * @returns {Point} CSS pixels from the canvas' upper left
+ */
+function screenPoint(tile, event) {
+  const box = tile.canvas.getBoundingClientRect();
+  return { x: event.clientX - box.left, y: event.clientY - box.top };
 }
 
 /**
@@ -99,8 +217,7 @@ class Drag {
  * @returns {DragPoint}
  */
 function pointOf(tile, event, gone) {
-  const box = tile.canvas.getBoundingClientRect();
-  const screen = { x: event.clientX - box.left, y: event.clientY - box.top };
+  const screen = screenPoint(tile, event);
   return { ...tile.toImage(screen), screen, ...gone };
 }
 
@@ -110,7 +227,7 @@ function pointOf(tile, event, gone) {
  * @param {Chosen} chosen
  */
 function hover(tile, event, chosen) {
-  const tool = chosen.toolNamed(chosen.toolName());
+  const tool = chosen.toolNamed(chosen.toolName(event.pointerType));
   const still = { x: 0, y: 0 };
   if (tool.isClick) tool.move(tile, pointOf(tile, event, { way: still, step: still }), event);
 }
@@ -123,8 +240,7 @@ function hover(tile, event, chosen) {
 function toolOf(event, chosen) {
   if (event.button === 1) return chosen.toolNamed("pan");
   if (event.button === 2) return chosen.toolNamed("zoom");
-  const name = chosen.toolName();
-  return chosen.toolNamed(event.pointerType === "touch" && name === "window" ? "scroll" : name);
+  return chosen.toolNamed(chosen.toolName(event.pointerType));
 }
 
 /**
@@ -136,30 +252,7 @@ function speed(event) {
 }
 
 /**
- * Two fingers: their distance zooms, their middle moves.
- * @param {Map<number, Point>} down
- * @param {PointerEvent} event
- * @param {Tile} tile
- */
-function pinch(down, event, tile) {
-  const before = /** @type {Point} */ (down.get(event.pointerId));
-  const other = [...down].find(([id]) => id !== event.pointerId)?.[1] || before;
-  const now = { x: event.clientX, y: event.clientY };
-  tile.viewport.zoomBy(distance(now, other) / Math.max(1, distance(before, other)));
-  tile.viewport.panBy((now.x - before.x) / 2, (now.y - before.y) / 2);
-}
-
-/**
- * @param {Point} a
- * @param {Point} b
- * @returns {number}
- */
-function distance(a, b) {
-  return Math.hypot(a.x - b.x, a.y - b.y);
-}
-
-/**
- * Let the wheel scroll through the stack; with Ctrl it zooms.
+ * Let the wheel scroll through the stack; with Ctrl it zooms about the pointer.
  * @param {Tile} tile
  * @param {Chosen} chosen
  */
@@ -168,13 +261,13 @@ export function bindWheel(tile, chosen) {
   const turn = (/** @type {WheelEvent} */ event) => {
     event.preventDefault();
     chosen.activate(tile);
-    if (event.ctrlKey) return tile.viewport.zoomBy(1.0015 ** -event.deltaY);
+    if (event.ctrlKey) return tile.viewport.zoomBy(1.0015 ** -event.deltaY, screenPoint(tile, event));
     const isNotch = event.deltaMode !== WheelEvent.DOM_DELTA_PIXEL || Math.abs(event.deltaY) >= NOTCH_PX;
     rest = isNotch ? 0 : rest + event.deltaY;
     const notches = Math.sign(event.deltaY) * Math.max(1, Math.round(Math.abs(event.deltaY) / 120));
     const steps = isNotch ? notches : Math.trunc(rest / GLIDE_PX);
     rest -= isNotch ? 0 : steps * GLIDE_PX;
-    if (steps) tile.goTo(tile.index + steps);
+    if (steps) tile.scrollBy(steps);
   };
   tile.canvas.addEventListener("wheel", turn, { passive: false });
 }

@@ -105,3 +105,43 @@ export function sameSlice(slices, key, index) {
   const found = slices.findIndex((slice) => slice.key === key);
   return found >= 0 ? found : Math.min(index, Math.max(0, slices.length - 1));
 }
+
+/**
+ * Return the slice a number of steps away, over those that are let through only.
+ * @param {Slice[]} slices
+ * @param {number} index
+ * @param {number} steps
+ * @param {(slice: Slice) => boolean} isShown
+ * @returns {number} -1 when none is let through
+ */
+export function stepped(slices, index, steps, isShown) {
+  const shown = places(slices, isShown);
+  const before = shown.filter((at) => at < index).length;
+  const isOn = shown[before] === index;
+  const wanted = before + steps - (steps > 0 && !isOn ? 1 : 0);
+  return shown.length ? shown[Math.max(0, Math.min(shown.length - 1, wanted))] : -1;
+}
+
+/**
+ * Return the slice nearest to a place that is let through: on the way there first, then beyond.
+ * @param {Slice[]} slices
+ * @param {number} to
+ * @param {number} direction of motion, 1 or -1
+ * @param {(slice: Slice) => boolean} isShown
+ * @returns {number} -1 when none is let through
+ */
+export function nearestShown(slices, to, direction, isShown) {
+  const shown = places(slices, isShown);
+  const on = direction > 0 ? shown.find((at) => at >= to) : shown.filter((at) => at <= to).pop();
+  const back = direction > 0 ? shown[shown.length - 1] : shown[0];
+  return on ?? back ?? -1;
+}
+
+/**
+ * @param {Slice[]} slices
+ * @param {(slice: Slice) => boolean} isShown
+ * @returns {number[]}
+ */
+function places(slices, isShown) {
+  return slices.flatMap((slice, at) => (isShown(slice) ? [at] : []));
+}

@@ -7,7 +7,7 @@ import { plainView } from "./placement.js";
 import { underState } from "./presentation_states.js";
 import { NodeWindow } from "./previews.js";
 import { SliceLoader } from "./slice_loader.js";
-import { ahead, hasFrames, openingIndex, sameSlice, slicesOf } from "./stack.js";
+import { ahead, hasFrames, nearestShown, openingIndex, sameSlice, slicesOf, stepped } from "./stack.js";
 import { TileTexts } from "./texts.js";
 import { clampedWindow, draggedWindow, initialVoi, windowToDrag } from "./windowing.js";
 import { Viewport } from "./viewport.js";
@@ -55,6 +55,8 @@ export class Tile {
     this.slices = [];
     this.index = 0;
     this.direction = 1;
+    /** @type {((slice: Slice) => boolean) | null} scrolling goes over these only; null for all */
+    this.filter = null;
     /** @type {Frame | null} what is drawn; `pixels` is null while only a preview is */
     this.frame = null;
     this.isActive = false;
@@ -71,7 +73,7 @@ export class Tile {
     this.drawnListeners = new Listeners();
     this.sliceListeners = new Listeners();
     this.frameListeners = new Listeners();
-    this.slider.addEventListener("input", () => this.goTo(Number(this.slider.value)));
+    this.slider.addEventListener("input", () => this.scrollTo(Number(this.slider.value)));
   }
 
   /**
@@ -129,7 +131,7 @@ export class Tile {
     this.slices = slicesOf(study.uid, series, study.facts?.correction_id);
     this.viewport.look(plainView());
     this.showStack();
-    this.goTo(openingIndex(series, this.slices.length));
+    this.scrollTo(openingIndex(series, this.slices.length));
   }
 
   /** New images join by their position; the slice that is viewed stays. */
@@ -157,7 +159,32 @@ export class Tile {
 
   /* Which slice is wanted, and what happens to the answers. */
 
-  /** @param {number} index */
+  /**
+   * Scroll by some slices of those that are let through.
+   * @param {number} steps
+   * @param {boolean} [isRound] whether the first follows the last
+   */
+  scrollBy(steps, isRound = false) {
+    const next = this.filter ? stepped(this.slices, this.index, steps, this.filter) : this.index + steps;
+    const isEnd = this.filter ? next === this.index : next >= this.slices.length;
+    if (isRound && isEnd) this.scrollTo(0);
+    else if (next >= 0 || !this.filter) this.goTo(next);
+  }
+
+  /**
+   * Scroll to a place, or to what is let through nearest to it.
+   * @param {number} index
+   */
+  scrollTo(index) {
+    const next = this.filter ? nearestShown(this.slices, index, index < this.index ? -1 : 1, this.filter) : index;
+    this.goTo(next < 0 ? index : next);
+    this.slider.value = String(this.index); // it shows where the slice is, not where the hand is
+  }
+
+  /**
+   * Go to a slice, let through or not.
+   * @param {number} index
+   */
   goTo(index) {
     const last = this.slices.length - 1;
     const next = Math.max(0, Math.min(last, index));
@@ -410,6 +437,17 @@ export class Tile {
     this.viewport.isMoving = false;
     this.dragFrom = null;
     this.viewport.draw();
+  }
+
+  /**
+   * Fit the picture to the tile, or draw it one to one.
+   * @param {Point} about CSS pixels from the canvas' upper left; what is there stays there
+   */
+  toggleOneToOne(about) {
+    const { viewport } = this;
+    if (!this.frame) return;
+    if (viewport.view.zoom === null) viewport.zoomBy(1 / viewport.place().scale, about);
+    else viewport.look({ zoom: null, pan: { x: 0, y: 0 } });
   }
 
   invert() {

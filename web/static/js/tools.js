@@ -40,7 +40,7 @@ export function basicTools() {
         rest += step.y;
         const steps = Math.trunc(rest / SCROLL_PX);
         rest -= steps * SCROLL_PX;
-        if (steps) tile.goTo(tile.index + steps);
+        if (steps) tile.scrollBy(steps);
       },
       end: () => {},
     },

@@ -33,6 +33,7 @@ export function installTurning(viewer) {
   viewer.registerKey(".", "Turn right (CR and DX only)", () => turn(1));
   viewer.registerKey(",", "Turn left (CR and DX only)", () => turn(-1));
   viewer.registerKey("M", "Mirror left to right (CR and DX only)", () => flip(0));
+  viewer.registerKey("Shift+M", "Mirror top to bottom (CR and DX only)", () => flip(2));
   viewer.onDrawn(() => {
     for (const button of document.querySelectorAll('button[data-action="rotate"], button[data-action="flip"]')) {
       button.setAttribute("aria-disabled", String(!may()));

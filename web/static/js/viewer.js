@@ -18,16 +18,20 @@ import { installPresentationStates } from "./presentation_states.js";
 import { PresetList } from "./preset_list.js";
 import { previewFrame, PreviewStore } from "./previews.js";
 import { registerStandard } from "./standard_actions.js";
+import { slicesOf } from "./stack.js";
 import { Strip } from "./strip.js";
 import { Study } from "./study.js";
 import { showBanner } from "./texts.js";
 import { Tile } from "./tile.js";
+import { installToolMenu } from "./tool_menu.js";
 import { basicTools } from "./tools.js";
 import { installTurning } from "./turning.js";
 
 /** @typedef {import("./tools.js").Tool} Tool */
 
 const NOTE_MS = 5000;
+/** A new image is told within two seconds: this, and the time of two answers. */
+const LOOK_MS = 1000;
 
 export class Viewer {
   /** @param {string} studyUid */
@@ -45,6 +49,10 @@ export class Viewer {
     /** @type {Map<string, Tool>} */
     this.tools = new Map();
     this.leftTool = "window";
+    /** The tool of one finger. */
+    this.touchTool = "scroll";
+    /** What was used last: `mouse`, `pen` or `touch`. */
+    this.pointerType = "";
     /** @type {import("./tile.js").DocumentKind[]} */
     this.documents = [];
     this.activeListeners = new Listeners();
@@ -60,7 +68,7 @@ export class Viewer {
     this.stage = /** @type {HTMLElement} */ (document.getElementById("tiles"));
     this.strip = new Strip(/** @type {HTMLElement} */ (document.getElementById("strip")), (at) => this.chooseSeries(at));
     this.presets = new PresetList(this);
-    this.changes = new Changes({ onChange: () => this.refresh(), onBack: () => this.askAgain() });
+    this.changes = new Changes({ every: LOOK_MS, onChange: () => this.refresh(), onBack: () => this.askAgain() });
     for (const tool of basicTools()) this.registerTool(tool);
     /** @type {import("./links.js").Links | null} */
     this.links = null;
@@ -69,13 +77,15 @@ export class Viewer {
     /** @type {import("./cine.js").Cine | null} */
     this.cine = null;
     registerStandard(this);
-    for (const install of [installLinks, installLayout, installCine, installTurning, installCompare, installAnnotations, installOverlays, installPresentationStates, installJumpBox, watchPatients]) install(this);
+    for (const install of [installLinks, installLayout, installCine, installTurning, installCompare, installAnnotations, installOverlays, installPresentationStates, installJumpBox, installToolMenu, watchPatients]) install(this);
     this.active = this.addTile();
     this.activate(this.active);
   }
 
   async start() {
     this.actions.bindButtons(document);
+    document.addEventListener("pointerdown", (event) => (this.pointerType = event.pointerType), { capture: true });
+    if (isForHands()) this.chooseTool("scroll");
     this.actions.bindKeys(document);
     setInterval(() => this.tick(), 1000);
     try {
@@ -190,7 +200,12 @@ export class Viewer {
     this.stage.append(root);
     const tile = new Tile(root, { stores: this.stores, documents: this.documents });
     this.tiles.push(tile);
-    const chosen = { toolNamed: (/** @type {string} */ name) => this.toolNamed(name), toolName: () => this.leftTool, activate: (/** @type {Tile} */ one) => this.activate(one) };
+    const chosen = {
+      toolNamed: (/** @type {string} */ name) => this.toolNamed(name),
+      toolName: (/** @type {string} */ pointerType) => (pointerType === "touch" ? this.touchTool : this.leftTool),
+      activate: (/** @type {Tile} */ one) => this.activate(one),
+      openMenu: () => this.actions.actions.get("menu")?.({}),
+    };
     bindPointers(tile, chosen);
     bindWheel(tile, chosen);
     root.addEventListener("focusin", () => this.activate(tile));
@@ -302,6 +317,8 @@ export class Viewer {
    */
   chooseTool(name) {
     this.leftTool = name;
+    // a finger never changes the window unless a finger asked for it
+    this.touchTool = name === "window" && this.pointerType !== "touch" ? "scroll" : name;
     for (const tile of this.tiles) {
       tile.canvas.dataset.tool = name;
       tile.canvas.style.cursor = this.toolNamed(name).cursor || "default";
@@ -314,12 +331,19 @@ export class Viewer {
 
   /** @param {number} steps */
   seriesBy(steps) {
-    const { study, seriesUid } = this.active;
+    const { study, seriesUid, filter } = this.active;
     if (!study) return;
-    const next = Math.max(0, Math.min(study.series.length - 1, study.placeOf(seriesUid) + steps));
+    const isThere = (/** @type {number} */ at) => !filter || slicesOf(study.uid, study.series[at]).some(filter);
+    let next = study.placeOf(seriesUid) + steps;
+    while (study.series[next] && !isThere(next)) next += steps;
     this.active.show(study, next);
     this.showAround();
   }
+}
+
+/** @returns {boolean} whether fingers come first here: on a touch screen, and in a theatre */
+function isForHands() {
+  return matchMedia("(pointer: coarse)").matches || document.documentElement.classList.contains("wall");
 }
 
 /** @returns {import("./slice_loader.js").Stores} */

@@ -8,7 +8,7 @@
  */
 
 import { Painter, wholeOf } from "./painter.js";
-import { inImage, onCanvas, placed, plainView, visiblePart } from "./placement.js";
+import { aboutPoint, inImage, onCanvas, placed, plainView, visiblePart } from "./placement.js";
 import { stepFor } from "./reduce.js";
 
 /** @typedef {import("./frames.js").Frame} Frame */
@@ -177,13 +177,18 @@ export class Viewport {
     return inImage(this.place().matrix, { x: x * this.ratio, y: y * this.ratio });
   }
 
-  /** @param {number} factor */
-  zoomBy(factor) {
+  /**
+   * Zoom about a point, which stays where it is.
+   * @param {number} factor
+   * @param {Point} [about] CSS pixels from the canvas' upper left; its middle when left out
+   */
+  zoomBy(factor, about) {
     if (!this.frame) return;
     const before = this.place().scale;
     const zoom = Math.min(LARGEST_ZOOM, Math.max(SMALLEST_ZOOM, before * factor));
-    const grown = zoom / before;
-    this.look({ zoom, pan: { x: this.view.pan.x * grown, y: this.view.pan.y * grown } });
+    const { canvas, ratio } = this;
+    const still = about ? { x: about.x * ratio - canvas.width / 2, y: about.y * ratio - canvas.height / 2 } : { x: 0, y: 0 };
+    this.look({ zoom, pan: aboutPoint(this.view.pan, still, zoom / before) });
   }
 
   /**

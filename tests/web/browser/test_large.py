@@ -8,31 +8,11 @@ import pytest
 from playwright.sync_api import Page, Route
 from pydicom.dataset import FileDataset
 
-from dicom_node.setting_tables import NodeSettings
-from dicom_node.settings import Settings
-
 pytestmark = pytest.mark.browser
 
 Make = Callable[..., FileDataset]
 FRAME = "[data-field=frame]"
 ROWS, COLUMNS = 3000, 2500
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    data = tmp_path_factory.mktemp("large") / "data"
-    data.mkdir()
-    return Settings(node=NodeSettings(data=data))
-
-
-@pytest.fixture(scope="module")
-def keeper(settings: Settings, make_keeper: Callable[..., Any]) -> Any:
-    return make_keeper(settings.node.data)
-
-
-@pytest.fixture(scope="module")
-def served(settings: Settings, keeper: Any, launch_web: Callable[..., Any]) -> int:
-    return int(launch_web(settings.node.data).port)
 
 
 def middle_row(page: Page) -> Any:

@@ -10,33 +10,13 @@ from playwright.sync_api import Page, Route, expect
 from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
 
-from dicom_node.setting_tables import NodeSettings
-from dicom_node.settings import Settings
+from tests.web.browser.hands import FRAME, NEXT_DRAWING, on_screen, open_study, use, wait_for_kept
 
 pytestmark = pytest.mark.browser
 
 Make = Callable[..., FileDataset]
-FRAME = "[data-field=frame]"
-NEXT_DRAWING = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 CENTRE = """canvas => [...canvas.getContext("2d")
     .getImageData(canvas.width >> 1, canvas.height >> 1, 1, 1).data].slice(0, 3)"""
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    data = tmp_path_factory.mktemp("tiles") / "data"
-    data.mkdir()
-    return Settings(node=NodeSettings(data=data))
-
-
-@pytest.fixture(scope="module")
-def keeper(settings: Settings, make_keeper: Callable[..., Any]) -> Any:
-    return make_keeper(settings.node.data)
-
-
-@pytest.fixture(scope="module")
-def served(settings: Settings, keeper: Any, launch_web: Callable[..., Any]) -> int:
-    return int(launch_web(settings.node.data).port)
 
 
 def stack(make: Make, study: str, number: int, sagittal: bool = False, **who: Any) -> list[Any]:
@@ -270,3 +250,46 @@ def test_cine_jump_box_turning_and_texts(keeper: Any, make_instance: Make, page:
         assert page.locator("[data-field=corner-name]").is_visible() == name
         assert page.locator("[data-field=badge]").is_visible()
         page.keyboard.press("i")
+
+
+def test_marks_and_values_of_four_tiles_are_each_of_their_own_tile(
+    keeper: Any, make_instance: Make, page: Page
+) -> None:
+    """Four series of flat images, each of another value; the rectangle lies in the third."""
+    study, images = generate_uid(), []
+    for number, level in enumerate((11, 222, 333, 444), start=1):
+        flat = np.full((64, 64), level, np.int16)
+        flat[0, 0] = -level
+        images.append(
+            make_instance(
+                StudyInstanceUID=study, SeriesNumber=number, RescaleType="HU",
+                PixelData=flat.tobytes(),
+            )
+        )  # fmt: skip
+    keeper.keep(*images)
+    open_study(page, images[0])
+    page.click("[data-action=layout][data-value='2x2']")
+    page.wait_for_function(
+        "() => document.querySelectorAll('canvas[data-state=final]').length === 4"
+    )
+    third = page.locator(".tile").nth(2)
+    use(page, "rectangle")
+    canvas = third.locator(FRAME)
+    a, b = on_screen(page, (8.0, 8.0), (40.0, 30.0), canvas=canvas, shape=(1.0, 1.0))
+    page.mouse.move(*a)
+    page.mouse.down()
+    page.mouse.move(*b, steps=3)
+    page.mouse.up()
+    [mark] = wait_for_kept(page, images[0], 1)
+    assert mark["sop_instance_uid"] == images[2].SOPInstanceUID
+    expect(page.locator(".mark")).to_have_count(1)
+    expect(third.locator(".mark")).to_have_count(1)
+    label = third.locator(".mark .label")
+    expect(label).to_contain_text("Mean 333 HU · SD 0")
+    expect(label).to_contain_text("Min 333 · Max 333")
+    # the same series in another tile shows the same mark there too, and nowhere else
+    first = page.locator(".tile").nth(0)
+    first.locator(FRAME).focus()
+    page.locator("#strip button").nth(2).click()
+    expect(first.locator(".mark .label")).to_contain_text("Mean 333 HU")
+    expect(page.locator(".mark")).to_have_count(2)

@@ -16,8 +16,6 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filereader import dcmread
 
-from dicom_node.setting_tables import NodeSettings, WebSettings
-from dicom_node.settings import Settings
 from tests.web.test_documents import PDF, SCRIPTS, content, ecg, report, video
 from tests.web.tiny_video import mp4
 
@@ -35,24 +33,6 @@ FRAME_PIXEL = """async ([video, seconds]) => {
 }"""
 MARK = """layer => layer.insertAdjacentHTML("beforeend",
     '<rect x="100" y="100" width="60" height="40" fill="rgb(255,0,255)"/>')"""
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    data = tmp_path_factory.mktemp("documents") / "data"
-    data.mkdir()
-    return Settings(node=NodeSettings(data=data), web=WebSettings(quiet_after_s=30.0))
-
-
-@pytest.fixture(scope="module")
-def keeper(settings: Settings, make_keeper: Callable[..., Any]) -> Any:
-    """One node for all tests of this file: each brings a study of its own."""
-    return make_keeper(settings.node.data)
-
-
-@pytest.fixture(scope="module")
-def served(settings: Settings, keeper: Any, launch_web: Callable[..., Any]) -> int:
-    return int(launch_web(settings.node.data).port)
 
 
 @pytest.fixture

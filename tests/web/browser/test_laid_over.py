@@ -1,52 +1,28 @@
-"""What others laid over an image: overlays of the scanner and presentation states, in a browser."""
+"""What came with an image: tables of the file, overlays, presentation states, in a browser."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage, generate_uid
 
-from dicom_node.setting_tables import NodeSettings
-from dicom_node.settings import Settings
+from tests.web.browser import hands
+from tests.web.browser.hands import FRAME, open_study
 
 pytestmark = pytest.mark.browser
 
 Make = Callable[..., FileDataset]
-FRAME = "[data-field=frame]"
-NEXT_DRAWING = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 SIDE = 64
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    data = tmp_path_factory.mktemp("over") / "data"
-    data.mkdir()
-    return Settings(node=NodeSettings(data=data))
-
-
-@pytest.fixture(scope="module")
-def keeper(settings: Settings, make_keeper: Callable[..., Any]) -> Any:
-    return make_keeper(settings.node.data)
-
-
-@pytest.fixture(scope="module")
-def served(settings: Settings, keeper: Any, launch_web: Callable[..., Any]) -> int:
-    return int(launch_web(settings.node.data).port)
 
 
 def levels(page: Page) -> Any:
     """Every grey level of the frame, one to one on the canvas."""
-    page.evaluate(NEXT_DRAWING)
-    data = page.eval_on_selector(
-        FRAME,
-        """(canvas, side) => [...canvas.getContext("2d").getImageData(
-            Number(canvas.dataset.left), Number(canvas.dataset.top), side, side).data]""",
-        SIDE,
-    )
-    return np.array(data).reshape(SIDE, SIDE, 4)[..., 0]
+    return hands.levels(page)[..., 0]
 
 
 def grey(stored: Any, center: float, width: float) -> Any:
@@ -155,3 +131,41 @@ def item(**elements: Any) -> Dataset:
     for keyword, value in elements.items():
         setattr(ds, keyword, value)
     return ds
+
+
+def test_a_table_of_the_file_gives_the_levels_of_the_node(
+    keeper: Any, make_instance: Make, page: Page
+) -> None:
+    """VOI LUT Sequence (C.11.2.1.1), a curve that no window makes: canvas and node are equal."""
+    curve = [int(4095 * (n / 1999) ** 2) for n in range(2000)]
+    table = Dataset()
+    table.LUTDescriptor = [2000, -1000 & 0xFFFF, 12]
+    table["LUTDescriptor"].VR = "SS"
+    table.LUTDescriptor = [2000, -1000, 12]
+    table.LUTExplanation = "Curved"
+    table.LUTData = curve
+    table["LUTData"].VR = "US"
+    dataset = make_instance(RescaleType="HU", VOILUTSequence=[table])
+    keeper.keep(dataset)
+    open_study(page, dataset)
+    expect(page.locator("[data-field=text-window]")).to_have_text("Curved")
+    page.keyboard.press("Shift+Z")
+    shown = levels(page)
+    url = (
+        f"/dicom-web/studies/{dataset.StudyInstanceUID}/series/{dataset.SeriesInstanceUID}"
+        f"/instances/{dataset.SOPInstanceUID}/rendered"
+    )
+    answer = page.request.get(url, headers={"Accept": "image/png"})
+    assert answer.ok
+    on_node = np.array(Image.open(io.BytesIO(answer.body())).convert("L"))
+    np.testing.assert_array_equal(shown, on_node)
+    at = np.clip(dataset.pixel_array.astype(int) + 1000, 0, 1999)
+    by_hand = np.floor(np.array(curve)[at] * 255 / 4095 + 0.5)
+    np.testing.assert_array_equal(on_node, by_hand)
+    page.keyboard.press("n")
+    np.testing.assert_array_equal(levels(page), 255 - on_node)
+    page.keyboard.press("4")
+    expect(page.locator("[data-field=text-window]")).to_contain_text("W 1800")
+    page.select_option("#preset", label="Curved")
+    page.keyboard.press("n")
+    np.testing.assert_array_equal(levels(page), on_node)
