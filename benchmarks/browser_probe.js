@@ -1,5 +1,6 @@
 // Runs in a page before its own scripts: tells when pictures appear and change, in any viewer.
-// On each animation frame the largest canvas or img is drawn into 64 x 64 pixels and hashed.
+// On each animation frame the largest canvas or img is drawn into 64 x 64 pixels and hashed; of
+// equally large ones the last, which lies on top.
 (() => {
   const SIDE = 64;
   const LEVELS_OF_A_PICTURE = 16; // fewer is a placeholder
@@ -19,7 +20,7 @@
     for (const one of document.querySelectorAll("canvas,img")) {
       const box = one.getBoundingClientRect();
       const isDrawn = one.naturalWidth || (one.tagName === "CANVAS" && one.width);
-      if (box.width * box.height > area && isDrawn) {
+      if (box.width * box.height >= area && isDrawn) {
         best = one;
         area = box.width * box.height;
       }

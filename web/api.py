@@ -20,7 +20,7 @@ from web.display import frame_answer
 from web.errors import BadParameter, NotFound
 from web.json_bodies import json_object
 from web.multipart import in_pieces
-from web.opened_study import opened_study
+from web.opened_study import OpenedStudy, opened_study
 from web.studies import destination_chip
 from web.sync import sync_answer
 from web.theatre_list import same_id
@@ -195,11 +195,38 @@ def study(study: str) -> ResponseReturnValue:
     if record is None:
         raise NotFound("This node does not hold that study.")
     [answer] = current_board().answers([record])
-    answer["correction_id"] = id_of(context.corrections.active(study))
-    series = opened_study(context, study).series.decode("ascii")
-    listed = f'{dumps(answer)[:-1]}, "series": {series}}}'
+    opened = opened_study(context, study)
+    return Response(study_text(context, answer, opened, revision), mimetype="application/json")
+
+
+def study_text(
+    context: WebContext, answer: dict[str, Any], opened: OpenedStudy, revision: str
+) -> str:
+    """Return a study with its series as JSON.
+
+    Parameters
+    ----------
+    context : WebContext
+        Knows its correction, and the time.
+    answer : dict
+        The study as the board tells it.
+    opened : OpenedStudy
+        Its series.
+    revision : str
+        What was known before the study was read.
+
+    Returns
+    -------
+    str
+        In ASCII.
+    """
+    more = {
+        "correction_id": id_of(context.corrections.active(answer["study_instance_uid"])),
+        "opens_at": opened.series_index,
+    }
+    listed = f'{dumps(answer | more)[:-1]}, "series": {opened.series.decode("ascii")}}}'
     rest = dumps({"revision": revision, "now": context.now_text()})
-    return Response(f'{{"study": {listed}, {rest[1:]}', mimetype="application/json")
+    return f'{{"study": {listed}, {rest[1:]}'
 
 
 @blueprint.get("/studies/<uid:study>/others")

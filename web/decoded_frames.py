@@ -169,6 +169,31 @@ class DecodedFrames:
         if record.transfer_syntax_uid not in NATIVE_SYNTAXES and self._pool.has_spare:
             self._read_ahead.expected(record, frame_number)
 
+    def is_at_hand(self, record: InstanceRecord, frame_number: int) -> bool:
+        """Return whether a frame is read without waiting for a decoder.
+
+        Parameters
+        ----------
+        record : InstanceRecord
+            Its instance.
+        frame_number : int
+            1-based.
+
+        Returns
+        -------
+        bool
+            True of what is stored plainly, or was decoded before.
+
+        Raises
+        ------
+        viewer.errors.UnreadableFile
+            As `open`.
+        """
+        if record.transfer_syntax_uid in (*NATIVE_SYNTAXES, *QUICK_SYNTAXES):
+            return True
+        key = self.open(record).key(frame_number)
+        return key in self._kept or self._files.holds(key)
+
     def _opened(self, record: InstanceRecord) -> HeldInstance:
         header = read_file_header(record.path)
         is_quick = header.transfer_syntax_uid in QUICK_SYNTAXES

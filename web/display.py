@@ -78,6 +78,7 @@ def frame_words(info: dict[str, Any], today: date) -> dict[str, str]:
         "place": place_words(info),
         "side_conflict": side_conflict(info["series"]),
         "fidelity": fidelity_words(info["lossy"]),
+        "preview": preview_words(info["lossy"]),
         "corrected": (info.get("correction") or {}).get("was", ""),
     }
 
@@ -147,6 +148,21 @@ def place_words(info: dict[str, Any]) -> str:
     if info["slice_position"] is not None:
         parts.append(f"at {info['slice_position']:.1f} mm")
     return " ".join(parts)
+
+
+def preview_words(lossy: dict[str, Any]) -> str:
+    """Say that a preview is one, and whether its source had lost something before.
+
+    Parameters
+    ----------
+    lossy : dict
+        The lossy part of a frame's info.
+
+    Returns
+    -------
+    str
+    """
+    return f"Preview · {fidelity_words(lossy)}" if lossy["is_lossy"] else "Preview, compressed"
 
 
 def fidelity_words(lossy: dict[str, Any]) -> str:

@@ -4,26 +4,39 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from dicom_node.index import InstanceRecord
 from web.context import WebContext
 from web.series import placed_frames, series_answers
 
-SHOWN_FROM_THE_MIDDLE: Final = ("CT", "MR", "PT")
-"""Modalities whose stacks the viewer opens in the middle, as static/js/stack.js has it."""
-_FEWEST_OF_A_STACK: Final = 3
 
-OpeningFrame = tuple[str, str, int]
-"""Series and SOP Instance UID, and 1-based frame number."""
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The frame that is seen first.
+
+    `frame_number` is 1-based, `index` counts from 0 through the `length` frames of the series;
+    `has_frames` says that it has instances of several frames, `warnings` what it seems to lack.
+    """
+
+    record: InstanceRecord
+    frame_number: int
+    index: int
+    length: int
+    has_frames: bool
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedStudy:
-    """The list of a study's series, as JSON in ASCII; which frame of what is seen first."""
+    """The list of a study's series, as JSON in ASCII; which of them is seen first, and what of it.
+
+    `series_index` counts from 0; it is 0 when none has pictures, and `opening` None then.
+    """
 
     series: bytes
-    opening: tuple[InstanceRecord, int] | None
+    series_index: int
+    opening: Opening | None
 
 
 def opened_study(context: WebContext, study_instance_uid: str) -> OpenedStudy:
@@ -46,7 +59,7 @@ def opened_study(context: WebContext, study_instance_uid: str) -> OpenedStudy:
         ("series", study_instance_uid, revision), partial(_made, context, study_instance_uid)
     )
     if made.opening is not None:
-        context.frames.expect(*made.opening)
+        context.frames.expect(made.opening.record, made.opening.frame_number)
     return made
 
 
@@ -58,21 +71,14 @@ def _made(context: WebContext, study_instance_uid: str) -> OpenedStudy:
         partial(placed_frames, context),
     )
     listed = json.dumps(found, separators=(",", ":")).encode("ascii")
-    return OpenedStudy(listed, _opening(context, study_instance_uid, opening_frame(found)))
+    place = opening_series(found)
+    if place is None:
+        return OpenedStudy(listed, 0, None)
+    return OpenedStudy(listed, place, _opening(context, study_instance_uid, found[place]))
 
 
-def _opening(
-    context: WebContext, study_instance_uid: str, frame: OpeningFrame | None
-) -> tuple[InstanceRecord, int] | None:
-    if frame is None:
-        return None
-    series, instance, frame_number = frame
-    record = context.index.instance(study_instance_uid, series, instance)
-    return None if record is None else (record, frame_number)
-
-
-def opening_frame(series: Sequence[dict[str, Any]]) -> OpeningFrame | None:
-    """Return the frame that the viewer shows first: of the first series that has pictures.
+def opening_series(series: Sequence[dict[str, Any]]) -> int | None:
+    """Return the place of the series that the viewer shows first: of those that have pictures.
 
     Parameters
     ----------
@@ -81,23 +87,52 @@ def opening_frame(series: Sequence[dict[str, Any]]) -> OpeningFrame | None:
 
     Returns
     -------
-    tuple or None
+    int or None
         None when there are no pictures.
     """
-    for one in series:
-        instances = one["instances"]
-        if any(instance["rows"] for instance in instances):
-            frames = [share for stack in one["stacks"] for share in stack["frames"]]
-            is_stack = one["modality"] in SHOWN_FROM_THE_MIDDLE
-            is_long = len(instances) >= _FEWEST_OF_A_STACK
-            place, number = _nth(frames, 1 / 2 if is_stack and is_long else 0)
-            return one["series_instance_uid"], instances[place]["sop_instance_uid"], number
+    for place, one in enumerate(series):
+        if any(instance["rows"] for instance in one["instances"]):
+            return place
     return None
 
 
-def _nth(frames: Sequence[tuple[int, int, int]], share: float) -> tuple[int, int]:
-    """Return which instance and frame number lie at a share of the way through all frames."""
-    left = int(sum(count for _, _, count in frames) * share)
+def _opening(
+    context: WebContext, study_instance_uid: str, series: dict[str, Any]
+) -> Opening | None:
+    place, frame_number = frame_at(series, series["opens_at"])
+    instances = series["instances"]
+    record = context.index.instance(
+        study_instance_uid, series["series_instance_uid"], instances[place]["sop_instance_uid"]
+    )
+    if record is None:
+        return None
+    return Opening(
+        record,
+        frame_number,
+        series["opens_at"],
+        sum(count for stack in series["stacks"] for _, _, count in stack["frames"]),
+        any(instance["number_of_frames"] > 1 for instance in instances),
+        tuple(series["warnings"]),
+    )
+
+
+def frame_at(series: dict[str, Any], index: int) -> tuple[int, int]:
+    """Return the instance and the 1-based frame number that lie somewhere in a series.
+
+    Parameters
+    ----------
+    series : dict
+        From `web.series.series_answers`.
+    index : int
+        From 0 through the frames of all stacks.
+
+    Returns
+    -------
+    tuple of int
+        Place in `instances`, and frame number.
+    """
+    frames = [share for stack in series["stacks"] for share in stack["frames"]]
+    left = index
     for place, number, count in frames:
         if left < count:
             return place, number + left

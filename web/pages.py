@@ -4,18 +4,20 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 
 from dicom_node.index import StudyRecord
 from dicom_node.study_query import StudyQuery
 from dicom_node.trouble import troubles
-from web import api
+from web import api, live
 from web.board import current_board
 from web.context import WebContext, current
 from web.errors import NotFound
+from web.first_picture import first_picture
 from web.mode import mode_answer
 from web.opened_study import OpenedStudy, opened_study
 from web.preview import preview_address
-from web.security import LOCAL_HOSTS
+from web.security import HOLDS_PICTURES, LOCAL_HOSTS
 from web.sync import STATES, blank_rows, sync_answer
 from web.wall import remember, wall_of
 from web.words import counted
@@ -23,6 +25,8 @@ from web.words import counted
 blueprint = Blueprint("pages", __name__)
 
 FIRST_PAGE: Final = 100
+LONGEST_LIST: Final = 200_000
+"""Characters of a study's list that stand in its page; a longer one is asked for apart."""
 TEXTS: Final = (
     "patient_name",
     "patient_id",
@@ -75,30 +79,41 @@ def board() -> Response:
 def viewer(study: str) -> ResponseReturnValue:
     """Show the viewer of one study; without scripts, one picture of each series."""
     context = current()
+    revision = live.revision(context)  # first: what comes in between is then told as a change
     record = context.index.study(study)
     if record is None:
         raise NotFound("This node does not hold that study. The PACS may.")
     context.opened.note(study, context.clock())
     [answer] = current_board().answers([record])
     opened = opened_study(context, study)
-    return render_template(
+    page = render_template(
         "viewer.html",
         page="viewer",
         study=answer,
+        listed=_listed(api.study_text(context, answer, opened, revision)),
+        first=first_picture(context, opened.opening),
         opening=_opening_address(context, opened),
         presets=context.presets,
         measurements=context.settings.web.measurements,
         **shared(context),
     )
+    # it shows whose a picture is as of now: no browser may bring it back later
+    return Response(page, headers=HOLDS_PICTURES | {"Cache-Control": "no-store"})
+
+
+def _listed(text: str) -> Markup:
+    """Return the list of a study as it may stand in a page, "" when it had better come later."""
+    # no "<", so that no text of a patient ends the element that it stands in
+    return Markup(text.replace("<", "\\u003c") if len(text) <= LONGEST_LIST else "")
 
 
 def _opening_address(context: WebContext, opened: OpenedStudy) -> str:
     """Return the address of the picture the viewer asks for first, "" when there is none."""
     if opened.opening is None:
         return ""
-    record, frame_number = opened.opening
+    record = opened.opening.record
     correction = context.corrections.active(record.study_instance_uid)
-    return preview_address(record, frame_number, api.id_of(correction))
+    return preview_address(record, opened.opening.frame_number, api.id_of(correction))
 
 
 @blueprint.get("/sync")

@@ -1,6 +1,7 @@
 """The first picture of a frame: its info and a small JPEG in one answer, so they are one."""
 
 import json
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -23,6 +24,14 @@ _HOW: Final = Rendering("image/jpeg", None, (PREVIEW_PX, PREVIEW_PX), DEFAULT_QU
 _FRAME: Final = (
     "/studies/<uid:study>/series/<uid:series>/instances/<uid:instance>/frames/<int:frame_number>"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A frame's info and its JPEG; b"" when there is none, and the info says why."""
+
+    info: dict[str, Any]
+    jpeg: bytes
 
 
 @blueprint.get(f"{_FRAME}/preview")
@@ -91,7 +100,42 @@ def preview_answer(
     Returns
     -------
     InstanceAnswer
-        The info says `kind` `none` with its `reason`, and no JPEG follows, when there is none.
+        The info as JSON, and then the JPEG.
+
+    Raises
+    ------
+    viewer.errors.NoSuchFrame
+        As `preview_of`.
+    """
+    made = preview_of(context, record, frame_number, today, correction)
+    info = json.dumps(made.info, separators=(",", ":")).encode()
+    headers = (
+        ("X-Frame", f"{record.sop_instance_uid}#{frame_number}"),
+        ("X-Info-Length", str(len(info))),
+    )
+    size = len(info) + len(made.jpeg)
+    chunks = (info, made.jpeg)
+    return InstanceAnswer(record, api.OCTETS, chunks, size, _variant(correction), headers)
+
+
+def preview_of(
+    context: WebContext,
+    record: InstanceRecord,
+    frame_number: int,
+    today: date,
+    correction: Correction | None,
+) -> Preview:
+    """Return a frame's info and its preview, made from one object.
+
+    Parameters
+    ----------
+    context, record, frame_number, today, correction
+        As `preview_answer`.
+
+    Returns
+    -------
+    Preview
+        The info says `kind` `none` with its `reason` when there is no picture.
 
     Raises
     ------
@@ -100,13 +144,7 @@ def preview_answer(
     """
     facts = api.frame_facts(context, record, frame_number, today, correction)
     jpeg, reason = _jpeg(context, record, frame_number, facts)
-    info = json.dumps(facts | reason, separators=(",", ":")).encode()
-    headers = (
-        ("X-Frame", f"{record.sop_instance_uid}#{frame_number}"),
-        ("X-Info-Length", str(len(info))),
-    )
-    size = len(info) + len(jpeg)
-    return InstanceAnswer(record, api.OCTETS, (info, jpeg), size, _variant(correction), headers)
+    return Preview(facts | reason, jpeg)
 
 
 def _jpeg(

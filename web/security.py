@@ -10,11 +10,16 @@ from web.errors import ForeignHost, ForeignOrigin, MethodNotAllowed
 METHODS: Final = ("GET", "HEAD", "POST")
 LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
+_POLICY: Final = (
+    "default-src 'self'; img-src 'self' blob:{}; base-uri 'none'; object-src 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+POLICY: Final = "Content-Security-Policy"
+HOLDS_PICTURES: Final = {POLICY: _POLICY.format(" data:")}
+"""Of a page that has pictures in itself."""
+
 HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' blob:; base-uri 'none'; object-src 'none'; "
-        "form-action 'self'; frame-ancestors 'none'"
-    ),
+    POLICY: _POLICY.format(""),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",

@@ -25,6 +25,9 @@ _INSTANCE_FIELDS: Final = (
     "is_conflict",
     "damaged_at",
 )
+SHOWN_FROM_THE_MIDDLE: Final = ("CT", "MR", "PT")
+"""Modalities whose stacks are opened in the middle."""
+_FEWEST_OF_A_STACK: Final = 3
 _MOST_NAMED: Final = 20
 """Warnings of one kind beyond this many are counted, not listed."""
 
@@ -89,6 +92,8 @@ def series_answer(series: SeriesRecord, shown: ShownSeries) -> dict[str, Any]:
             (mm, None when unknown), `spacing_mm` (the usual step, None for one frame),
             `smallest_mm`, `largest_mm`, `is_even`, `gaps` (`after` which frame of the stack, `mm`,
             how many `missing`) and `duplicates` (first and last frame of the stack at one place).
+        `opens_at`
+            Which of its frames is seen first, counted from 0 through all stacks.
         `completeness`
             `here`, `expected` (None without evidence) and the `basis` of it.
         `warnings`
@@ -101,9 +106,30 @@ def series_answer(series: SeriesRecord, shown: ShownSeries) -> dict[str, Any]:
             for instance in shown.instances
         ],
         "stacks": [stack_answer(stack, shown.instances) for stack in shown.stacks],
+        "opens_at": opens_at(series.modality, shown),
         "completeness": asdict(completeness(_counted(shown.instances))),
         "warnings": warnings_of(shown),
     }
+
+
+def opens_at(modality: str, shown: ShownSeries) -> int:
+    """Return which frame of a series is seen first: of stacks of CT and MR the middle one.
+
+    Parameters
+    ----------
+    modality : str
+        Of the series.
+    shown : ShownSeries
+        Its instances and stacks.
+
+    Returns
+    -------
+    int
+        Counted from 0 through all stacks.
+    """
+    if modality not in SHOWN_FROM_THE_MIDDLE or len(shown.instances) < _FEWEST_OF_A_STACK:
+        return 0
+    return sum(stack.length for stack in shown.stacks) // 2
 
 
 def stack_answer(shown: ShownStack, instances: Sequence[InstanceRecord]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dicom_node.errors import NodeError
 from dicom_node.study_query import StudyQuery
 from viewer.errors import ViewerError
 from web.context import WebContext
+from web.first_picture import first_picture
 from web.opened_study import opened_study
 
 LOOK_EVERY_S: Final = 2.0
@@ -23,7 +24,8 @@ class WarmUp:
     """A thread that reads the newest study, and each that has arrived, as its page would.
 
     Templates are compiled, statements built, modules loaded and the file's pages read then, the
-    list of series is made and the frame decoded that is seen first.
+    list of series is made, and the picture that is seen first; a frame that takes a decoder is
+    decoded, and its picture made when the page asks for it.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ class WarmUp:
         index = self._context.index
         self._seen = index.newest_instance_id()
         for study in index.search_studies(StudyQuery(limit=1)):
-            opened_study(self._context, study.study_instance_uid)
+            self._read(study.study_instance_uid)
 
     def _look(self) -> None:
         """Read the studies that have grown, but no more since the last look."""
@@ -84,4 +86,7 @@ class WarmUp:
         whole = self._growing - grown
         self._seen, self._growing = newest, grown
         for study_instance_uid in whole:
-            opened_study(self._context, study_instance_uid)
+            self._read(study_instance_uid)
+
+    def _read(self, study_instance_uid: str) -> None:
+        first_picture(self._context, opened_study(self._context, study_instance_uid).opening)

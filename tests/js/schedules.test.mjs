@@ -4,7 +4,10 @@ import { after, test } from "node:test";
 
 import { FrameStore } from "../../web/static/js/frames.js";
 import { previewFrame, PreviewStore } from "../../web/static/js/previews.js";
+import { ReadAhead } from "../../web/static/js/read_ahead.js";
 import { SliceLoader } from "../../web/static/js/slice_loader.js";
+
+const readAhead = (atOnce = 2) => new ReadAhead(() => atOnce);
 
 const SCHEDULES = 1000;
 const real = { fetch: globalThis.fetch, createImageBitmap: globalThis.createImageBitmap };
@@ -89,6 +92,15 @@ function slowNode(random) {
   return { fetch, waiting, letGo };
 }
 
+/** A picture in the page: mostly of what its key says, now and then with the info of another study. */
+function cameInThePage(random) {
+  const slice = SLICES[Math.floor(random() * SLICES.length)];
+  const info = infoOf(slice);
+  if (random() < 0.3) info.study_instance_uid = "9.9";
+  const jpeg = new Blob([Uint8Array.of(slice.value)]);
+  return { answer: { digest: slice.digest, correction_id: "", info }, jpeg, picture: { value: info.study_instance_uid === "9.9" ? -1 : slice.value } };
+}
+
 const breathe = () => new Promise((done) => setImmediate(done));
 
 /** One schedule; returns how many frames were drawn, and notes what was wrong with them. */
@@ -102,7 +114,9 @@ async function play(seed, wrong) {
     return { value };
   };
   const drawn = [];
-  const stores = { frames: new FrameStore(), previews: new PreviewStore(), previewFrame, isSoonHere: () => random() < 0.8, ahead: () => ({ frames: 3, previews: 3 }), later: (act) => node.waiting.push(act) };
+  const previews = new PreviewStore(readAhead());
+  previews.offer(cameInThePage(random));
+  const stores = { frames: new FrameStore(readAhead()), previews, previewFrame, isSoonHere: () => random() < 0.8, ahead: () => ({ frames: 3, previews: 3 }), later: (act) => node.waiting.push(act) };
   const loader = new SliceLoader(stores, {
     onFrame: (frame) => {
       const wanted = loader.wanted;
@@ -119,7 +133,7 @@ async function play(seed, wrong) {
     if (deed < 0.3) {
       const at = Math.floor(random() * SLICES.length);
       const near = [1, 2, 3].map((on) => SLICES[at + on]).filter(Boolean);
-      loader.want(SLICES[at], { previews: near, frames: near });
+      loader.want(SLICES[at], { previews: near, frames: near, drawn: near });
     } else if (deed < 0.34) loader.leave();
     else if (deed < 0.4) loader.retry();
     else if (deed < 0.45) loader.needValues();
@@ -141,14 +155,29 @@ test("in a thousand schedules of late, reordered, wrong and lost answers no wron
   assert.ok(drawn > 2 * SCHEDULES, `only ${drawn} frames were drawn: the schedules prove little`);
 });
 
+test("what came in the page is drawn at once, for its own slice under its own identity only", () => {
+  const came = (change) => ({ answer: { digest: SLICES[0].digest, correction_id: "", info: { ...infoOf(SLICES[0]), ...change } }, jpeg: new Blob(["1"]), picture: {} });
+  const ready = (payload, slice) => {
+    const previews = new PreviewStore(readAhead());
+    previews.offer(payload);
+    return previews.ready(slice);
+  };
+  assert.equal(ready(came({}), SLICES[0]).info.display.name, "MILL");
+  assert.equal(ready(came({}), SLICES[1]), null);
+  assert.equal(ready(came({}), { ...SLICES[0], digest: "other bytes" }), null);
+  assert.equal(ready(came({}), { ...SLICES[0], correction_id: "c1" }), null);
+  assert.equal(ready(came({ study_instance_uid: "9.9" }), SLICES[0]), null);
+  assert.equal(ready(came({ correction: { correction_id: "c2" } }), SLICES[0]), null);
+});
+
 test("the last wish is always granted when the line is good", async () => {
   const node = slowNode(() => 0.5);
   globalThis.fetch = node.fetch;
   globalThis.createImageBitmap = async () => ({});
   const drawn = [];
-  const stores = { frames: new FrameStore(), previews: new PreviewStore(), previewFrame, isSoonHere: () => true, ahead: () => ({ frames: 0, previews: 0 }), later: (act) => node.waiting.push(act) };
+  const stores = { frames: new FrameStore(readAhead()), previews: new PreviewStore(readAhead()), previewFrame, isSoonHere: () => true, ahead: () => ({ frames: 0, previews: 0 }), later: (act) => node.waiting.push(act) };
   const loader = new SliceLoader(stores, { onFrame: (frame) => drawn.push(frame), onFailure: (error) => assert.fail(error) });
-  for (const slice of SLICES) loader.want(slice, { previews: [], frames: [] });
+  for (const slice of SLICES) loader.want(slice, { previews: [], frames: [], drawn: [] });
   for (let turn = 0; turn < 200; turn += 1) {
     node.letGo();
     await breathe();

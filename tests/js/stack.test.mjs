@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ahead, openingIndex, sameSlice, slicesOf } from "../../web/static/js/stack.js";
+import { ahead, onward, openingSlices, sameSlice, slicesOf } from "../../web/static/js/stack.js";
 
 const series = (modality, ...frames) => ({
   series_instance_uid: "1.2",
@@ -16,15 +16,30 @@ test("every frame of every instance is a slice, in order", () => {
   assert.equal(slices[3].url, "/api/v1/studies/1/series/1.2/instances/1.2.1/frames/3");
 });
 
-test("stacks open in the middle, everything else at the start", () => {
-  assert.equal(openingIndex(series("CT", 1, 1, 1, 1), 4), 2);
-  assert.equal(openingIndex(series("CR", 1, 1, 1, 1), 4), 0);
-  assert.equal(openingIndex(series("US", 30), 30), 0);
-});
-
 test("loading ahead goes in the direction of motion and stays inside", () => {
   assert.deepEqual(ahead(0, 3, 1), [1, 2]);
   assert.deepEqual(ahead(5, 100, -1).slice(0, 4), [4, 6, 3, 7]);
+});
+
+test("a whole stack is loaded ahead, every slice once, the nearest first and most in the direction of motion", () => {
+  const found = ahead(100, 200, 1, 1000);
+  assert.deepEqual(found.slice(0, 10), [101, 99, 102, 98, 103, 104, 97, 105, 106, 96]);
+  assert.equal(new Set(found).size, 199);
+  assert.ok(found.indexOf(160) < 100);
+  assert.deepEqual(ahead(0, 5, 1, 1000), [1, 2, 3, 4]);
+  assert.equal(ahead(1000, 2000, -1, 300).length, 300);
+});
+
+test("what is drawn next lies on the way", () => {
+  const slices = slicesOf("1", series("CT", 1, 1, 1, 1));
+  assert.deepEqual(onward(slices, 1, 1).map((one) => one.key), ["1.2.2#1", "1.2.3#1"]);
+  assert.deepEqual(onward(slices, 2, -1, 1).map((one) => one.key), ["1.2.1#1"]);
+});
+
+test("of other series the slice is loaded ahead that they open with", () => {
+  const all = [{ ...series("CT", 1, 1, 1), opens_at: 1 }, { ...series("SR", 1), opens_at: 0 }];
+  all[0].instances.forEach((instance) => (instance.rows = 64));
+  assert.deepEqual(openingSlices("1", all).map((one) => one.key), ["1.2.1#1"]);
 });
 
 test("the viewed slice is found again when others join before it", () => {

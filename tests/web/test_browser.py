@@ -140,6 +140,33 @@ def test_a_surgeon_finds_the_patient_and_sees_the_right_grey_levels(
     assert_drawn(page, stack[4], 40, 400)
 
 
+def test_the_picture_is_there_before_any_script_and_then_taken_over_as_it_is(
+    stack: list[FileDataset], page: Page
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.route("**/*.js", lambda route: None)  # no script comes
+    seen = stack[len(stack) // 2]
+    page.goto(f"/studies/{seen.StudyInstanceUID}", wait_until="commit")
+    picture = page.locator("img.first-picture")
+    expect(picture).to_be_visible()
+    assert (
+        picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == seen.Columns
+    )
+    name = page.locator('[data-field="corner-name"]').first.text_content()
+    assert name
+    assert name == page.locator("#patient-name").text_content()
+    places = """() => [".tile", ".corner.top.left", ".corner.top.right", ".banner", ".toolbar"]
+        .map((one) => JSON.stringify(document.querySelector(one).getBoundingClientRect()))"""
+    before = page.evaluate(places)
+    page.unroute("**/*.js")
+    page.reload()
+    wait_for_frame(page, seen)
+    expect(picture).to_have_count(0)
+    assert page.evaluate(places) == before
+    assert not any(f"{seen.SOPInstanceUID}/frames/1/preview" in url for url in asked)
+
+
 def test_dragging_windows_by_the_formula(stack: list[FileDataset], page: Page) -> None:
     open_study(page, stack[0])
     page.click("text=1:1")

@@ -52,6 +52,15 @@ def test_the_board_shows_the_right_identity_with_its_mark(search, correct):
     )
 
 
+def test_the_page_of_a_study_shows_the_right_identity_before_its_scripts_run(client, held, correct):
+    correct(**DOE)
+    html = client.get(f"/studies/{held.StudyInstanceUID}").text
+    assert '<h1 id="patient-name">DOE, Jane</h1>' in html
+    assert '<strong data-field="corner-name">DOE, Jane</strong>' in html
+    assert 'data-field="corner-corrected" class="warning">Corrected (was PHANTOM, Test' in html
+    assert f'"correction_id": "c{held.StudyInstanceUID[-5:]}"' in html
+
+
 def test_a_study_is_found_by_what_it_is_and_no_more_by_what_it_was(search, correct):
     correct(**DOE)
     assert len(search(text="doe jane")["studies"]) == 1

@@ -1,42 +1,60 @@
 """web.opened_study: the list of a study is kept while it is true; what opens it is known."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
 from pydicom.dataset import FileDataset
+from pydicom.uid import generate_uid
 
-from web.opened_study import opened_study, opening_frame
+from web.opened_study import frame_at, opened_study, opening_series
 
 
-def series(modality: str, counts: list[int], rows: int | None = 64) -> dict[str, Any]:
+def series(*counts: int, rows: int | None = 64) -> dict[str, Any]:
     """Describe a series whose instances have so many frames each, all in one stack."""
     return {
-        "series_instance_uid": f"1.{modality}",
-        "modality": modality,
         "instances": [{"sop_instance_uid": f"1.{n}", "rows": rows} for n in range(len(counts))],
         "stacks": [{"frames": [(n, 1, count) for n, count in enumerate(counts)]}],
     }
 
 
 @pytest.mark.parametrize(
-    ("found", "opening"),
-    [
-        ([series("CT", [1, 1, 1, 1, 1])], ("1.CT", "1.2", 1)),
-        ([series("MR", [1, 1, 1, 1])], ("1.MR", "1.2", 1)),
-        ([series("CT", [1, 1])], ("1.CT", "1.0", 1)),
-        ([series("US", [1, 1, 1])], ("1.US", "1.0", 1)),
-        ([series("PT", [2, 6, 2])], ("1.PT", "1.1", 4)),
-        ([series("SR", [1], rows=None), series("DX", [1])], ("1.DX", "1.0", 1)),
-        ([series("SR", [1], rows=None)], None),
-        ([], None),
-    ],
+    ("index", "found"), [(0, (0, 1)), (1, (0, 2)), (2, (1, 1)), (7, (1, 6)), (8, (2, 1))]
 )
-def test_a_study_opens_where_the_viewer_opens_it(
-    found: list[dict[str, Any]], opening: tuple[str, str, int] | None
+def test_a_place_in_a_series_is_a_frame_of_an_instance(index: int, found: tuple[int, int]) -> None:
+    assert frame_at(series(2, 6, 2), index) == found
+
+
+def test_the_first_series_with_pictures_is_opened() -> None:
+    report, pictures = series(1, rows=None), series(1)
+    assert opening_series([report, pictures, pictures]) == 1
+    assert opening_series([report]) is None
+    assert opening_series([]) is None
+
+
+@pytest.mark.parametrize(
+    ("modality", "count", "opens_at"),
+    [("CT", 5, 2), ("MR", 4, 2), ("PT", 3, 1), ("CT", 2, 0), ("US", 3, 0), ("CR", 4, 0)],
+)
+def test_stacks_open_in_the_middle_everything_else_at_the_start(
+    app: Flask,
+    keeper,
+    make_instance: Callable[..., FileDataset],
+    modality: str,
+    count: int,
+    opens_at: int,
 ) -> None:
-    assert opening_frame(found) == opening
+    uids = {"StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
+    keeper.keep(*(make_instance(n, Modality=modality, **uids) for n in range(1, count + 1)))
+    opened = opened_study(app.extensions["lifeboat"], uids["StudyInstanceUID"])
+    [listed] = json.loads(opened.series)
+    assert listed["opens_at"] == opens_at
+    assert opened.opening is not None
+    assert (opened.opening.index, opened.opening.length) == (opens_at, count)
+    seen = listed["instances"][opens_at]["sop_instance_uid"]
+    assert opened.opening.record.sop_instance_uid == seen
 
 
 def test_the_list_is_made_once_until_something_arrives(

@@ -1,4 +1,4 @@
-/** What other modules add to the viewer. Each is called once with it, before anything is shown. */
+/** What other modules add to the viewer. Each is called once with it, when the first picture is there. */
 
 import { documents } from "./documents.js";
 import { exportView } from "./export_view.js";

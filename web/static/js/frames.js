@@ -18,7 +18,8 @@ import { extremes, modalityValue, typedPixels } from "./windowing.js";
  */
 
 const BUDGET_BYTES = 160 * 1024 * 1024;
-const AHEAD_AT_ONCE = 2;
+/** Values of neighbours are large, and a preview serves to scroll. */
+const AHEAD_SHARE = 1 / 3;
 
 /** An answer that belongs to another frame than the one asked for. It is never drawn. */
 export class WrongFrame extends Error {}
@@ -28,9 +29,12 @@ export class WrongFrame extends Error {}
  * @extends {Loads<Frame>}
  */
 export class FrameStore extends Loads {
-  /** @param {{note: (bytes: number, ms: number) => void}} [speed] learns from what comes */
-  constructor(speed) {
-    super((slice, signal) => loadFrame(slice, signal, speed), { budgetBytes: BUDGET_BYTES, aheadAtOnce: AHEAD_AT_ONCE });
+  /**
+   * @param {import("./read_ahead.js").ReadAhead} readAhead
+   * @param {{note: (bytes: number, ms: number) => void}} [speed] learns from what comes
+   */
+  constructor(readAhead, speed) {
+    super((slice, signal) => loadFrame(slice, signal, speed), { budgetBytes: BUDGET_BYTES, aheadShare: AHEAD_SHARE }, readAhead);
   }
 }
 

@@ -7,6 +7,8 @@ const PACKED = 0.55;
 const LARGE_PIXELS = 6e6;
 /** Below this many bytes a second, pictures come before values. */
 const SLOW = 500000;
+/** As many fit into what previews may take in memory. */
+const MOST_PREVIEWS = 1000;
 
 export class LineSpeed {
   /** @param {{saveData?: boolean}} [connection] whether somebody asked to load little */
@@ -42,8 +44,17 @@ export class LineSpeed {
   /** @returns {{frames: number, previews: number}} how many slices to load ahead */
   ahead() {
     if (this.isSaving) return { frames: 0, previews: 2 };
-    const isSlow = this.bytesPerSecond !== null && this.bytesPerSecond < SLOW;
-    return isSlow ? { frames: 2, previews: 24 } : { frames: 12, previews: 4 };
+    return { frames: this.isSlow ? 2 : 12, previews: MOST_PREVIEWS };
+  }
+
+  /** @returns {boolean} */
+  get isSlow() {
+    return this.bytesPerSecond !== null && this.bytesPerSecond < SLOW;
+  }
+
+  /** @returns {number} how many may be on their way at once while nobody waits */
+  atOnce() {
+    return this.isSlow ? 2 : 4;
   }
 }
 

@@ -2,19 +2,27 @@
 
 /** @typedef {import("./stack.js").Slice} Slice */
 
+/** A browser has six connections to a node: two stay free for what is wanted next, and for the page. */
+const MOST_AT_ONCE = 4;
+
 /**
  * @template {{bytes: number}} Value
  */
 export class Loads {
   /**
    * @param {(slice: Slice, signal: AbortSignal) => Promise<Value>} load
-   * @param {{budgetBytes: number, aheadAtOnce: number}} limits what is kept, and how many are on their
-   *   way at once when nothing is wanted now; the others of the browser's six connections stay free
+   * @param {{budgetBytes: number, aheadShare: number}} limits what is kept, and which part of it may be
+   *   what nobody asked for yet: that must not drive out what is looked at
+   * @param {import("./read_ahead.js").ReadAhead} readAhead says when to load ahead
    */
-  constructor(load, { budgetBytes, aheadAtOnce }) {
+  constructor(load, { budgetBytes, aheadShare }, readAhead) {
     this.load = load;
     this.budgetBytes = budgetBytes;
-    this.aheadAtOnce = aheadAtOnce;
+    this.aheadShare = aheadShare;
+    this.readAhead = readAhead;
+    readAhead.join(this);
+    /** How many somebody waits for. */
+    this.awaited = 0;
     /** @type {Map<string, Value>} oldest first */
     this.kept = new Map();
     this.bytes = 0;
@@ -62,14 +70,15 @@ export class Loads {
    */
   get(owner, slice, next) {
     this.expect(owner, [slice, ...next]);
+    this.makeWay(versionKey(slice));
+    this.awaited += 1;
     const value = this.one(slice);
-    const goOn = (/** @type {Value} */ { bytes }) => {
-      // what comes next must not drive out what is looked at
-      const room = Math.floor(this.budgetBytes / 3 / Math.max(1, bytes));
-      if (this.wanted.get(owner)?.[0] === slice) this.queue = next.slice(0, room);
-      this.pump();
+    const done = () => {
+      this.awaited -= 1;
+      if (this.wanted.get(owner)?.[0] === slice) this.queue = next.slice(0, this.room());
+      this.readAhead.next();
     };
-    value.then(goOn, () => {});
+    value.then(done, done);
     return value;
   }
 
@@ -80,8 +89,28 @@ export class Loads {
    */
   ahead(owner, next) {
     this.expect(owner, next);
-    this.queue = [...next];
-    this.pump();
+    this.queue = next.slice(0, this.room());
+    this.readAhead.next();
+  }
+
+  /** @returns {boolean} */
+  get isLoadingAhead() {
+    return this.queue.length > 0 || this.coming.size > 0;
+  }
+
+  /** @returns {number} how many may be loaded ahead, judged by what is here */
+  room() {
+    const mean = this.kept.size ? this.bytes / this.kept.size : 1;
+    return Math.floor((this.budgetBytes * this.aheadShare) / mean);
+  }
+
+  /**
+   * Leave a connection for what is wanted now: what was begun last is given up.
+   * @param {string} key of what is wanted
+   */
+  makeWay(key) {
+    const others = [...this.coming.keys()].filter((one) => one !== key);
+    for (const one of others.slice(MOST_AT_ONCE - 1)) this.coming.get(one)?.controller.abort();
   }
 
   /**
@@ -108,10 +137,20 @@ export class Loads {
 
   /** Load ahead, a few at a time. */
   pump() {
-    while (this.coming.size < this.aheadAtOnce && this.queue.length) {
+    const most = Math.min(MOST_AT_ONCE, this.readAhead.allowed(this));
+    while (this.coming.size < most && this.queue.length) {
       const slice = /** @type {Slice} */ (this.queue.shift());
-      if (!this.has(slice)) this.one(slice).then(() => this.pump(), () => {});
+      if (!this.has(slice)) this.one(slice).then(() => this.readAhead.next(), (error) => this.failed(error));
     }
+  }
+
+  /**
+   * What the node refuses is passed over; when it does not answer, nothing more is asked for ahead.
+   * @param {any} error
+   */
+  failed(error) {
+    if (error instanceof TypeError) this.queue = [];
+    this.readAhead.next();
   }
 
   /**
@@ -166,7 +205,7 @@ export class Loads {
 }
 
 /**
- * @param {Slice} slice
+ * @param {{key: string, digest: string, correction_id?: string}} slice
  * @returns {string} other bytes under the same UID, or another identity, are another key
  */
 export function versionKey(slice) {

@@ -4,7 +4,7 @@
  */
 
 import { isOf, WrongFrame } from "./frames.js";
-import { Loads } from "./loads.js";
+import { Loads, versionKey } from "./loads.js";
 import { ask, timeout } from "./page.js";
 import { versionQuery } from "./stack.js";
 
@@ -14,7 +14,12 @@ import { versionQuery } from "./stack.js";
 /** @typedef {{slice: Slice, info: any, jpeg: Blob | null, bytes: number}} Preview */
 
 const BUDGET_BYTES = 48 * 1024 * 1024;
-const AHEAD_AT_ONCE = 1;
+/** Previews are small: those of a whole stack are kept. */
+const AHEAD_SHARE = 0.9;
+/** What the info of a frame takes in memory. */
+const INFO_BYTES = 8192;
+/** Pictures that are ready to be drawn; each takes four bytes a pixel. */
+const DRAWABLE = 12;
 /** An answer that takes longer does not come any more. */
 const WINDOWED_MS = 15000;
 
@@ -23,9 +28,81 @@ const WINDOWED_MS = 15000;
  * @extends {Loads<Preview>}
  */
 export class PreviewStore extends Loads {
-  /** @param {{note: (bytes: number, ms: number) => void}} [speed] learns from what comes */
-  constructor(speed) {
-    super((slice, signal) => loadPreview(slice, signal, speed), { budgetBytes: BUDGET_BYTES, aheadAtOnce: AHEAD_AT_ONCE });
+  /**
+   * @param {import("./read_ahead.js").ReadAhead} readAhead
+   * @param {{note: (bytes: number, ms: number) => void}} [speed] learns from what comes
+   */
+  constructor(readAhead, speed) {
+    super((slice, signal) => loadPreview(slice, signal, speed), { budgetBytes: BUDGET_BYTES, aheadShare: AHEAD_SHARE }, readAhead);
+    /** @type {Map<string, Frame>} pictures that need only be drawn, oldest first */
+    this.drawable = new Map();
+    /** @type {Set<string>} what is being made ready */
+    this.decoding = new Set();
+    /** @type {{key: string, jpeg: Blob, frame: Frame} | null} what came in the page, until it is asked for */
+    this.came = null;
+  }
+
+  /**
+   * Take what came in the page as the answer that would be asked for.
+   * @param {import("./first_picture.js").Came} came
+   */
+  offer({ answer, jpeg, picture }) {
+    const { info, digest, correction_id } = answer;
+    const key = versionKey({ key: `${info.sop_instance_uid}#${info.frame_number}`, digest, correction_id });
+    this.came = { key, jpeg, frame: drawableFrame(/** @type {any} */ (null), info, picture) };
+  }
+
+  /**
+   * Return a frame that can be drawn at once. What came in the page stands the same tests as an
+   * answer that was asked for.
+   * @param {Slice} slice
+   * @returns {Frame | null}
+   */
+  ready(slice) {
+    const key = versionKey(slice);
+    if (this.came && this.came.key === key) this.takeCame(slice, this.came);
+    const frame = this.drawable.get(key);
+    return frame && isOf(frame.info, slice) ? frame : null;
+  }
+
+  /**
+   * @param {Slice} slice
+   * @param {{key: string, jpeg: Blob, frame: Frame}} came
+   */
+  takeCame(slice, { key, jpeg, frame }) {
+    this.came = null;
+    if (!isOf(frame.info, slice)) return;
+    this.keep(key, { slice, info: frame.info, jpeg, bytes: jpeg.size + INFO_BYTES });
+    this.hold(key, { ...frame, slice });
+  }
+
+  /**
+   * Make pictures ready that will probably be wanted next and are here: a browser takes a moment to
+   * decode one, and a wheel does not wait.
+   * @param {Slice[]} slices most wanted first
+   */
+  prepare(slices) {
+    for (const slice of slices.slice(0, DRAWABLE - 2)) {
+      const key = versionKey(slice);
+      const preview = this.kept.get(key);
+      if (!preview || this.drawable.has(key) || this.decoding.has(key)) continue;
+      this.decoding.add(key);
+      const done = () => this.decoding.delete(key);
+      previewFrame(preview).then((frame) => this.hold(key, frame)).then(done, done);
+    }
+  }
+
+  /**
+   * @param {string} key
+   * @param {Frame} frame
+   */
+  hold(key, frame) {
+    this.drawable.delete(key);
+    this.drawable.set(key, frame);
+    for (const oldest of this.drawable.keys()) {
+      if (this.drawable.size <= DRAWABLE) break;
+      this.drawable.delete(oldest);
+    }
   }
 }
 
@@ -53,7 +130,7 @@ async function loadPreview(slice, signal, speed) {
   const info = JSON.parse(new TextDecoder().decode(bytes.slice(0, length)));
   if (!isOf(info, slice)) throw new WrongFrame();
   const jpeg = bytes.byteLength > length ? new Blob([bytes.slice(length)], { type: "image/jpeg" }) : null;
-  return { slice, info, jpeg, bytes: 2 * bytes.byteLength + 2048 };
+  return { slice, info, jpeg, bytes: bytes.byteLength + INFO_BYTES };
 }
 
 /**
@@ -61,7 +138,16 @@ async function loadPreview(slice, signal, speed) {
  * @returns {Promise<Frame>} ready to be drawn
  */
 export async function previewFrame({ slice, info, jpeg }) {
-  const preview = jpeg && (await createImageBitmap(jpeg));
+  return drawableFrame(slice, info, jpeg && (await createImageBitmap(jpeg)));
+}
+
+/**
+ * @param {Slice} slice
+ * @param {any} info
+ * @param {ImageBitmap | null} preview
+ * @returns {Frame}
+ */
+function drawableFrame(slice, info, preview) {
   return { slice, info, pixels: null, preview, reason: info.reason, range: 0, bytes: 0 };
 }
 

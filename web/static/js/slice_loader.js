@@ -10,13 +10,16 @@ import { versionKey } from "./loads.js";
 /**
  * @typedef {object} Stores
  * @property {import("./loads.js").Loads<Frame>} frames
- * @property {import("./loads.js").Loads<any>} previews
+ * @property {import("./previews.js").PreviewStore} previews
  * @property {(preview: any) => Promise<Frame>} previewFrame makes a preview ready to be drawn
  * @property {(info: any) => boolean} isSoonHere whether all values of such a frame take only moments
  * @property {() => {frames: number, previews: number}} ahead how many slices to load ahead
  * @property {(act: () => void, ms: number) => any} later as `setTimeout`
  */
-/** @typedef {{previews: Slice[], frames: Slice[]}} Next what will probably be wanted next, most wanted first */
+/**
+ * @typedef {{previews: Slice[], frames: Slice[], drawn: Slice[]}} Next what will probably be wanted next,
+ *   most wanted first: to load its previews, its values, and to make its pictures ready
+ */
 
 /** Scrolling has settled when no other slice was wanted for so long. */
 const SETTLE_MS = 120;
@@ -37,7 +40,7 @@ export class SliceLoader {
     /** The wish whose values were asked for. */
     this.valuesTurn = 0;
     /** @type {Next} */
-    this.next = { previews: [], frames: [] };
+    this.next = { previews: [], frames: [], drawn: [] };
     /** @type {Frame | null} what was handed on for this wish */
     this.given = null;
   }
@@ -54,7 +57,7 @@ export class SliceLoader {
     const held = this.stores.frames.held(slice);
     if (held) {
       this.give(held, this.turn);
-      this.stores.previews.ahead(this, next.previews.filter((one) => !this.stores.frames.has(one)));
+      this.stores.previews.ahead(this, this.previewsNext());
       this.values(this.turn);
     } else {
       this.stores.frames.expect(this, [slice, ...next.frames]);
@@ -77,8 +80,10 @@ export class SliceLoader {
    */
   async previewThenValues(slice, turn) {
     const settled = new Promise((done) => this.stores.later(() => done(null), SETTLE_MS));
+    const ready = this.stores.previews.ready(slice);
+    if (ready) this.goOn();
     // whatever is wrong with a preview, the frame itself tells
-    const preview = await this.preview(slice, turn).catch(() => null);
+    const preview = ready || (await this.preview(slice, turn).catch(() => null));
     if (preview) this.give(preview, turn);
     await settled;
     if (turn !== this.turn || (this.given && this.given.reason)) return;
@@ -92,7 +97,15 @@ export class SliceLoader {
    */
   async preview(slice, turn) {
     const preview = await this.stores.previews.get(this, slice, this.next.previews);
-    return turn === this.turn ? this.stores.previewFrame(preview) : null;
+    if (turn !== this.turn) return null;
+    this.stores.previews.prepare(this.next.drawn);
+    return this.stores.previewFrame(preview);
+  }
+
+  /** The picture is here: load and make ready what will probably be wanted next. */
+  goOn() {
+    this.stores.previews.ahead(this, this.next.previews);
+    this.stores.previews.prepare(this.next.drawn);
   }
 
   /**
@@ -117,9 +130,16 @@ export class SliceLoader {
     if (this.wanted && !isHere && this.valuesTurn !== this.turn) this.values(this.turn);
   }
 
+  /** @returns {Slice[]} what is not here in any form */
+  previewsNext() {
+    return this.next.previews.filter((one) => !this.stores.frames.has(one));
+  }
+
   /** Ask again for what did not come. */
   retry() {
-    if (this.wanted && !(this.given && (this.given.pixels || this.given.reason))) this.want(this.wanted, this.next);
+    if (!this.wanted) return;
+    if (this.given && (this.given.pixels || this.given.reason)) this.stores.previews.ahead(this, this.previewsNext());
+    else this.want(this.wanted, this.next);
   }
 
   /**

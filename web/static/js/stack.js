@@ -4,7 +4,7 @@
  * @typedef {{sop_instance_uid: string, instance_number: number | null, number_of_frames: number,
  *   digest: string, is_conflict: boolean}} Instance
  * @typedef {{series_instance_uid: string, modality: string, series_number: number | null,
- *   title: string, instances: Instance[], warnings: string[],
+ *   title: string, instances: Instance[], warnings: string[], opens_at: number,
  *   stacks: {frames: [number, number, number][]}[]}} Series
  * @typedef {{key: string, url: string, digest: string, series_instance_uid: string,
  *   study_instance_uid: string, sop_instance_uid: string, frame_number: number,
@@ -70,18 +70,8 @@ export function hasFrames(series) {
 }
 
 /**
- * Return where a series is opened: stacks of CT and MR in the middle, everything else at the start.
- * @param {Series} series
- * @param {number} length number of slices
- * @returns {number}
- */
-export function openingIndex(series, length) {
-  const isStack = ["CT", "MR", "PT"].includes(series.modality) && series.instances.length > 2;
-  return isStack ? Math.floor(length / 2) : 0;
-}
-
-/**
- * Return which slices to load ahead: two on each side, then further in the direction of motion.
+ * Return which slices to load ahead: two on each side, then two in the direction of motion for each
+ * one behind, to both ends of the stack.
  * @param {number} index
  * @param {number} length
  * @param {number} direction 1 or -1
@@ -89,9 +79,49 @@ export function openingIndex(series, length) {
  * @returns {number[]} most wanted first
  */
 export function ahead(index, length, direction, many = 12) {
-  const further = Array.from({ length: Math.max(0, many - 4) }, (_, at) => at + 3);
-  const steps = [1, -1, 2, -2, ...further].slice(0, many);
-  return steps.map((step) => index + step * direction).filter((at) => at >= 0 && at < length);
+  /** @type {number[]} */
+  const found = [];
+  const add = (/** @type {number} */ step) => {
+    const at = index + step * direction;
+    if (at >= 0 && at < length && found.length < many) found.push(at);
+  };
+  for (const step of [1, -1, 2, -2]) add(step);
+  for (let behind = 3; found.length < many && behind < length; behind += 1) {
+    add(2 * behind - 3);
+    add(2 * behind - 2);
+    add(-behind);
+  }
+  return found;
+}
+
+/**
+ * @param {Slice[]} slices
+ * @param {number} index
+ * @param {number} direction 1 or -1
+ * @param {number} [many]
+ * @returns {Slice[]} those that come next when somebody goes on scrolling
+ */
+export function onward(slices, index, direction, many = 6) {
+  return Array.from({ length: many }, (_, at) => slices[index + direction * (at + 1)]).filter(Boolean);
+}
+
+/** @type {WeakMap<Series[], Slice[]>} */
+const openings = new WeakMap();
+
+/**
+ * Return the slice that each series opens with.
+ * @param {string} studyUid
+ * @param {Series[]} series
+ * @param {string} [correctionId]
+ * @returns {Slice[]}
+ */
+export function openingSlices(studyUid, series, correctionId = "") {
+  const known = openings.get(series);
+  if (known) return known;
+  const pictures = series.filter((one) => one.instances.some((/** @type {any} */ instance) => instance.rows));
+  const found = pictures.map((one) => slicesOf(studyUid, one, correctionId)[one.opens_at]).filter(Boolean);
+  openings.set(series, found);
+  return found;
 }
 
 /**

@@ -1,8 +1,19 @@
-/** Opens the viewer of the study the page names. */
+/** Opens the viewer of the study the page names; what its first picture does not need comes behind it. */
 
-import { extensions } from "./extensions.js";
 import { Viewer } from "./viewer.js";
 
 const viewer = new Viewer(document.body.dataset.studyInstanceUid || "");
-for (const install of extensions) install(viewer);
-viewer.start();
+
+async function start() {
+  await viewer.start();
+  // a frame of the screen later the picture is there
+  await new Promise((shown) => requestAnimationFrame(() => setTimeout(shown)));
+  try {
+    const { extensions } = await import("./extensions.js");
+    for (const install of extensions) install(viewer);
+  } catch {
+    viewer.say("Marks, documents and saving could not be loaded. Open the study again.");
+  }
+}
+
+start();

@@ -5,9 +5,13 @@ import { ask, timeout } from "./page.js";
 /** @typedef {import("./stack.js").Series} Series */
 
 export class Study {
-  /** @param {string} studyUid */
-  constructor(studyUid) {
+  /**
+   * @param {string} studyUid
+   * @param {any} [told] the node's answer, where it came already; it serves once
+   */
+  constructor(studyUid, told = null) {
     this.uid = studyUid;
+    this.told = told;
     /** @type {any} the node's JSON, null before it answered */
     this.facts = null;
     /** @type {Series[]} in display order */
@@ -16,17 +20,16 @@ export class Study {
 
   /** @returns {Promise<string>} the node's time of this answer */
   async refresh() {
-    const answer = await ask(`/api/v1/studies/${this.uid}`, { signal: timeout(8000) });
-    const found = await answer.json();
+    const found = this.told || (await (await ask(`/api/v1/studies/${this.uid}`, { signal: timeout(8000) })).json());
+    this.told = null;
     this.facts = found.study;
     this.series = found.study.series;
     return found.now;
   }
 
-  /** @returns {number} place of the first series that has pictures, 0 when none has */
+  /** @returns {number} place of the series that is shown first */
   firstToShow() {
-    const at = this.series.findIndex((series) => series.instances.some((/** @type {any} */ instance) => instance.rows));
-    return Math.max(0, at);
+    return this.facts.opens_at;
   }
 
   /**

@@ -162,7 +162,7 @@ export class TileTexts {
  */
 export function fidelity({ info, pixels, reason }) {
   if (reason) return { state: "refused", words: "No picture" };
-  if (!pixels) return { state: "preview", words: info.lossy.is_lossy ? `Preview · ${info.display.fidelity}` : "Preview, compressed" };
+  if (!pixels) return { state: "preview", words: info.display.preview };
   return { state: info.lossy.is_lossy ? "lossy" : "final", words: info.display.fidelity };
 }
 

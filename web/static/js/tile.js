@@ -7,7 +7,7 @@ import { plainView } from "./placement.js";
 import { underState } from "./presentation_states.js";
 import { NodeWindow } from "./previews.js";
 import { SliceLoader } from "./slice_loader.js";
-import { ahead, hasFrames, nearestShown, openingIndex, sameSlice, slicesOf, stepped } from "./stack.js";
+import { ahead, hasFrames, nearestShown, onward, openingSlices, sameSlice, slicesOf, stepped } from "./stack.js";
 import { TileTexts } from "./texts.js";
 import { clampedWindow, draggedWindow, initialVoi, windowToDrag } from "./windowing.js";
 import { Viewport } from "./viewport.js";
@@ -131,7 +131,7 @@ export class Tile {
     this.slices = slicesOf(study.uid, series, study.facts?.correction_id);
     this.viewport.look(plainView());
     this.showStack();
-    this.scrollTo(openingIndex(series, this.slices.length));
+    this.scrollTo(series.opens_at);
   }
 
   /** New images join by their position; the slice that is viewed stays. */
@@ -200,9 +200,20 @@ export class Tile {
   want(slice) {
     if (this.frame?.slice.key !== slice.key) this.canvas.dataset.state = "loading";
     const { frames, previews } = this.stores.ahead();
-    const next = (/** @type {number} */ many) => ahead(this.index, this.slices.length, this.direction, many).map((at) => this.slices[at]);
+    const next = ahead(this.index, this.slices.length, this.direction, previews).map((at) => this.slices[at]);
     this.nodeWindow.forget();
-    this.loader.want(slice, { previews: next(previews), frames: next(frames) });
+    const drawn = onward(this.slices, this.index, this.direction);
+    this.loader.want(slice, { previews: [...next, ...this.otherOpenings(slice)], frames: next.slice(0, frames), drawn });
+  }
+
+  /**
+   * @param {Slice} slice
+   * @returns {Slice[]} what the other series of the study open with, while there is room for it
+   */
+  otherOpenings({ series_instance_uid }) {
+    if (!this.study || this.stores.ahead().frames === 0) return [];
+    const found = openingSlices(this.study.uid, this.study.series, this.study.facts?.correction_id);
+    return found.filter((one) => one.series_instance_uid !== series_instance_uid);
   }
 
   /**
@@ -344,6 +355,7 @@ export class Tile {
 
   /** @param {"loading" | "refused" | "empty"} state */
   blank(state) {
+    this.texts.field("first-picture")?.remove(); // its words go with it
     this.closeDocument();
     this.frame = null;
     this.viewport.clear(state);

@@ -4,6 +4,7 @@ import { Actions } from "./actions.js";
 import { installAnnotations } from "./annotation_level.js";
 import { installCine } from "./cine.js";
 import { installCompare } from "./compare.js";
+import { firstPicture, written } from "./first_picture.js";
 import { FrameStore } from "./frames.js";
 import { installJumpBox } from "./jump_box.js";
 import { installLayout } from "./layout.js";
@@ -17,6 +18,7 @@ import { installOverlays } from "./overlays.js";
 import { installPresentationStates } from "./presentation_states.js";
 import { PresetList } from "./preset_list.js";
 import { previewFrame, PreviewStore } from "./previews.js";
+import { ReadAhead } from "./read_ahead.js";
 import { registerStandard } from "./standard_actions.js";
 import { slicesOf } from "./stack.js";
 import { Strip } from "./strip.js";
@@ -37,7 +39,7 @@ export class Viewer {
   /** @param {string} studyUid */
   constructor(studyUid) {
     /** The study the page was opened for. */
-    this.study = new Study(studyUid);
+    this.study = new Study(studyUid, written(document, "study-answer"));
     /**
      * All that are open: this one and those it is compared with.
      * @type {Map<string, Study>}
@@ -62,6 +64,7 @@ export class Viewer {
     this.tiles = [];
     /** @type {(() => void)[]} */
     this.startActs = [];
+    this.isStarted = false;
     /** @type {((tile: Tile) => void)[]} */
     this.tileActs = [];
     this.noteTimer = /** @type {any} */ (0);
@@ -88,12 +91,15 @@ export class Viewer {
     if (isForHands()) this.chooseTool("scroll");
     this.actions.bindKeys(document);
     setInterval(() => this.tick(), 1000);
+    const came = await firstPicture(document);
+    if (came) this.stores.previews.offer(came);
     try {
       await this.refresh();
     } catch (error) {
       this.active.refuse(error);
     }
     this.changes.start();
+    this.isStarted = true;
     for (const act of this.startActs) act();
   }
 
@@ -102,7 +108,8 @@ export class Viewer {
    * @param {() => void} act
    */
   onStart(act) {
-    this.startActs.push(act);
+    if (this.isStarted) act();
+    else this.startActs.push(act);
   }
 
   /* What other modules add. */
@@ -141,6 +148,7 @@ export class Viewer {
    */
   registerDocument(canShow, show) {
     this.documents.push({ canShow, show });
+    for (const tile of this.tiles) if (tile.frame?.reason) tile.adopt(tile.frame, null, null);
   }
 
   /**
@@ -195,8 +203,7 @@ export class Viewer {
 
   /** @returns {Tile} */
   addTile() {
-    const template = /** @type {HTMLTemplateElement} */ (document.getElementById("tile"));
-    const root = /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
+    const root = this.tiles.length ? newTileRoot() : this.stage.querySelector("section") || newTileRoot();
     this.stage.append(root);
     const tile = new Tile(root, { stores: this.stores, documents: this.documents });
     this.tiles.push(tile);
@@ -346,12 +353,22 @@ function isForHands() {
   return matchMedia("(pointer: coarse)").matches || document.documentElement.classList.contains("wall");
 }
 
+/** @returns {HTMLElement} */
+function newTileRoot() {
+  const template = /** @type {HTMLTemplateElement} */ (document.getElementById("tile"));
+  return /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
+}
+
 /** @returns {import("./slice_loader.js").Stores} */
 function newStores() {
   const speed = new LineSpeed(/** @type {any} */ (navigator).connection);
+  const page = /** @type {PerformanceNavigationTiming | undefined} */ (performance.getEntriesByType("navigation")[0]);
+  if (page) speed.note(page.encodedBodySize, page.responseEnd - page.responseStart);
+  const readAhead = new ReadAhead(() => speed.atOnce());
+  const previews = new PreviewStore(readAhead, speed);
   return {
-    frames: new FrameStore(speed),
-    previews: new PreviewStore(speed),
+    frames: new FrameStore(readAhead, speed),
+    previews,
     previewFrame,
     isSoonHere: (info) => speed.isSoonHere(info),
     ahead: () => speed.ahead(),
