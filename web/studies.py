@@ -54,6 +54,7 @@ def study_words(study: StudyRecord, today: date) -> dict[str, str]:
         "study_date": words.calendar_date(study.study_date),
         "study_time": words.clock_time(study.study_time),
         "instances": str(study.number_of_study_related_instances),
+        "unit": words.counted(study.number_of_study_related_instances, "image").split()[1],
         "series": words.counted(study.number_of_study_related_series, "series"),
         "held": (
             f"{words.counted(study.number_of_study_related_series, 'series')}, "
