@@ -7,8 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
-STRIP_PIXELS: Final = 2**20
-"""About as many pixels has a strip: smaller pictures are one, which threads would only delay."""
+STRIP_PIXELS: Final = 2**19
+"""About as many pixels has a strip; a picture of fewer is one, which threads would only delay."""
 ROW_MULTIPLE: Final = 16
 """Strips but the last have a multiple of so many rows, as the blocks of a JPEG need it."""
 

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import threading
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from playwright.sync_api import Browser
 
 from viewer.decode import open_instance
 from viewer.errors import UnsupportedPixels
@@ -24,6 +26,23 @@ from viewer.strips import ALONE, ROW_MULTIPLE, StripThreads, strips_of
 from viewer.windowing import ModalityLut, Window
 
 DEADLINE_S = 30.0
+COMPARE = """async texts => {
+  const drawn = await Promise.all(texts.map(async text => {
+    const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+    const image = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" }));
+    const canvas = new OffscreenCanvas(image.width, image.height);
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    return context.getImageData(0, 0, image.width, image.height);
+  }));
+  const [one, other] = drawn.map(picture => picture.data);
+  return {
+    sizes: drawn.map(picture => [picture.width, picture.height]),
+    different: one.reduce((sum, level, place) => sum + (level !== other[place]), 0),
+    levels: new Set(one.filter((_, place) => place % 4 === 0)).size,
+  };
+}"""
+"""What a browser draws of two JPEGs: their sizes, and how many levels differ."""
 Write = Callable[..., Path]
 
 
@@ -162,6 +181,25 @@ def test_another_decoder_reads_the_same_levels(tmp_path: Path, threads: StripThr
 
     assert read[0].shape == pixels.shape
     assert np.array_equal(read[0], read[1])
+
+
+@pytest.mark.browser
+def test_a_browser_draws_the_same_levels(browser: Browser, threads: StripThreads) -> None:
+    pixels = picture(2300, 1501)
+    whole = io.BytesIO()
+    Image.fromarray(pixels).save(whole, "JPEG", quality=90)
+    pictures = [encode_jpeg(pixels, 90, threads), whole.getvalue()]
+    page = browser.new_page()
+    try:
+        found = page.evaluate(COMPARE, [b64encode(one).decode() for one in pictures])
+    finally:
+        page.close()
+
+    assert found == {
+        "sizes": [[1501, 2300]] * 2,
+        "different": 0,
+        "levels": len(np.unique(decoded(pictures[0]))),
+    }
 
 
 def test_results_are_in_the_order_of_the_parts(threads: StripThreads) -> None:
