@@ -36,13 +36,13 @@ def resized(picture: Picture, size: tuple[int, int], threads: StripThreads) -> P
     rows, columns = picture.shape[:2]
     if size == (columns, rows):
         return picture
-    image = Image.fromarray(whole(picture, threads))
     if size[0] >= columns and size[1] >= rows:
+        image = Image.fromarray(whole(picture, threads))
         sampled = _sampled(image, (columns, rows), size, Image.Resampling.BILINEAR, threads)
         return np.asarray(sampled)
     block = (_block(columns, size[0]), _block(rows, size[1]))
     covered = (columns / block[0], rows / block[1])
-    reduced = _reduced(image, block, threads)
+    reduced = _reduced(picture, block, threads)
     return np.asarray(_sampled(reduced, covered, size, Image.Resampling.HAMMING, threads))
 
 
@@ -50,17 +50,20 @@ def _block(length: int, wanted: int) -> int:
     return max(1, int(length / wanted / _REDUCING_GAP))
 
 
-def _reduced(image: Image.Image, block: tuple[int, int], threads: StripThreads) -> Image.Image:
+def _reduced(picture: Picture, block: tuple[int, int], threads: StripThreads) -> Image.Image:
     """Average blocks of so many columns and rows; those at the right and below may be smaller."""
     if block == (1, 1):
-        return image
-    size = (-(-image.width // block[0]), -(-image.height // block[1]))
+        return Image.fromarray(whole(picture, threads))
+    rows, columns = picture.shape[:2]
+    size = (-(-columns // block[0]), -(-rows // block[1]))
+    made = Image.new("L" if len(picture.shape) == 2 else "RGB", size)
 
-    def reduce(box: _Box) -> Image.Image:
-        top, bottom = box[1] * block[1], min(box[3] * block[1], image.height)
-        return image.reduce(block, (0, top, image.width, bottom))
+    def reduce(lines: slice) -> None:
+        part = picture[lines.start * block[1] : lines.stop * block[1]]
+        made.paste(Image.fromarray(part).reduce(block), (0, lines.start))
 
-    return _in_strips(reduce, image.mode, size, "rows", threads)
+    threads.each(reduce, strips_of(size[1], columns * block[1]))
+    return made
 
 
 def _sampled(

@@ -7,8 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
-STRIP_PIXELS: Final = 2**20
-"""About as many pixels has a strip: smaller pictures are one, which threads would only delay."""
+STRIP_PIXELS: Final = 2**19
+"""About as many pixels has a strip; a picture of fewer is one, which threads would only delay."""
 ROW_MULTIPLE: Final = 16
 """Strips but the last have a multiple of so many rows, as the blocks of a JPEG need it."""
 
@@ -32,8 +32,8 @@ def strips_of(rows: int, columns: int, strip_pixels: int = STRIP_PIXELS) -> list
 class StripThreads:
     """Threads that help whoever has a large picture to make.
 
-    Callers work themselves. They get helpers for processors that no other caller and no helper
-    works on, so that many callers at once work as if there were none.
+    Callers work themselves. They get helpers for processors that no other caller with a large
+    picture and no helper works on, so that many callers at once work as if there were none.
 
     Parameters
     ----------
@@ -66,6 +66,8 @@ class StripThreads:
         BaseException
             What `work` raised; when the caller hears of it, no helper works any more.
         """
+        if len(parts) == 1:  # a small picture, which would wait longer than it works
+            return [work(parts[0])]
         results: dict[int, _Result] = {}
         left = deque(enumerate(parts))
         with self._helpers(len(parts) - 1) as count:
