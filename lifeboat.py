@@ -154,9 +154,10 @@ def sync_worker(config: Path | None, data: Path | None, overrides: tuple[str, ..
     Example: lifeboat sync-worker --data /srv/lifeboat --set pacs.host=10.0.0.5
     """
     settings = settings_of(config, data, overrides)
-    from dicom_node.process import run_until_stopped
+    from dicom_node.process import run_until_stopped, stand_behind_reception
     from dicom_node.sync import SyncService
 
+    stand_behind_reception()
     decompress = (sys.executable, "-m", "viewer.decompress")
     service = SyncService(settings, decompress=decompress)
     run_until_stopped(service.start, service.stop)

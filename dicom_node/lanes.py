@@ -27,7 +27,7 @@ class Lane(Protocol):
 
 OpenLane = Callable[[], AbstractContextManager[Lane]]
 
-GROUP_S: Final = 0.1
+GROUP_S: Final = 0.25
 """How long receipts are gathered: whoever writes them down syncs the disk once for all, seconds."""
 
 

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -442,7 +443,8 @@ class Ledger:
             .limit(limit)
         )
         with self._engine.connect() as connection:
-            return [Delivery(**row) for row in connection.execute(statement).mappings()]
+            # by their places: by their names it takes twice as long, and a batch waits for it
+            return list(starmap(Delivery, connection.execute(statement)))
 
 
 def _is_held(destination: str, reasons: Sequence[str]) -> sa.ColumnElement[bool]:

@@ -1,16 +1,22 @@
 """The life of one process of the node: run until told to stop, and never outlive the supervisor."""
 
+import contextlib
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 SUPERVISED: Final = "LIFEBOAT_SUPERVISED"
 """Set in the environment of a supervised process: its standard input ends with the supervisor."""
 
 SWITCH_INTERVAL_S: Final = 0.0005
+BEHIND_RECEPTION: Final = 10
+"""Nice level of what can wait while a scanner cannot: a tenth of the processor, or what is left."""
+
+_AUTOGROUP: Final = Path("/proc/self/autogroup")
 
 
 def run_until_stopped(start: Callable[[], object], stop: Callable[[], None]) -> None:
@@ -32,6 +38,16 @@ def run_until_stopped(start: Callable[[], object], stop: Callable[[], None]) -> 
         stopping.wait()
     finally:
         stop()
+
+
+def stand_behind_reception() -> None:
+    """Give this process, and those it starts, the processor only after those who receive."""
+    os.nice(BEHIND_RECEPTION)
+    if os.getsid(0) != os.getpid():
+        return  # others share our session: a shell, or those who receive
+    # the supervisor gives each process a session, and between sessions only this counts (sched(7))
+    with contextlib.suppress(OSError):  # not offered here
+        _AUTOGROUP.write_text(str(BEHIND_RECEPTION), "ascii")
 
 
 def stop_with_supervisor() -> None:

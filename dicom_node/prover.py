@@ -1,7 +1,7 @@
 """Having proven what a PACS took: storage commitment, or its own list where it offers none."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from pydicom.uid import generate_uid
@@ -20,6 +20,10 @@ from dicom_node.retry import longest_wait_s
 from dicom_node.setting_tables import PacsSettings, SyncSettings
 
 PROOF_LIMIT: Final = 500
+ASKED_AGAIN_AFTER_S: Final = 60.0
+"""How long a PACS that was away may still answer what it was asked before, seconds."""
+_ASKED_AGAIN_SHARE: Final = 4
+"""It is asked again at most so many times while one answer may be waited for."""
 _COMMITMENT_ONLY: Final = "commitment"
 _QUERY_ONLY: Final = "c-find"
 
@@ -54,14 +58,21 @@ class Prover:
         self._courier = courier
         self._blame = Blame(sync, jitter)
         self._clock = clock
+        self._back_at: datetime | None = None
+        self._failed_at: datetime | None = None
+        self._asked_again_at: datetime | None = None
         self.hope()
 
     def hope(self) -> None:
         """Believe again that it offers storage commitment: it was away, or was mended."""
         self._has_commitment = self._pacs.proof != _QUERY_ONLY
+        self._failed_at = None
+        self._back_at = self._clock()
 
     def step(self) -> bool:
         """Ask for the proof of what has none; return whether anything was asked for."""
+        self._forget_what_it_forgot()
+        self._try_again_where_a_line_broke()
         overdue = self._after(-self._pacs.commitment_wait_s)
         for transaction_uid in self._ledger.unanswered_commitments(self._pacs.name, overdue):
             self._ledger.withdraw_commitment(transaction_uid, "the commitment was not answered")
@@ -73,6 +84,40 @@ class Prover:
             [item for item in batch if item.last_status == CLASS_NOT_SUPPORTED]
         )
         return bool(batch)
+
+    def _forget_what_it_forgot(self) -> None:
+        """Wait no longer for what was asked before it went away: it may have been killed.
+
+        Once for each time it comes back, a while after, and never in quick succession: one that
+        comes and goes is not to be flooded with requests. What it answers after all still counts.
+        """
+        if self._back_at is None or not self._may_ask_again(self._clock()):
+            return
+        before, self._back_at = stamp(self._back_at), None
+        asked = self._ledger.unanswered_commitments(self._pacs.name, before)
+        for transaction_uid in asked:
+            self._ledger.withdraw_commitment(
+                transaction_uid, "the PACS was away since it was asked"
+            )
+        if asked:
+            self._asked_again_at = self._clock()
+
+    def _try_again_where_a_line_broke(self) -> None:
+        """Believe again that it offers storage commitment, a while after a request came to nothing.
+
+        One rejected association is no reason to be content with its list for good.
+        """
+        if self._failed_at is None:
+            return
+        if not _is_within(self._clock(), self._failed_at, self._sync.retry_max_s):
+            self._has_commitment, self._failed_at = True, None
+
+    def _may_ask_again(self, now: datetime) -> bool:
+        wait_s = self._pacs.commitment_wait_s / _ASKED_AGAIN_SHARE
+        if self._asked_again_at is not None and _is_within(now, self._asked_again_at, wait_s):
+            return False
+        after_s = min(ASKED_AGAIN_AFTER_S, wait_s)
+        return self._back_at is not None and not _is_within(now, self._back_at, after_s)
 
     def _now(self) -> str:
         return stamp(self._clock())
@@ -110,6 +155,7 @@ class Prover:
             self._ledger.withdraw_commitment(transaction_uid, str(error))
             if self._pacs.proof == _COMMITMENT_ONLY:
                 raise
+            self._failed_at = self._clock()
             return False
         if not answer.is_supported:
             self._ledger.withdraw_commitment(transaction_uid, "it offers no storage commitment")
@@ -161,6 +207,11 @@ class Prover:
         words = "the PACS took it but does not list it"
         columns = self._blame.after_loss(item, words, self._clock())
         self._ledger.update([item.delivery_id], expected=State.STORED, **columns)
+
+
+def _is_within(now: datetime, since: datetime, seconds: float) -> bool:
+    """Tell whether so little time has passed; a clock that was put back hinders nothing."""
+    return timedelta(0) <= now - since < timedelta(seconds=seconds)
 
 
 def by_series(

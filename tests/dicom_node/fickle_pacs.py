@@ -62,8 +62,12 @@ class FicklePacs(PracticePacs):
         return ""
 
     def choose(self, choices):
+        """Choose a reason, each as often as the others."""
         with self._dice:
-            return self._random.choice(choices)
+            done = [self.did[f"commitment {reason:04X}"] for reason in choices]
+            return self._random.choice(
+                [r for r, n in zip(choices, done, strict=True) if n == min(done)]
+            )
 
     def _store(self, event) -> int:
         uid = str(event.request.AffectedSOPInstanceUID)

@@ -66,6 +66,7 @@ def test_whatever_a_pacs_does_all_is_proven_or_a_persons_and_nothing_is_doubled(
             counts = drain(desk, 1500 if IS_FULL else 120)
     finally:
         pacs.stop()
+    print(f"{counts} after {dict(pacs.did)}")
     assert not set(counts) - {"proven", "attention"}, counts
     assert sum(counts.values()) == COUNT
     proven = [item for uid in studies(sent) for item in desk.reader.deliveries(uid)]
@@ -83,7 +84,6 @@ def test_whatever_a_pacs_does_all_is_proven_or_a_persons_and_nothing_is_doubled(
     if IS_FULL:
         assert did_happen >= {*OF_CONNECTION, *OF_STORE, *OF_COMMITMENT}
         assert did_happen >= {f"commitment {reason:04X}" for reason in REASONS}
-    print(f"{counts} after {dict(pacs.did)}")
 
 
 def studies(sent) -> list[str]:
@@ -145,9 +145,11 @@ def test_each_reason_not_to_commit_ends_in_proof_or_with_a_person(
     pacs.choose = lambda reasons: failing.pop()
     pacs.start()
     try:
-        desk = make_desk(pacs.port)
+        # hours pass with each look, also while an answer is on its way
+        waits = ("commitment_wait_s=1e8", "answer_timeout_s=60", "connect_timeout_s=60")
+        desk = make_desk(pacs.port, *(f"pacs.{wait}" for wait in waits))
         end = "attention" if reason == 0x0119 else "proven"
-        wait(lambda: desk.step(600) or desk.counts() == {end: 1})
+        wait(lambda: desk.step(600) or desk.counts() == {end: 1}, 60)
         item = delivery(desk)
     finally:
         pacs.stop()

@@ -189,6 +189,42 @@ def test_an_unanswered_commitment_is_followed_by_a_query(room, make_pacs, make_d
     assert desk.reader.studies()[0].proofs == ("c-find",)
 
 
+def test_a_pacs_that_was_away_is_asked_again_soon_and_once(
+    room, make_pacs, make_desk, make_instance, wait
+):
+    fill(room, make_instance)
+    pacs = make_pacs()
+    pacs._deliver = lambda request, asked_on: None  # it is killed before it answers
+    pacs.start()
+    desk = make_desk(pacs.port)
+    asked = []
+    ask = desk.pacs.request_commitment
+    desk.pacs.request_commitment = lambda uid, instances: (asked.append(uid), ask(uid, instances))[
+        1
+    ]
+    desk.step()
+    pacs.stop()
+    desk.step(120)
+    assert not desk.reader.destinations()[0].is_reachable
+    pacs.start()
+    desk.step(120)
+    assert len(asked) == 1  # it may still answer
+    desk.step(61)
+    assert len(asked) == 2
+    for _ in range(3):
+        pacs.stop()
+        desk.step(60)
+        pacs.start()
+        desk.step(60)
+        desk.step(61)
+    assert len(asked) == 2  # one that comes and goes is not flooded
+    del pacs._deliver
+    desk.step(800)
+    assert len(asked) == 3
+    wait(lambda: desk.step(1) or desk.counts() == {"proven": 3})
+    assert desk.reader.studies()[0].proofs == ("commitment",)
+
+
 def test_a_report_of_no_transaction_proves_nothing(room, make_desk, make_instance, free_ports):
     (uid,) = fill(room, make_instance, count=1)
     desk = make_desk(free_ports(1)[0])
@@ -242,11 +278,11 @@ class Choking(Pacs):
 
     chokes_on = ""
 
-    def send(self, shipments):
+    def send_in_groups(self, shipments):
         for item in shipments:
             if item.sop_instance_uid == self.chokes_on:
                 raise ConversationLost("the connection broke")
-            yield from super().send([item])
+            yield from super().send_in_groups([item])
 
 
 def test_one_instance_the_pacs_chokes_on_does_not_hold_up_the_others(
@@ -283,10 +319,10 @@ class Speechless(Pacs):
         self.fail("verifying", study_instance_uid)
         return super().find_study(study_instance_uid)
 
-    def send(self, shipments):
+    def send_in_groups(self, shipments):
         shipments = list(shipments)
         self.sent |= {item.path.parts[-3] for item in shipments}
-        return super().send(shipments)
+        return super().send_in_groups(shipments)
 
 
 @pytest.mark.parametrize("fails", ["sending", "proving", "verifying"])

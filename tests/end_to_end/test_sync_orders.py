@@ -1,5 +1,7 @@
 """An order given at a terminal is obeyed by the running delivery within seconds."""
 
+import os
+
 import pytest
 
 from dicom_node.ledger import LedgerReader
@@ -22,6 +24,7 @@ def test_a_pause_ordered_at_a_terminal_stops_the_running_delivery(
     assert storescu(node.start("receive").dicom_port, make_series(100)).returncode == 0
     node.start("sync-worker")
     wait(lambda: orthanc.number_of_instances() > 2, 90, "it is being sent")
+    assert os.getpriority(os.PRIO_PROCESS, node.processes["sync-worker"].pid) > 0  # behind scanners
 
     assert node.run("sync pause", "--reason", "they migrate").returncode == 0
     ledger = LedgerReader(node.data / "ledger.sqlite")
