@@ -131,7 +131,7 @@ def accept(connection: sa.Connection, order: SyncOrder, destination: str, now: s
         order.reason,
     )
     count = _enter(connection, decision, (seen.state, Kept.ACCEPTED), ("differs", "accepted"))
-    return f"{count} images"
+    return f"accepted for {count} proven"
 
 
 def undo(connection: sa.Connection, order: SyncOrder, destination: str, now: str) -> str:
@@ -152,7 +152,7 @@ def undo(connection: sa.Connection, order: SyncOrder, destination: str, now: str
         return "nothing was accepted"
     decision = replace(last, decision=Decision.UNDONE, at=now, by=order.by, reason=order.reason)
     count = _enter(connection, decision, (Kept.ACCEPTED, last.kept), ("accepted", "differs"))
-    return f"{count} images"
+    return f"open again for {count} proven"
 
 
 def _enter(

@@ -34,9 +34,9 @@ class Kept(StrEnum):
 
 WORDS: Final = {
     Kept.KEPT: "the PACS kept the old identity: sending again changes nothing; correct it in the "
-    "PACS, or reject it there and send it under new UIDs",
+    "PACS, or reject it there and send it under new UIDs, or accept it as it is",
     Kept.SPLIT: "the PACS lists this study under more than one patient; reject it there under the "
-    "wrong one, and send it under new UIDs",
+    "wrong one, and send it under new UIDs, or accept it as it is",
     Kept.THERE_BEFORE: "the PACS had this study before, under another identity; a person must say "
     "which is right",
     Kept.UNLISTED: "the PACS vouches for this study but does not list it: its identity is not "

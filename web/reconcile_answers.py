@@ -1,6 +1,5 @@
 """What the pages of reconciliation say: findings, identities side by side, and decisions."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
@@ -176,9 +175,8 @@ def study_row(study: StudyRecord, why: Sequence[str]) -> dict[str, Any]:
 def kept_words(one: KeptIdentity) -> str:
     """Say how a PACS keeps a study otherwise than it was sent, and the way out."""
     names = ", ".join(
-        f"{LABELS.get(item['attribute'], item['attribute']).lower()} there "
-        f"{shown_value(item['attribute'], item['theirs'])}"
-        for item in json.loads(one.differences or "[]")
+        f"{_label(item.attribute)} there {shown_value(item.attribute, item.theirs)}"
+        for item in read_differences(one.differences)
     )
     said = next((text for kept, text in KEPT_WORDS.items() if kept == one.state), one.state)
     return f"{one.destination}: {said}" + (f" ({names})" if names else "")
@@ -215,7 +213,7 @@ def _other_lines(one: OtherIdentity, ours: Identity, name: str) -> list[dict[str
     common = {"attribute": name, "label": LABELS[name]}
     if not differing:
         value = shown_value(name, getattr(ours, name))
-        return [common | {"left": value, "right": "", "kind": "", "words": "no difference"}]
+        return [common | {"left": value, "right": "no difference", "kind": "", "words": ""}]
     return [
         common
         | {"left": shown_value(name, item.ours), "right": shown_value(name, item.theirs)}
@@ -252,8 +250,7 @@ def acceptance_row(one: IdentityDecision) -> dict[str, Any]:
 
 def _theirs_words(one: IdentityDecision) -> str:
     return ", ".join(
-        f"{LABELS[item.attribute][:1].lower()}{LABELS[item.attribute][1:]} "
-        f"{shown_value(item.attribute, item.theirs)}"
+        f"{_label(item.attribute)} {shown_value(item.attribute, item.theirs)}"
         for item in read_differences(one.differences)
     )
 
@@ -283,6 +280,12 @@ def accepted_marks(ledger: LedgerReader, study_instance_uids: Sequence[str]) -> 
             filter(None, (found.get(one.study_instance_uid), mark))
         )
     return found
+
+
+def _label(attribute: str) -> str:
+    """Return what an attribute is called within a sentence."""
+    label = LABELS[attribute]
+    return label[:1].lower() + label[1:]
 
 
 def held_words(context: WebContext, study_instance_uid: str) -> list[str]:
