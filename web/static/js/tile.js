@@ -248,12 +248,14 @@ export class Tile {
    */
   adopt(frame, picture, voi) {
     this.closeDocument();
+    const before = this.frame;
     this.frame = frame;
     this.texts.identity(frame);
     this.texts.message("");
     this.showPosition();
     if (frame.reason) this.showReason(frame);
     else this.draw(frame, picture, voi);
+    if (before && before !== frame) this.stores.discard(before);
     this.frameListeners.call();
   }
 
@@ -345,6 +347,7 @@ export class Tile {
   /** @param {"loading" | "refused" | "empty"} state */
   blank(state) {
     this.closeDocument();
+    if (this.frame) this.stores.discard(this.frame);
     this.frame = null;
     this.viewport.clear(state);
     this.texts.clear();

@@ -353,6 +353,7 @@ function newStores() {
     frames: new FrameStore(speed),
     previews: new PreviewStore(speed),
     previewFrame,
+    discard: ({ preview }) => preview?.close(),
     isSoonHere: (info) => speed.isSoonHere(info),
     ahead: () => speed.ahead(),
     later: (act, ms) => setTimeout(act, ms),
