@@ -46,4 +46,12 @@ test("a key works in either case, and not while something is typed", () => {
   press("n", "", { ctrlKey: true });
   press("q");
   assert.deepEqual(done, ["n", "n"]);
+  actions.registerKey("Shift+N", "Note", () => done.push("note"));
+  actions.registerKey("Ctrl+ArrowUp", "Move", () => done.push("move"));
+  press("N", "", { shiftKey: true });
+  press("N"); // capitals are locked
+  press("ArrowUp", "", { ctrlKey: true });
+  press("ArrowUp");
+  assert.deepEqual(done.slice(2), ["note", "n", "move"]);
+  assert.deepEqual(actions.map().map(({ keys }) => keys.join()), ["N", "Shift+N", "Ctrl+↑"]);
 });

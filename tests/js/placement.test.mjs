@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { inImage, onCanvas, placed, plainView, turnedLetters, visiblePart } from "../../web/static/js/placement.js";
+import { aboutPoint, inImage, onCanvas, placed, plainView, turnedLetters, visiblePart } from "../../web/static/js/placement.js";
 import { reduced, stepFor } from "../../web/static/js/reduce.js";
 import { seriesNumbered, spoken } from "../../web/static/js/jump_box.js";
 import { LineSpeed } from "../../web/static/js/line_speed.js";
@@ -123,4 +123,16 @@ test("large frames are loaded by themselves only over a line known to be fast", 
   assert.ok(slow.ahead().previews > slow.ahead().frames);
   assert.ok(slow.atOnce() < line.atOnce());
   assert.deepEqual(new LineSpeed({ saveData: true }).ahead(), { frames: 0, previews: 2 });
+});
+
+test("a picture that grows about a point leaves that point where it is", () => {
+  const [zoom, pan, still] = [1.5, { x: 7, y: -3 }, { x: 120, y: -40 }];
+  const there = { x: canvas.width / 2 + still.x, y: canvas.height / 2 + still.y };
+  const square = { ...info, pixel_aspect_ratio: [1, 1] };
+  const before = inImage(placed(square, { ...plainView(), zoom, pan }, canvas).matrix, there);
+  for (const grown of [0.5, 1, 3.25]) {
+    const view = { ...plainView(), zoom: zoom * grown, pan: aboutPoint(pan, still, grown) };
+    const { x, y } = onCanvas(placed(square, view, canvas).matrix, before);
+    assert.ok(Math.abs(x - there.x) <= 1 && Math.abs(y - there.y) <= 1, `${x} ${y}`);
+  }
 });

@@ -114,9 +114,10 @@ async function play(seed, wrong) {
     return { value };
   };
   const drawn = [];
+  const discard = (frame) => assert.ok(!drawn.includes(frame), "what was handed on is not given back");
   const previews = new PreviewStore(readAhead());
   previews.offer(cameInThePage(random));
-  const stores = { frames: new FrameStore(readAhead()), previews, previewFrame, isSoonHere: () => random() < 0.8, ahead: () => ({ frames: 3, previews: 3 }), later: (act) => node.waiting.push(act) };
+  const stores = { frames: new FrameStore(readAhead()), previews, previewFrame, discard, isSoonHere: () => random() < 0.8, ahead: () => ({ frames: 3, previews: 3 }), later: (act) => node.waiting.push(act) };
   const loader = new SliceLoader(stores, {
     onFrame: (frame) => {
       const wanted = loader.wanted;
@@ -175,7 +176,7 @@ test("the last wish is always granted when the line is good", async () => {
   globalThis.fetch = node.fetch;
   globalThis.createImageBitmap = async () => ({});
   const drawn = [];
-  const stores = { frames: new FrameStore(readAhead()), previews: new PreviewStore(readAhead()), previewFrame, isSoonHere: () => true, ahead: () => ({ frames: 0, previews: 0 }), later: (act) => node.waiting.push(act) };
+  const stores = { frames: new FrameStore(readAhead()), previews: new PreviewStore(readAhead()), previewFrame, discard: () => {}, isSoonHere: () => true, ahead: () => ({ frames: 0, previews: 0 }), later: (act) => node.waiting.push(act) };
   const loader = new SliceLoader(stores, { onFrame: (frame) => drawn.push(frame), onFailure: (error) => assert.fail(error) });
   for (const slice of SLICES) loader.want(slice, { previews: [], frames: [], drawn: [] });
   for (let turn = 0; turn < 200; turn += 1) {

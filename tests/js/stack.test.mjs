@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ahead, onward, openingSlices, sameSlice, slicesOf } from "../../web/static/js/stack.js";
+import { ahead, nearestShown, onward, openingSlices, sameSlice, slicesOf, stepped } from "../../web/static/js/stack.js";
 
 const series = (modality, ...frames) => ({
   series_instance_uid: "1.2",
@@ -52,4 +52,22 @@ test("the viewed slice is found again when others join before it", () => {
 test("frames of one instance stand in the order of their places", () => {
   const turned = { ...series("CT", 3), stacks: [{ frames: [[0, 3, 1], [0, 2, 1], [0, 1, 1]] }] };
   assert.deepEqual(slicesOf("1", turned).map((slice) => slice.frame_number), [3, 2, 1]);
+});
+
+test("scrolling over some slices only goes from one to the next of them, from wherever it begins", () => {
+  const slices = slicesOf("1", series("CT", 1, 1, 1, 1, 1, 1, 1));
+  const isShown = (slice) => ["1.2.1#1", "1.2.4#1", "1.2.5#1"].includes(slice.key);
+  const from = (index, steps) => stepped(slices, index, steps, isShown);
+  assert.deepEqual([from(1, 1), from(1, 2), from(1, 9), from(5, 1)], [4, 5, 5, 5]);
+  assert.deepEqual([from(5, -1), from(5, -2), from(1, -1)], [4, 1, 1]);
+  assert.deepEqual([from(0, 1), from(2, 1), from(2, -1), from(6, -1), from(6, 1)], [1, 4, 1, 5, 5]);
+  assert.equal(stepped(slices, 3, 1, () => false), -1);
+});
+
+test("a place leads to the nearest slice that is let through, on the way first", () => {
+  const slices = slicesOf("1", series("CT", 1, 1, 1, 1, 1, 1, 1));
+  const isShown = (slice) => ["1.2.1#1", "1.2.4#1"].includes(slice.key);
+  const near = (to, direction) => nearestShown(slices, to, direction, isShown);
+  assert.deepEqual([near(2, 1), near(2, -1), near(6, 1), near(0, -1), near(4, 1), near(Infinity, 1)], [4, 1, 4, 1, 4, 4]);
+  assert.equal(nearestShown(slices, 2, 1, () => false), -1);
 });

@@ -17,7 +17,8 @@ import { extremes, modalityValue, typedPixels } from "./windowing.js";
  * @property {number} bytes
  */
 
-const BUDGET_BYTES = 160 * 1024 * 1024;
+/** With previews, pictures and the page itself a tab stays below 300 MB, however long the study is. */
+const BUDGET_BYTES = 96 * 1024 * 1024;
 /** Values of neighbours are large, and a preview serves to scroll. */
 const AHEAD_SHARE = 1 / 3;
 

@@ -12,6 +12,7 @@ import { versionKey } from "./loads.js";
  * @property {import("./loads.js").Loads<Frame>} frames
  * @property {import("./previews.js").PreviewStore} previews
  * @property {(preview: any) => Promise<Frame>} previewFrame makes a preview ready to be drawn
+ * @property {(frame: Frame) => void} discard gives back the picture of a preview nobody will draw
  * @property {(info: any) => boolean} isSoonHere whether all values of such a frame take only moments
  * @property {() => {frames: number, previews: number}} ahead how many slices to load ahead
  * @property {(act: () => void, ms: number) => any} later as `setTimeout`
@@ -85,6 +86,7 @@ export class SliceLoader {
     // whatever is wrong with a preview, the frame itself tells
     const preview = ready || (await this.preview(slice, turn).catch(() => null));
     if (preview) this.give(preview, turn);
+    if (preview && this.given !== preview) this.stores.discard(preview); // nobody will draw it
     await settled;
     if (turn !== this.turn || (this.given && this.given.reason)) return;
     if (!this.given || this.stores.isSoonHere(this.given.info)) this.values(turn);

@@ -370,6 +370,7 @@ function newStores() {
     frames: new FrameStore(readAhead, speed),
     previews,
     previewFrame,
+    discard: ({ preview }) => preview?.close(),
     isSoonHere: (info) => speed.isSoonHere(info),
     ahead: () => speed.ahead(),
     later: (act, ms) => setTimeout(act, ms),
