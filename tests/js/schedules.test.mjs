@@ -191,3 +191,28 @@ test("the last wish is always granted when the line is good", async () => {
   const last = SLICES[SLICES.length - 1];
   assert.deepEqual(drawn.map((frame) => [frame.slice.key, Boolean(frame.pixels)]), [[last.key, false], [last.key, true]]);
 });
+
+test("fewer values serve to look over a slow line; whoever needs values gets every one", async () => {
+  const asked = [];
+  globalThis.fetch = async (url) => {
+    asked.push(url);
+    const [, , , kind] = url.split(/[/?]/);
+    return ANSWERS[kind](SLICES[0], (/reduce=(\d+)/.exec(url) || [])[1]);
+  };
+  globalThis.createImageBitmap = async () => ({});
+  const drawn = [];
+  const stores = { frames: new FrameStore(readAhead()), previews: new PreviewStore(readAhead()), reduced: new ReducedStore(readAhead()), previewFrame, isSoonHere: () => false, ahead: () => ({ frames: 0, previews: 0 }), later: (act) => setImmediate(act) };
+  const loader = new SliceLoader(stores, { onFrame: (frame) => drawn.push(frame), onFailure: (error) => assert.fail(error), stepOf: () => 3 });
+  loader.want(SLICES[0], { previews: [], frames: [], drawn: [] });
+  for (let turn = 0; turn < 30; turn += 1) await breathe();
+  const last = () => drawn[drawn.length - 1];
+  assert.equal(last().reduced.step, 3);
+  assert.equal(last().pixels, null, "nothing can measure what is reduced");
+  const before = asked.length;
+  loader.needLevels();
+  for (let turn = 0; turn < 10; turn += 1) await breathe();
+  assert.equal(asked.length, before, "it is windowed as it is");
+  loader.needValues();
+  for (let turn = 0; turn < 30; turn += 1) await breathe();
+  assert.ok(last().pixels);
+});
