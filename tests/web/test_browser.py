@@ -243,6 +243,7 @@ def test_a_late_answer_is_never_drawn(stack: list[FileDataset], page: Page) -> N
     expect(page.locator("[data-field=frame]")).to_have_attribute("data-state", "loading")
     page.keyboard.press("ArrowDown")
     wait_for_frame(page, wanted)
+    page.unroute(address)
     with page.expect_response(address) as arrival:
         for route in held:
             route.continue_()
