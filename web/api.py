@@ -7,20 +7,18 @@ from typing import Any, Final
 from flask import Blueprint, Response, jsonify, request
 from flask.json import dumps
 from flask.typing import ResponseReturnValue
-from isal import isal_zlib
 
 from dicom_node.correction import Correction
 from dicom_node.index import InstanceRecord, StudyRecord
 from dicom_node.study_query import StudyQuery
 from web import answers, live
-from web.answers import InstanceAnswer
 from web.board import Board, current_board, listed_query, operations_of
 from web.context import WebContext, current
 from web.display import frame_answer
 from web.errors import BadParameter, NotFound
 from web.json_bodies import json_object
-from web.multipart import in_pieces
 from web.opened_study import OpenedStudy, opened_study
+from web.pixel_values import VARY, pixel_answer, pixel_form
 from web.studies import destination_chip
 from web.sync import sync_answer
 from web.theatre_list import same_id
@@ -38,12 +36,6 @@ SEARCHABLE: Final[dict[str, type]] = {
 """What a search may hold, each key optional."""
 LARGEST_PAGE: Final = 500
 LONGEST_TEXT: Final = 128
-WORTH_COMPRESSING_BYTES: Final = 16384
-GZIP: Final = "gzip"
-GZIP_WINDOW_BITS: Final = 31
-"""Of zlib: the largest window, and gzip's head around it."""
-OCTETS: Final = "application/octet-stream"
-VARY: Final = (("Vary", "Accept-Encoding"),)
 _INSTANCE: Final = "/studies/<uid:study>/series/<uid:series>/instances/<uid:instance>"
 
 
@@ -345,66 +337,17 @@ def frame_facts(
 
 @blueprint.get(f"{_INSTANCE}/frames/<int:frame_number>/pixels")
 def pixels(study: str, series: str, instance: str, frame_number: int) -> ResponseReturnValue:
-    """Answer with the stored values of one frame, little-endian, or its RGB bytes."""
+    """Answer with the stored values of one frame, little-endian, or its RGB bytes.
+
+    With `reduce=k` blocks of k x k grey pixels are made one; with `packing=differences` values of
+    16 bits may come as `viewer.differences` makes them, and `X-Packing` says so.
+    """
     context = current()
     record = context.record(study, series, instance)
-    is_packed = request.accept_encodings.quality("gzip") > 0
-    unchanged = answers.held(record, ("", GZIP) if is_packed else ("",), VARY)
-    return unchanged or answers.given(
-        pixel_answer(context, record, frame_number, is_packed=is_packed)
-    )
-
-
-def pixel_answer(
-    context: WebContext, record: InstanceRecord, frame_number: int, *, is_packed: bool
-) -> InstanceAnswer:
-    """Return the stored values of one frame, little-endian, or its RGB bytes.
-
-    Parameters
-    ----------
-    context : WebContext
-        Reads the frame and keeps what was packed.
-    record : InstanceRecord
-        The instance.
-    frame_number : int
-        1-based.
-    is_packed : bool
-        Whether the client takes gzip.
-
-    Returns
-    -------
-    InstanceAnswer
-    """
-    body, encoding = context.kept(
-        ("pixels", record.digest, frame_number, is_packed),
-        lambda: packed(context.pixel_bytes(record, frame_number), is_packed=is_packed),
-    )
-    named = ("X-Frame", f"{record.sop_instance_uid}#{frame_number}")
-    encoded = (("Content-Encoding", encoding),) if encoding else ()
-    return InstanceAnswer(
-        record, OCTETS, in_pieces(body), len(body), encoding, (*VARY, named, *encoded)
-    )
-
-
-def packed(body: bytes, *, is_packed: bool) -> tuple[bytes, str]:
-    """Return a body and its content encoding: gzip, lightly, where it saves a fifth or more.
-
-    Parameters
-    ----------
-    body : bytes
-        The plain body.
-    is_packed : bool
-        Whether the client takes gzip.
-
-    Returns
-    -------
-    tuple of bytes and str
-        The encoding is "" for a plain body.
-    """
-    if not is_packed or len(body) < WORTH_COMPRESSING_BYTES:
-        return body, ""
-    smaller = isal_zlib.compress(body, 1, wbits=GZIP_WINDOW_BITS)
-    return (smaller, GZIP) if len(smaller) < 0.8 * len(body) else (body, "")
+    takes_gzip = request.accept_encodings.quality("gzip") > 0
+    form = pixel_form(request.args, takes_gzip=takes_gzip)
+    unchanged = answers.held(record, form.variants, VARY)
+    return unchanged or answers.given(pixel_answer(context, record, frame_number, form))
 
 
 @blueprint.get("/sync")

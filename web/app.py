@@ -56,6 +56,7 @@ from web.limits import LARGEST_BODY_BYTES
 from web.mark_store import MarkStore
 from web.opened_studies import OpenedStudies
 from web.opened_study import OpenedStudy
+from web.pixel_values import PixelBody
 from web.presets import read_presets
 
 HEADER_CACHE_BYTES: Final = 64 * 1024 * 1024
@@ -217,13 +218,13 @@ def header_bytes(instance: Instance) -> int:
 
 
 def body_bytes(
-    body: bytes | OpenedStudy | tuple[bytes, object] | list[FramePlace],
+    body: bytes | OpenedStudy | PixelBody | list[FramePlace],
 ) -> int:
     """Return what a kept answer takes.
 
     Parameters
     ----------
-    body : bytes, or bytes and little else, or the list of a study, or the places of frames
+    body : bytes, or the list of a study, or values of a frame, or the places of frames
         The answer.
 
     Returns
@@ -232,9 +233,11 @@ def body_bytes(
     """
     if isinstance(body, OpenedStudy):
         return len(body.series)
+    if isinstance(body, PixelBody):
+        return len(body.content)
     if isinstance(body, list):
         return FRAME_PLACE_BYTES * len(body)
-    return len(body) if isinstance(body, bytes) else len(body[0])
+    return len(body)
 
 
 def status_of(error: Exception) -> HTTPStatus:

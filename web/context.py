@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-import numpy as np
 from flask import current_app
 
 from dicom_node.clock import Clock, stamp
@@ -123,28 +122,6 @@ class WebContext:
             What `make` returned.
         """
         return cast(_Value, self.bodies.get_or_compute(key, make))
-
-    def pixel_bytes(self, record: InstanceRecord, frame_number: int) -> bytes:
-        """Return a frame's stored values, little-endian, row by row; RGB bytes for colour.
-
-        Parameters
-        ----------
-        record : InstanceRecord
-            The instance.
-        frame_number : int
-            1-based.
-
-        Returns
-        -------
-        bytes
-
-        Raises
-        ------
-        viewer.errors.ViewerError
-            The frame does not exist or cannot be decoded.
-        """
-        frame = self.open(record).stored_frame(frame_number)
-        return np.ascontiguousarray(frame, dtype=frame.dtype.newbyteorder("<")).tobytes()
 
 
 def current() -> WebContext:

@@ -14,6 +14,7 @@ from viewer.errors import NoSuchFrame, ViewerError
 from web import answers, api, rendered
 from web.answers import InstanceAnswer
 from web.context import WebContext, current
+from web.pixel_values import OCTETS
 from web.rendered import DEFAULT_QUALITY, Rendering
 
 blueprint = Blueprint("preview", __name__, url_prefix="/api/v1")
@@ -115,7 +116,7 @@ def preview_answer(
     )
     size = len(info) + len(made.jpeg)
     chunks = (info, made.jpeg)
-    return InstanceAnswer(record, api.OCTETS, chunks, size, _variant(correction), headers)
+    return InstanceAnswer(record, OCTETS, chunks, size, _variant(correction), headers)
 
 
 def preview_of(

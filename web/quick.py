@@ -17,11 +17,12 @@ from werkzeug.http import parse_accept_header
 from werkzeug.wsgi import get_host
 
 from dicom_node.index import InstanceRecord
-from web import api, dicomweb, frames, rendered, security
+from web import dicomweb, frames, rendered, security
 from web.accept import Accepted, accepted_forms
 from web.answers import InstanceAnswer
 from web.context import WebContext
 from web.limits import WsgiApp
+from web.pixel_values import pixel_answer, pixel_form
 
 SENT_AT_ONCE_BYTES: Final = 4 * 1024 * 1024
 """Larger answers are made while they are sent, so that slow clients hold little memory."""
@@ -166,9 +167,8 @@ class QuickPictures:
         return dicomweb.frame_answer(asked.record, source, asked.frame_number, base)
 
     def _pixels(self, asked: _Asked) -> InstanceAnswer:
-        return api.pixel_answer(
-            self._context, asked.record, asked.frame_number, is_packed=asked.takes_gzip
-        )
+        form = pixel_form(asked.parameters, takes_gzip=asked.takes_gzip)
+        return pixel_answer(self._context, asked.record, asked.frame_number, form)
 
 
 def _is_plain(environ: _Environ) -> bool:

@@ -59,7 +59,7 @@ test("a frame is fetched once and knows its range", async () => {
   assert.deepEqual([...frame.pixels], [3, 9]);
   assert.equal(frame.range, 6);
   await store.get(tile, slice("7"), []);
-  assert.deepEqual(asked, ["/api/v1/7/pixels?v=0123456789abcdef", "/api/v1/7/info?v=0123456789abcdef"]);
+  assert.deepEqual(asked, ["/api/v1/7/pixels?v=0123456789abcdef&packing=differences", "/api/v1/7/info?v=0123456789abcdef"]);
 });
 
 test("pixels that name another frame are refused", async () => {

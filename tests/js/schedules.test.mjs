@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 
-import { FrameStore } from "../../web/static/js/frames.js";
+import { FrameStore, ReducedStore } from "../../web/static/js/frames.js";
 import { previewFrame, PreviewStore } from "../../web/static/js/previews.js";
 import { ReadAhead } from "../../web/static/js/read_ahead.js";
 import { SliceLoader } from "../../web/static/js/slice_loader.js";
@@ -66,7 +66,7 @@ const encoded = (slice) => new TextEncoder().encode(JSON.stringify(infoOf(slice)
 
 const ANSWERS = {
   info: (slice) => answered(encoded(slice)),
-  pixels: (slice) => answered(Uint8Array.of(slice.value), { "X-Frame": slice.key }),
+  pixels: (slice, step) => answered(Uint8Array.of(slice.value), { "X-Frame": slice.key, "X-Reduced": step }),
   preview: (slice) => {
     const info = encoded(slice);
     return answered(Uint8Array.of(...info, slice.value), { "X-Frame": slice.key, "X-Info-Length": String(info.length) });
@@ -82,10 +82,11 @@ function slowNode(random) {
       if (signal) signal.addEventListener("abort", gone);
       waiting.push(() => {
         const [, p, n, kind] = url.split(/[/?]/);
+        const step = /reduce=(\d+)/.exec(url);
         const asked = SLICES.find((slice) => slice.url === `/${p}/${n}`);
         const fate = random();
         if (fate < 0.05) fail(new TypeError("the line broke"));
-        else answer(ANSWERS[kind](fate < 0.15 ? SLICES[Math.floor(random() * SLICES.length)] : asked));
+        else answer(ANSWERS[kind](fate < 0.15 ? SLICES[Math.floor(random() * SLICES.length)] : asked, step && step[1]));
       });
     });
   const letGo = () => waiting.length && waiting.splice(Math.floor(random() * waiting.length), 1)[0]();
@@ -104,6 +105,7 @@ function cameInThePage(random) {
 const breathe = () => new Promise((done) => setImmediate(done));
 
 /** One schedule; returns how many frames were drawn, and notes what was wrong with them. */
+let reduced = 0;
 async function play(seed, wrong) {
   const random = randomFrom(seed);
   const node = slowNode(random);
@@ -117,17 +119,20 @@ async function play(seed, wrong) {
   const discard = (frame) => assert.ok(!drawn.includes(frame), "what was handed on is not given back");
   const previews = new PreviewStore(readAhead());
   previews.offer(cameInThePage(random));
-  const stores = { frames: new FrameStore(readAhead()), previews, previewFrame, discard, isSoonHere: () => random() < 0.8, ahead: () => ({ frames: 3, previews: 3 }), later: (act) => node.waiting.push(act) };
+  const stores = { frames: new FrameStore(readAhead()), previews, reduced: new ReducedStore(readAhead()), previewFrame, discard, isSoonHere: () => random() < 0.8, ahead: () => ({ frames: 3, previews: 3 }), later: (act) => node.waiting.push(act) };
   const loader = new SliceLoader(stores, {
     onFrame: (frame) => {
       const wanted = loader.wanted;
-      const value = frame.pixels ? frame.pixels[0] : frame.preview.value;
+      const values = frame.pixels || (frame.reduced && frame.reduced.pixels);
+      const value = values ? values[0] : frame.preview.value;
+      if (frame.reduced && !frame.pixels) reduced += 1;
       if (frame.slice.key !== wanted.key) wrong.push(`seed ${seed}: another slice was drawn`);
       if (value !== wanted.value) wrong.push(`seed ${seed}: pixels of another image were drawn`);
       if (frame.info.display.name !== wanted.patient) wrong.push(`seed ${seed}: the banner names another patient`);
       drawn.push(frame);
     },
     onFailure: () => {},
+    stepOf: () => 2,
   });
   for (let step = 0; step < 40; step += 1) {
     const deed = random();
@@ -153,6 +158,7 @@ test("in a thousand schedules of late, reordered, wrong and lost answers no wron
   const wrong = [];
   for (let seed = 1; seed <= SCHEDULES; seed += 1) drawn += await play(seed, wrong);
   assert.deepEqual(wrong, []);
+  assert.ok(reduced > SCHEDULES / 10, `only ${reduced} reduced frames were drawn`);
   assert.ok(drawn > 2 * SCHEDULES, `only ${drawn} frames were drawn: the schedules prove little`);
 });
 
@@ -176,8 +182,8 @@ test("the last wish is always granted when the line is good", async () => {
   globalThis.fetch = node.fetch;
   globalThis.createImageBitmap = async () => ({});
   const drawn = [];
-  const stores = { frames: new FrameStore(readAhead()), previews: new PreviewStore(readAhead()), previewFrame, discard: () => {}, isSoonHere: () => true, ahead: () => ({ frames: 0, previews: 0 }), later: (act) => node.waiting.push(act) };
-  const loader = new SliceLoader(stores, { onFrame: (frame) => drawn.push(frame), onFailure: (error) => assert.fail(error) });
+  const stores = { frames: new FrameStore(readAhead()), previews: new PreviewStore(readAhead()), reduced: new ReducedStore(readAhead()), previewFrame, discard: () => {}, isSoonHere: () => true, ahead: () => ({ frames: 0, previews: 0 }), later: (act) => node.waiting.push(act) };
+  const loader = new SliceLoader(stores, { onFrame: (frame) => drawn.push(frame), onFailure: (error) => assert.fail(error), stepOf: () => 1 });
   for (const slice of SLICES) loader.want(slice, { previews: [], frames: [], drawn: [] });
   for (let turn = 0; turn < 200; turn += 1) {
     node.letGo();
@@ -185,4 +191,29 @@ test("the last wish is always granted when the line is good", async () => {
   }
   const last = SLICES[SLICES.length - 1];
   assert.deepEqual(drawn.map((frame) => [frame.slice.key, Boolean(frame.pixels)]), [[last.key, false], [last.key, true]]);
+});
+
+test("fewer values serve to look over a slow line; whoever needs values gets every one", async () => {
+  const asked = [];
+  globalThis.fetch = async (url) => {
+    asked.push(url);
+    const [, , , kind] = url.split(/[/?]/);
+    return ANSWERS[kind](SLICES[0], (/reduce=(\d+)/.exec(url) || [])[1]);
+  };
+  globalThis.createImageBitmap = async () => ({});
+  const drawn = [];
+  const stores = { frames: new FrameStore(readAhead()), previews: new PreviewStore(readAhead()), reduced: new ReducedStore(readAhead()), previewFrame, isSoonHere: () => false, ahead: () => ({ frames: 0, previews: 0 }), later: (act) => setImmediate(act) };
+  const loader = new SliceLoader(stores, { onFrame: (frame) => drawn.push(frame), onFailure: (error) => assert.fail(error), stepOf: () => 3 });
+  loader.want(SLICES[0], { previews: [], frames: [], drawn: [] });
+  for (let turn = 0; turn < 30; turn += 1) await breathe();
+  const last = () => drawn[drawn.length - 1];
+  assert.equal(last().reduced.step, 3);
+  assert.equal(last().pixels, null, "nothing can measure what is reduced");
+  const before = asked.length;
+  loader.needLevels();
+  for (let turn = 0; turn < 10; turn += 1) await breathe();
+  assert.equal(asked.length, before, "it is windowed as it is");
+  loader.needValues();
+  for (let turn = 0; turn < 30; turn += 1) await breathe();
+  assert.ok(last().pixels);
 });

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from viewer.colour import Palette, apply_supplemental_palette
+from viewer.differences import differences
 from viewer.geometry import slice_normal
 from viewer.grey_levels import window_to_uint8
 from viewer.planes import FramePlane, distance_mm, localizer_line, patient_point, pixel_of
+from viewer.reduced import means, picks
 from viewer.shutters import Circle, Rectangle, Shutter, apply_shutter, opening
 from viewer.windowing import ModalityLut, VoiLut, Window
 
@@ -218,6 +220,31 @@ def planes() -> list[dict[str, Any]]:
     return cases
 
 
+def packings() -> list[dict[str, Any]]:
+    """Frames of any size and sign, packed and reduced by the node."""
+    random = np.random.default_rng(31)
+    cases = []
+    for _ in range(60):
+        dtype = np.dtype(random.choice(["int16", "uint16"]))
+        limits = np.iinfo(dtype)
+        shape = tuple(int(side) for side in random.integers(1, 23, 2))
+        stored = random.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+        step = int(random.integers(2, 9))
+        cases.append(
+            {
+                "dtype": dtype.name,
+                "rows": shape[0],
+                "columns": shape[1],
+                "step": step,
+                "stored": base64.b64encode(stored.tobytes()).decode(),
+                "packed": base64.b64encode(differences(stored)).decode(),
+                "means": means(stored, step).ravel().tolist(),
+                "picks": picks(stored, step).ravel().tolist(),
+            }
+        )
+    return cases
+
+
 def test_the_modules_of_the_front_end(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
@@ -230,6 +257,8 @@ def test_the_modules_of_the_front_end(tmp_path: Path) -> None:
     over.write_text(json.dumps(coverings()))
     space = tmp_path / "planes.json"
     space.write_text(json.dumps(planes()))
+    packed = tmp_path / "packings.json"
+    packed.write_text(json.dumps(packings()))
     tests = sorted(str(path) for path in FOLDER.glob("*.test.mjs"))
     result = subprocess.run(
         [node, "--test", *tests],
@@ -242,6 +271,7 @@ def test_the_modules_of_the_front_end(tmp_path: Path) -> None:
             "LIFEBOAT_VECTORS": str(file),
             "LIFEBOAT_COVERINGS": str(over),
             "LIFEBOAT_PLANES": str(space),
+            "LIFEBOAT_PACKINGS": str(packed),
         },
     )
     assert result.returncode == 0, result.stdout + result.stderr

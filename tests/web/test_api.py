@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import generate_uid
 
 from dicom_node.ledger import State
-from web.api import packed
+from web.pixel_values import PixelForm, packed
 from web.program import program_version
 
 Address = Callable[[Dataset], str]
@@ -215,9 +215,10 @@ def test_pixels_travel_compressed_when_that_helps(
 
 
 def test_what_does_not_shrink_is_sent_as_it_is() -> None:
-    noise = np.random.default_rng(1).bytes(100_000)
-    assert packed(noise, is_packed=True) == (noise, "")
-    assert packed(b"small", is_packed=True) == (b"small", "")
+    noise = np.random.default_rng(1).integers(0, 256, 100_000, np.uint8)
+    for values in (noise, noise[:9]):
+        sent = packed(values, PixelForm(takes_gzip=True))
+        assert (sent.content, sent.encoding) == (values.tobytes(), "")
 
 
 @pytest.mark.parametrize("number", ["0", "2", "1000000000", "-1", "1.5", "x", "%00"])

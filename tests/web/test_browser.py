@@ -235,7 +235,8 @@ def test_a_late_answer_is_never_drawn(stack: list[FileDataset], page: Page) -> N
     held: list[Route] = []
     late, wanted = stack[1], stack[2]
     address = f"**/{late.SOPInstanceUID}/frames/1/p*"
-    page.route(address, lambda route: held.append(route))
+    keep = [held.append]
+    page.route(address, lambda route: keep[0](route))
     open_study(page, stack[0])
     page.click("text=1:1")
     page.keyboard.press("Home")
@@ -244,6 +245,7 @@ def test_a_late_answer_is_never_drawn(stack: list[FileDataset], page: Page) -> N
     expect(page.locator("[data-field=frame]")).to_have_attribute("data-state", "loading")
     page.keyboard.press("ArrowDown")
     wait_for_frame(page, wanted)
+    keep[0] = Route.continue_
     with page.expect_response(address) as arrival:
         for route in held:
             route.continue_()

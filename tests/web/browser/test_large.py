@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Page, Route, expect
 from pydicom.dataset import FileDataset
 
 pytestmark = pytest.mark.browser
@@ -68,3 +68,45 @@ def test_a_large_frame_is_quick_while_it_moves_and_exact_when_it_rests(
     expected = np.floor(np.clip((seen - (center - 0.5)) * 255 / (width - 1) + 127.5, 0, 255) + 0.5)
     np.testing.assert_array_equal(resting, expected)
     np.testing.assert_array_equal(moving, expected, "at one to one nothing is averaged")
+
+
+@pytest.mark.full_browser
+def test_over_a_slow_line_a_large_frame_is_windowed_from_fewer_values_and_never_measured(
+    keeper: Any, make_instance: Make, page: Page
+) -> None:
+    stored = np.random.default_rng(3).integers(0, 4000, (ROWS, COLUMNS), np.uint16)
+    dataset = make_instance(
+        Modality="DX", Rows=ROWS, Columns=COLUMNS, PixelRepresentation=0,
+        PixelData=stored.tobytes(), WindowCenter=2000, WindowWidth=4000,
+    )  # fmt: skip
+    keeper.keep(dataset)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    line = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 5, "downloadThroughput": 1e6, "uploadThroughput": 1e6}
+    line.send("Network.enable")
+    line.send("Network.emulateNetworkConditions", slow)
+    page.goto(f"/studies/{dataset.StudyInstanceUID}")
+    badge = page.locator("[data-field=badge]").first
+    expect(badge).to_contain_text("pixels as one", timeout=30_000)
+    before, _ = middle_row(page)
+    box = page.locator(FRAME).bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 400, box["y"] + 300)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 600, box["y"] + 300, steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    assert not np.array_equal(middle_row(page)[0], before)
+    expect(badge).to_have_attribute("data-state", "preview")
+    values = [url for url in asked if "/pixels?" in url or "/rendered" in url]
+    assert len(values) == 1, "a drag asks for nothing"
+    assert "reduce=" in values[0]
+    fast = {"downloadThroughput": -1, "uploadThroughput": -1}
+    line.send("Network.emulateNetworkConditions", slow | fast)
+    page.click("[data-action=tool][data-value=ellipse]")
+    page.mouse.move(box["x"] + 600, box["y"] + 300)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 700, box["y"] + 400, steps=3)
+    page.mouse.up()
+    page.wait_for_selector(f"{FRAME}[data-state=final]", timeout=30_000)

@@ -1,7 +1,9 @@
 /** Frames from the node: every stored value, and the info that says whose they are. */
 
 import { Loads } from "./loads.js";
+import { unpacked } from "./packing.js";
 import { ask, Refused } from "./page.js";
+import { reducedInfo } from "./reduce.js";
 import { versionQuery } from "./stack.js";
 import { extremes, modalityValue, typedPixels } from "./windowing.js";
 
@@ -11,14 +13,23 @@ import { extremes, modalityValue, typedPixels } from "./windowing.js";
  * @property {Slice} slice
  * @property {any} info
  * @property {any} pixels typed array; null when there is nothing to draw, or only a preview
+ * @property {Reduced | null} [reduced] values of blocks of pixels, to look at while `pixels` is null
  * @property {ImageBitmap | null} preview a small picture under the frame's own window
  * @property {{code: string, message: string} | null} reason why there is nothing to draw
  * @property {number} range largest less smallest modality value; 0 while not known
  * @property {number} bytes
  */
+/**
+ * @typedef {object} Reduced
+ * @property {any} pixels typed array
+ * @property {any} info of the frame, with the rows and columns of `pixels`
+ * @property {import("./reduce.js").Part} part of the frame that they cover
+ * @property {number} step side of a block
+ */
 
 /** With previews, pictures and the page itself a tab stays below 300 MB, however long the study is. */
 const BUDGET_BYTES = 96 * 1024 * 1024;
+const REDUCED_BYTES = 24 * 1024 * 1024;
 /** Values of neighbours are large, and a preview serves to scroll. */
 const AHEAD_SHARE = 1 / 3;
 
@@ -46,7 +57,7 @@ export class FrameStore extends Loads {
  * @returns {Promise<Frame>}
  */
 async function loadFrame(slice, signal, speed) {
-  const bytes = ask(`${slice.url}/pixels?v=${slice.digest.slice(0, 16)}`, { signal });
+  const bytes = ask(pixelsUrl(slice), { signal });
   bytes.catch(() => {}); // of a frame that cannot be shown, the info says why
   const info = await (await ask(`${slice.url}/info?${versionQuery(slice)}`, { signal })).json();
   if (!isOf(info, slice)) throw new WrongFrame();
@@ -55,12 +66,72 @@ async function loadFrame(slice, signal, speed) {
   const answer = await bytes.catch((error) => error);
   if (answer instanceof Refused) return { ...nothing, reason: { code: answer.code, message: answer.message } };
   if (answer instanceof Error) throw answer;
+  const pixels = await pixelsOf(answer, slice, info, speed);
+  return { ...nothing, pixels, reason: null, range: range(info, pixels), bytes: pixels.byteLength + 4096 };
+}
+
+/**
+ * @param {Slice} slice
+ * @param {number} [step]
+ * @returns {string}
+ */
+function pixelsUrl(slice, step = 1) {
+  const reduced = step > 1 ? `&reduce=${step}` : "";
+  return `${slice.url}/pixels?v=${slice.digest.slice(0, 16)}&packing=differences${reduced}`;
+}
+
+/**
+ * @param {Response} answer
+ * @param {Slice} slice whose values they must be
+ * @param {any} info with the rows and columns they must have
+ * @param {{note: (bytes: number, ms: number) => void}} [speed]
+ * @returns {Promise<any>} typed array
+ */
+async function pixelsOf(answer, slice, info, speed) {
   if (answer.headers.get("X-Frame") !== slice.key) throw new WrongFrame();
   const begin = performance.now();
-  const pixels = typedPixels(await answer.arrayBuffer(), info.pixels.dtype);
+  const bytes = await answer.arrayBuffer();
   if (speed) speed.note(Number(answer.headers.get("Content-Length")), performance.now() - begin);
+  const isPacked = answer.headers.get("X-Packing") === "differences";
+  const pixels = typedPixels(isPacked ? unpacked(bytes, info.columns) : bytes, info.pixels.dtype);
   if (pixels.length !== info.rows * info.columns * (info.kind === "colour" ? 3 : 1)) throw new WrongFrame();
-  return { ...nothing, pixels, reason: null, range: range(info, pixels), bytes: pixels.byteLength + 4096 };
+  return pixels;
+}
+
+/**
+ * A grey frame to be looked at where it is drawn small.
+ * @typedef {Slice & {step: number, info: any}} ReducedSlice `info` is the frame's, as it came with its preview
+ */
+
+/**
+ * Frames at fewer rows and columns. They are windowed here, and never measured.
+ * @extends {Loads<Reduced & {range: number, bytes: number}>}
+ */
+export class ReducedStore extends Loads {
+  /**
+   * @param {import("./read_ahead.js").ReadAhead} readAhead
+   * @param {{note: (bytes: number, ms: number) => void}} [speed] learns from what comes
+   */
+  constructor(readAhead, speed) {
+    const load = (/** @type {Slice} */ slice, /** @type {AbortSignal} */ signal) => loadReduced(/** @type {ReducedSlice} */ (slice), signal, speed);
+    super(load, { budgetBytes: REDUCED_BYTES, aheadShare: 0 }, readAhead);
+  }
+}
+
+/**
+ * @param {ReducedSlice} slice
+ * @param {AbortSignal} signal
+ * @param {{note: (bytes: number, ms: number) => void}} [speed]
+ * @returns {Promise<Reduced & {range: number, bytes: number}>}
+ */
+async function loadReduced(slice, signal, speed) {
+  const { step } = slice;
+  if (!isOf(slice.info, slice)) throw new WrongFrame();
+  const answer = await ask(pixelsUrl(slice, step), { signal });
+  if (answer.headers.get("X-Reduced") !== String(step)) throw new WrongFrame();
+  const { info, part } = reducedInfo(slice.info, { x: 0, y: 0, width: slice.info.columns, height: slice.info.rows }, step);
+  const pixels = await pixelsOf(answer, slice, info, speed);
+  return { pixels, info, part, step, range: range(info, pixels), bytes: pixels.byteLength + 4096 };
 }
 
 /**

@@ -205,10 +205,11 @@ export class Loads {
 }
 
 /**
- * @param {{key: string, digest: string, correction_id?: string}} slice
- * @returns {string} other bytes under the same UID, or another identity, are another key
+ * @param {{key: string, digest: string, correction_id?: string, step?: number}} slice
+ * @returns {string} other bytes under the same UID, another identity, or fewer pixels are another key
  */
 export function versionKey(slice) {
   const identity = slice.correction_id ? `@${slice.correction_id}` : "";
-  return `${slice.key}@${slice.digest}${identity}`;
+  const size = slice.step ? `/${slice.step}` : "";
+  return `${slice.key}@${slice.digest}${identity}${size}`;
 }

@@ -53,6 +53,17 @@ export class Painter {
     return { source: this.moving.painted([cut, voi, isInverted], cut, voi, isInverted), part: cut.part };
   }
 
+  /**
+   * Window what came reduced.
+   * @param {import("./frames.js").Reduced} reduced
+   * @param {Voi | null} voi
+   * @param {boolean} isInverted
+   * @returns {Painted}
+   */
+  reduced(reduced, voi, isInverted) {
+    return { source: this.moving.painted([reduced, voi, isInverted], reduced, voi, isInverted), part: reduced.part };
+  }
+
   /** Keep nothing of what was painted. */
   forget() {
     this.cut = null;

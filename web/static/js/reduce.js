@@ -24,16 +24,29 @@ export function stepFor(scale) {
  * @returns {{pixels: any, info: any, part: Part}} `info` fits `pixels`; `part` is what they cover
  */
 export function reduced(pixels, info, part, step) {
-  const columns = Math.ceil(part.width / step);
-  const rows = Math.ceil(part.height / step);
+  const small = reducedInfo(info, part, step);
+  const { rows, columns } = small.info;
   const samples = info.kind === "colour" ? 3 : 1;
   const isMean = samples === 1 && step > 1 && !info.pixel_padding && !info.supplemental_palette && !/^float/.test(info.pixels.dtype);
   const found = new pixels.constructor(rows * columns * samples);
   const source = { pixels, columns: info.columns, rows: info.rows };
   if (isMean) means(source, part, step, { pixels: found, columns, rows });
   else picks(source, part, step, { pixels: found, columns, rows }, samples);
+  return { pixels: found, ...small };
+}
+
+/**
+ * Return the info that fits a part of a frame when blocks of its pixels are made one.
+ * @param {any} info
+ * @param {Part} part whole pixels
+ * @param {number} step side of a block
+ * @returns {{info: any, part: Part}} `part` is what the blocks cover
+ */
+export function reducedInfo(info, part, step) {
+  const columns = Math.ceil(part.width / step);
+  const rows = Math.ceil(part.height / step);
   const shutter = info.shutter && movedShutter(info.shutter, part, step);
-  return { pixels: found, info: { ...info, rows, columns, shutter }, part: { ...part, width: columns * step, height: rows * step } };
+  return { info: { ...info, rows, columns, shutter }, part: { ...part, width: columns * step, height: rows * step } };
 }
 
 /** @typedef {{pixels: any, columns: number, rows: number}} Grid */

@@ -11,6 +11,7 @@ import { versionKey } from "./loads.js";
  * @typedef {object} Stores
  * @property {import("./loads.js").Loads<Frame>} frames
  * @property {import("./previews.js").PreviewStore} previews
+ * @property {import("./loads.js").Loads<any>} reduced
  * @property {(preview: any) => Promise<Frame>} previewFrame makes a preview ready to be drawn
  * @property {(frame: Frame) => void} discard gives back the picture of a preview nobody will draw
  * @property {(info: any) => boolean} isSoonHere whether all values of such a frame take only moments
@@ -28,18 +29,22 @@ const SETTLE_MS = 120;
 export class SliceLoader {
   /**
    * @param {Stores} stores
-   * @param {{onFrame: (frame: Frame) => void, onFailure: (error: any) => void}} told of the slice that is wanted only
+   * @param {{onFrame: (frame: Frame) => void, onFailure: (error: any) => void, stepOf: (info: any) => number}} told
+   *   of the slice that is wanted only; and how many pixels of a frame are drawn as one
    */
-  constructor(stores, { onFrame, onFailure }) {
+  constructor(stores, { onFrame, onFailure, stepOf }) {
     this.stores = stores;
     this.onFrame = onFrame;
     this.onFailure = onFailure;
+    this.stepOf = stepOf;
     /** @type {Slice | null} the only slice an answer may be drawn for */
     this.wanted = null;
     /** One number for each wish; an answer to an earlier one is of no use. */
     this.turn = 0;
     /** The wish whose values were asked for. */
     this.valuesTurn = 0;
+    /** The wish whose reduced values were asked for. */
+    this.reducedTurn = 0;
     /** @type {Next} */
     this.next = { previews: [], frames: [], drawn: [] };
     /** @type {Frame | null} what was handed on for this wish */
@@ -52,6 +57,7 @@ export class SliceLoader {
    */
   want(slice, next) {
     this.turn += 1;
+    this.stores.reduced.leave(this);
     this.wanted = slice;
     this.next = next;
     this.given = null;
@@ -73,6 +79,7 @@ export class SliceLoader {
     this.given = null;
     this.stores.frames.leave(this);
     this.stores.previews.leave(this);
+    this.stores.reduced.leave(this);
   }
 
   /**
@@ -90,6 +97,25 @@ export class SliceLoader {
     await settled;
     if (turn !== this.turn || (this.given && this.given.reason)) return;
     if (!this.given || this.stores.isSoonHere(this.given.info)) this.values(turn);
+    else this.reduced(slice, turn, this.given);
+  }
+
+  /**
+   * Get the values of a large grey frame at the size it is drawn with; all of them follow where the
+   * line turns out to be fast.
+   * @param {Slice} slice
+   * @param {number} turn
+   * @param {Frame} given
+   */
+  async reduced(slice, turn, { info }) {
+    const step = this.stepOf(info);
+    if (info.kind !== "grey" || step < 2) return;
+    this.reducedTurn = turn;
+    const reduced = await this.stores.reduced.get(this, /** @type {any} */ ({ ...slice, step, info }), []).catch(() => null);
+    if (turn !== this.turn) return;
+    this.reducedTurn = 0;
+    if (reduced && this.given && !this.given.pixels) this.give({ ...this.given, reduced, range: reduced.range }, turn);
+    if (this.stores.isSoonHere(info)) this.values(turn);
   }
 
   /**
@@ -124,6 +150,11 @@ export class SliceLoader {
         if (turn === this.turn && !this.given && error.name !== "AbortError") this.onFailure(error);
       },
     );
+  }
+
+  /** Ask for what can be windowed here, unless it is here or on its way. */
+  needLevels() {
+    if (!(this.given && this.given.reduced) && this.reducedTurn !== this.turn) this.needValues();
   }
 
   /** Ask for every value of the slice now, however large it is. */

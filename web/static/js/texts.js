@@ -160,8 +160,9 @@ export class TileTexts {
  * @param {import("./frames.js").Frame} frame
  * @returns {{state: "preview" | "final" | "lossy" | "refused", words: string}}
  */
-export function fidelity({ info, pixels, reason }) {
+export function fidelity({ info, pixels, reduced, reason }) {
   if (reason) return { state: "refused", words: "No picture" };
+  if (!pixels && reduced) return { state: "preview", words: `Preview, ${reduced.step} × ${reduced.step} pixels as one${info.lossy.is_lossy ? ` · ${info.display.fidelity}` : ""}` };
   if (!pixels) return { state: "preview", words: info.display.preview };
   return { state: info.lossy.is_lossy ? "lossy" : "final", words: info.display.fidelity };
 }

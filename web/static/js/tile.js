@@ -6,6 +6,7 @@ import { Refused, write } from "./page.js";
 import { plainView } from "./placement.js";
 import { underState } from "./presentation_states.js";
 import { NodeWindow } from "./previews.js";
+import { stepFor } from "./reduce.js";
 import { SliceLoader } from "./slice_loader.js";
 import { ahead, hasFrames, nearestShown, onward, openingSlices, sameSlice, slicesOf, stepped } from "./stack.js";
 import { TileTexts } from "./texts.js";
@@ -37,7 +38,7 @@ export class Tile {
     this.root = root;
     this.documents = documents;
     this.stores = stores;
-    this.loader = new SliceLoader(stores, { onFrame: (frame) => this.take(frame), onFailure: (error) => this.refuse(error) });
+    this.loader = new SliceLoader(stores, { onFrame: (frame) => this.take(frame), onFailure: (error) => this.refuse(error), stepOf: (info) => stepFor(this.viewport.placeOf(info).scale) });
     this.nodeWindow = new NodeWindow((frame, voi, picture) => this.takeWindowed(frame, voi, picture));
     this.texts = new TileTexts(root);
     this.canvas = /** @type {HTMLCanvasElement} */ (this.texts.field("frame"));
@@ -318,7 +319,7 @@ export class Tile {
    */
   canDraw(frame, voi) {
     if (underState(frame, this.presentation) !== frame) return Boolean(frame.pixels);
-    return Boolean(frame.pixels || frame.reason || !voi) || JSON.stringify(voi) === JSON.stringify(initialVoi(frame.info));
+    return Boolean(frame.pixels || frame.reduced || frame.reason || !voi) || JSON.stringify(voi) === JSON.stringify(initialVoi(frame.info));
   }
 
   /**
@@ -339,10 +340,10 @@ export class Tile {
     if (!this.frame) return;
     const { scale } = this.viewport.place();
     this.texts.zoom(scale);
-    const { preview, pixels, info } = this.frame;
-    // a preview made smaller than its frame is not to be looked at closely
-    const isReduced = !pixels && preview && preview.width < info.columns;
-    if (preview && isReduced && scale * info.columns > FINER * preview.width) this.loader.needValues();
+    const { preview, reduced, pixels, info } = this.frame;
+    // what has fewer pixels than its frame is not to be looked at closely
+    const width = reduced ? reduced.info.columns : preview && preview.width;
+    if (!pixels && width && width < info.columns && scale * info.columns > FINER * width) this.loader.needValues();
     this.texts.edges(this.frame.info, this.viewport.view);
     this.drawnListeners.call();
   }
@@ -434,7 +435,7 @@ export class Tile {
 
   beginDrag() {
     this.viewport.isMoving = true;
-    this.loader.needValues();
+    this.loader.needLevels();
     const frame = this.frame;
     this.dragFrom = frame && frame.info.kind === "grey" ? windowToDrag(underState(frame, this.presentation).info, /** @type {Voi} */ (this.voi(frame))) : null;
   }

@@ -5,7 +5,7 @@ import { installAnnotations } from "./annotation_level.js";
 import { installCine } from "./cine.js";
 import { installCompare } from "./compare.js";
 import { firstPicture, written } from "./first_picture.js";
-import { FrameStore } from "./frames.js";
+import { FrameStore, ReducedStore } from "./frames.js";
 import { installJumpBox } from "./jump_box.js";
 import { installLayout } from "./layout.js";
 import { LineSpeed } from "./line_speed.js";
@@ -272,6 +272,7 @@ export class Viewer {
   askAgain() {
     this.stores.frames.abandon();
     this.stores.previews.abandon();
+    this.stores.reduced.abandon();
     for (const tile of this.tiles) tile.retry();
   }
 
@@ -369,6 +370,7 @@ function newStores() {
   return {
     frames: new FrameStore(readAhead, speed),
     previews,
+    reduced: new ReducedStore(readAhead, speed),
     previewFrame,
     discard: ({ preview }) => preview?.close(),
     isSoonHere: (info) => speed.isSoonHere(info),

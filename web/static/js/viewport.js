@@ -103,7 +103,9 @@ export class Viewport {
     this.black();
     if (!this.frame) return;
     const place = this.place();
-    if (this.frame.pixels) this.drawPainted(this.painted(this.frame, place), place);
+    const { pixels, reduced } = this.frame;
+    if (pixels) this.drawPainted(this.painted(this.frame, place), place);
+    else if (reduced) this.drawPainted(this.painter.reduced(reduced, this.voi, this.isInverted), place);
     else this.drawPicture(this.frame, place);
     if (this.overlay && this.overlay.key === this.frame.slice.key) this.drawPainted({ source: this.overlay.sheet, part: wholeOf(this.frame.info) }, place);
     Object.assign(this.canvas.dataset, {
@@ -157,7 +159,15 @@ export class Viewport {
 
   /** @returns {import("./placement.js").Placement} of the frame that is shown */
   place() {
-    return placed(/** @type {Frame} */ (this.frame).info, this.view, this.canvas);
+    return this.placeOf(/** @type {Frame} */ (this.frame).info);
+  }
+
+  /**
+   * @param {any} info
+   * @returns {import("./placement.js").Placement} of a frame as it would be shown now
+   */
+  placeOf(info) {
+    return placed(info, this.view, this.canvas);
   }
 
   /**
