@@ -17,8 +17,7 @@ import { extremes, modalityValue, typedPixels } from "./windowing.js";
  * @property {number} bytes
  */
 
-/** With previews, pictures and the page itself a tab stays below 300 MB, however long the study is. */
-const BUDGET_BYTES = 96 * 1024 * 1024;
+const BUDGET_BYTES = 160 * 1024 * 1024;
 const AHEAD_AT_ONCE = 2;
 
 /** An answer that belongs to another frame than the one asked for. It is never drawn. */
