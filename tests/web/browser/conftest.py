@@ -59,6 +59,6 @@ def touch(browser: Browser, served: int) -> Iterator[Page]:
         base_url=f"http://127.0.0.1:{served}",
     )
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     yield page
     context.close()

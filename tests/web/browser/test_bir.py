@@ -295,7 +295,7 @@ def hand(browser: Browser, served: int) -> Iterator[Callable[[str], Hand]]:
                 viewport=size, has_touch=is_touch, base_url=f"http://127.0.0.1:{served}"
             )
             pages[is_touch] = context.new_page()
-            pages[is_touch].set_default_timeout(15_000)
+            pages[is_touch].set_default_timeout(30_000)
         return Hand(pages[is_touch])
 
     yield of
