@@ -109,12 +109,13 @@ def install(app: Flask, folder: Path = FOLDER) -> Assets:
     -------
     Assets
     """
+    current = program_version()  # before the files are read: never a newer version with older files
     assets = Assets(folder)
 
     def static(filename: str, version: str = "") -> ResponseReturnValue:
         is_packed = request.accept_encodings.quality("gzip") > 0
         answer = assets.answer(filename, is_packed=is_packed)
-        is_ours = version == program_version()
+        is_ours = version == current
         answer.headers["Cache-Control"] = FOR_EVER if is_ours else "no-cache"
         return answer
 
@@ -124,7 +125,7 @@ def install(app: Flask, folder: Path = FOLDER) -> Assets:
     @app.url_defaults
     def add_version(endpoint: str, values: dict[str, str]) -> None:
         if endpoint == "static":
-            values.setdefault("version", program_version())
+            values.setdefault("version", current)
 
     @app.context_processor
     def modules() -> dict[str, Callable[[str], list[str]]]:

@@ -8,8 +8,10 @@ from flask.testing import FlaskClient
 from isal import isal_zlib
 from pydicom.dataset import FileDataset
 
+from dicom_node.settings import Settings
+from web.app import create_app
 from web.assets import FOLDER
-from web.program import version_of
+from web.program import program_version, version_of
 
 PACKED = {"Accept-Encoding": "gzip"}
 LARGEST_PAGE_BYTES = 150_000
@@ -63,6 +65,12 @@ def test_another_content_is_another_version(tmp_path: Path) -> None:
     assert version_of([tmp_path], ["imagecodecs 2"]) != before
     (tmp_path / "a.js").write_text("2")
     assert version_of([tmp_path]) != before
+
+
+def test_the_version_is_that_of_the_files_the_program_began_with(settings: Settings) -> None:
+    program_version.cache_clear()
+    create_app(settings)
+    assert program_version.cache_info().currsize == 1, "an update in place would be given its name"
 
 
 @pytest.mark.parametrize("accepted", ["", "identity", "gzip;q=0"])
