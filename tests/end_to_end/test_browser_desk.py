@@ -109,6 +109,6 @@ def test_a_correction_goes_all_the_way_to_the_pacs(
 
     # and the PACS, asked for this study, says that it is the same
     page.goto(f"{board}reconcile/studies/{study['MainDicomTags']['StudyInstanceUID']}")
-    page.get_by_role("button", name="Ask the PACS").click()
+    page.get_by_role("button", name="Ask PACS and worklist").click()
     expect(page.locator("[data-field=said]")).to_contain_text("under the same identity")
     picture(page, "asked")

@@ -45,6 +45,7 @@ def test_banner_and_corners_are_made_of_one_info() -> None:
         "series": "Series 3 · CT · Axial · Left",
         "place": "Slice 1.21 mm at -42.2 mm",
         "fidelity": "Values as received",
+        "preview": "Preview, compressed",
         "corrected": "",
         "side_conflict": "",
     }
