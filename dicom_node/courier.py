@@ -230,7 +230,7 @@ def _run(pipe: Connection, settings: PacsSettings, our_ae_title: str) -> None:
     try:
         voice.send("ready")
         while True:
-            method, arguments = pipe.recv()
+            method, arguments = voice.next_request()
             if method != _HALT:  # one that comes when all was sent already
                 _converse(voice, pacs, method, arguments)
     except (EOFError, OSError):
@@ -245,16 +245,25 @@ class _Voice:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._said_at = 0.0
+        self._kept: Any = None
 
     def send(self, answer: object) -> None:
         with self._lock:
             self._pipe.send(answer)
 
+    def next_request(self) -> Any:
+        """Wait for what the parent asks next; return the method and its arguments."""
+        kept, self._kept = self._kept, None
+        return self._pipe.recv() if kept is None else kept
+
     def is_told_to_halt(self) -> bool:
-        """Tell whether the parent interrupts; while instances are sent it says nothing else."""
-        if not self._pipe.poll():
+        """Tell whether the parent interrupts; what it asks else, after the last, comes next."""
+        if self._kept is not None or not self._pipe.poll():
             return False
-        self._pipe.recv()
+        self._kept = self._pipe.recv()
+        if self._kept[0] != _HALT:
+            return False
+        self._kept = None
         return True
 
     def say_moving(self) -> None:
