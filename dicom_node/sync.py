@@ -193,11 +193,12 @@ class Destination:
         if self._is_reachable and not was_reachable:
             self._delivery.end()
             self._proof.end()
-            self._prover.hope()
             self._forms.forget()
-        self._ledger.record_probe(
+        is_back = self._ledger.record_probe(
             self._pacs.name, is_reachable=self._is_reachable, detail=detail, now=self._now()
         )
+        if is_back:
+            self._prover.hope()
 
     def _judge(self) -> Verdict:
         """Probe, with a test image where one is wanted, and tell what was found."""

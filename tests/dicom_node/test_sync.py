@@ -13,6 +13,7 @@ from dicom_node.courier import Courier
 from dicom_node.errors import ConversationLost, PeerRefused, PeerUnreachable
 from dicom_node.index import CommitmentReport
 from dicom_node.ledger import State
+from dicom_node.ledger_commitments import LedgerCommitments
 from dicom_node.ledger_writer import Ledger
 from dicom_node.pacs import Pacs
 from dicom_node.settings import load_settings
@@ -225,6 +226,103 @@ def test_a_pacs_that_was_away_is_asked_again_soon_and_once(
     assert desk.reader.studies()[0].proofs == ("commitment",)
 
 
+def without_answers(make_pacs, make_desk, *settings: str):
+    """Return a PACS that takes requests for commitment and reports nothing, and a desk for it."""
+    pacs = make_pacs()
+    pacs._deliver = lambda request, asked_on: None
+    pacs.start()
+    return pacs, make_desk(pacs.port, *settings)
+
+
+def test_a_pacs_that_never_reports_and_comes_and_goes_is_proven_by_its_list_in_time(
+    room, make_pacs, make_desk, make_instance
+):
+    fill(room, make_instance)
+    pacs, desk = without_answers(make_pacs, make_desk, "pacs.commitment_wait_s=1000")
+    desk.step()
+    for _ in range(3):
+        pacs.stop()
+        desk.step(120)
+        pacs.start()
+        desk.step(120)
+        desk.step(61)
+        assert desk.counts() == {"stored": 3}
+    desk.step(200)
+    assert desk.counts() == {"proven": 3}
+    assert desk.reader.studies()[0].proofs == ("c-find",)
+
+
+def test_a_restart_of_ours_is_no_absence_of_the_pacs(room, make_pacs, make_desk, make_instance):
+    fill(room, make_instance)
+    _, desk = without_answers(make_pacs, make_desk)
+    desk.step()
+    desk.close()
+    desk.open()
+    asked = []
+    desk.pacs.request_commitment = lambda *request: asked.append(request)
+    for _ in range(4):
+        desk.step(120)
+    (study,) = desk.reader.studies()
+    assert not asked
+    assert {i.last_error for i in desk.reader.deliveries(study.study_instance_uid)} == {""}
+
+
+def test_a_restart_while_the_pacs_is_away_does_not_hide_that_it_was(
+    room, make_pacs, make_desk, make_instance, wait
+):
+    fill(room, make_instance)
+    pacs, desk = without_answers(make_pacs, make_desk)
+    desk.step()
+    pacs.stop()
+    desk.step(120)
+    desk.close()
+    desk.open()
+    del pacs._deliver
+    pacs.start()
+    desk.step(120)
+    desk.step(61)
+    wait(lambda: desk.step(1) or desk.counts() == {"proven": 3})
+    assert desk.reader.studies()[0].proofs == ("commitment",)
+
+
+@pytest.mark.parametrize(
+    ("answers", "state"),
+    [
+        ([("1.1", None), ("1.2", 0x0112)], "queued"),
+        ([("1.2", 0x0112), ("1.1", None)], "queued"),
+        ([("1.1", None), ("1.2", 0x0110)], "stored"),
+        ([("1.2", 0x0110), ("1.1", None)], "stored"),
+        ([("1.1", 0x0112), ("1.2", None)], "proven"),
+        ([("1.2", None), ("1.1", 0x0112)], "proven"),
+        ([("1.1", None)], "proven"),
+        ([("1.2", None), ("1.2", 0x0112)], "proven"),
+    ],
+)
+@pytest.mark.parametrize("is_repeated", [True, False])
+def test_the_newest_request_decides_whatever_an_older_one_is_answered(
+    room, make_desk, make_instance, free_ports, answers, state, is_repeated
+):
+    (uid,) = fill(room, make_instance, count=1)
+    desk = make_desk(free_ports(1)[0])
+    desk.adopter.step()
+    desk.ledger.update([1], expected=State.QUEUED, state=State.STORED)
+    batch = desk.ledger.unproven("pacs", "2026", "2030", 10)
+    commitments = LedgerCommitments(desk.ledger)
+    commitments.record_commitment_request("1.1", "pacs", batch, "2026-01-01")
+    if not is_repeated:
+        commitments.withdraw_commitment("1.1", "not answered")
+    commitments.record_commitment_request(
+        "1.2", "pacs", batch, "2026-01-02", is_repeated=is_repeated
+    )
+    for transaction, reason in answers:
+        report = CommitmentReport(0, transaction, uid, reason, "")
+        record_reports(desk.ledger, [report], desk.settings.sync, START)
+    assert desk.counts() == {state: 1}
+    (study,) = desk.reader.studies()
+    (item,) = desk.reader.deliveries(study.study_instance_uid)
+    assert bool(item.proof) == bool(item.proven_at) == (state == "proven")
+
+
 def test_a_report_of_no_transaction_proves_nothing(room, make_desk, make_instance, free_ports):
     (uid,) = fill(room, make_instance, count=1)
     desk = make_desk(free_ports(1)[0])
@@ -242,7 +340,8 @@ def test_a_late_or_partial_answer_still_counts(room, make_desk, make_instance, f
     desk.adopter.step()
     desk.ledger.update([1, 2], expected=State.QUEUED, state=State.STORED)
     batch = desk.ledger.unproven("pacs", "2026", "2030", 10)
-    desk.ledger.record_commitment_request("1.2.3", "pacs", batch, "2026-01-01")
+    commitments = LedgerCommitments(desk.ledger)
+    commitments.record_commitment_request("1.2.3", "pacs", batch, "2026-01-01")
 
     def report(uid: str) -> None:
         answer = CommitmentReport(0, "1.2.3", uid, None, "")
@@ -250,8 +349,8 @@ def test_a_late_or_partial_answer_still_counts(room, make_desk, make_instance, f
 
     report(first)
     assert desk.counts() == {"stored": 1, "proven": 1}
-    assert desk.ledger.unanswered_commitments("pacs", "2026-01-02") == ["1.2.3"]
-    desk.ledger.withdraw_commitment("1.2.3", "the commitment was not answered")
+    assert commitments.unanswered_commitments("pacs", "2026-01-02") == ["1.2.3"]
+    commitments.withdraw_commitment("1.2.3", "the commitment was not answered")
     report(second)
     assert desk.counts() == {"proven": 2}
 
