@@ -11,7 +11,7 @@ from pydicom import dcmread
 from dicom_node.corrected_copy import CopyOrder
 from dicom_node.correction import Correction
 from dicom_node.courier import Courier, _converse, _Voice
-from dicom_node.errors import PeerUnreachable
+from dicom_node.errors import ConversationLost, PeerUnreachable
 from dicom_node.ledger import LedgerReader
 from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_keeper import ModeKeeper
@@ -84,6 +84,24 @@ def test_what_was_said_before_the_child_died_counts(make_peer, make_shipment, co
     assert 1 <= len(receipts) <= 5
     assert {receipt.outcome.value for receipt in receipts} == {"stored"}
     assert courier._process is None
+
+
+def test_the_instance_in_hand_is_known_when_the_child_dies_with_the_receipts_of_others(
+    make_peer, make_shipment, courier_to
+):
+    def serve_29_and_die_of_the_next(talk: Conversation) -> None:
+        talk.accept()
+        for _ in range(29):
+            talk.serve()
+        talk.read_message()
+        courier._process.kill()
+        talk.wait_for_end()
+
+    items = [make_shipment() for _ in range(60)]
+    courier = courier_to(make_peer(serve_29_and_die_of_the_next).port, associations=1)
+    with pytest.raises(ConversationLost) as caught:
+        list(courier.send(items))
+    assert caught.value.in_hand == (items[29].delivery_id,)
 
 
 def test_the_copies_of_a_child_go_with_it(make_peer, make_shipment, courier_to):

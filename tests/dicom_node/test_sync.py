@@ -17,6 +17,8 @@ from dicom_node.ledger_commitments import LedgerCommitments
 from dicom_node.ledger_writer import Ledger
 from dicom_node.pacs import Pacs
 from dicom_node.settings import load_settings
+from dicom_node.shipment import Outcome, Receipt
+from dicom_node.sync_order import OrderKind
 from tests.dicom_node.desk import START, fill
 
 
@@ -397,6 +399,52 @@ def test_one_instance_the_pacs_chokes_on_does_not_hold_up_the_others(
     for _ in range(20):
         desk.step(9000)
     assert desk.counts() == {"attention": 1, "proven": 3}
+
+
+def test_what_was_in_hand_when_the_conversation_broke_is_blamed_and_nothing_else(
+    room, make_pacs, make_desk, make_instance
+):
+    fill(room, make_instance, count=4)
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port)
+
+    def break_at_the_third(shipments):
+        raise ConversationLost("the sending process ended", [shipments[2].delivery_id])
+        yield
+
+    desk.pacs.send_in_groups = break_at_the_third
+    desk.step()
+    (study,) = desk.reader.studies()
+    found = desk.reader.deliveries(study.study_instance_uid)
+    assert [bool(i.first_failed_at) for i in sorted(found, key=lambda i: i.delivery_id)] == [
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert desk.counts() == {"queued": 4}
+
+
+def test_a_pause_before_anything_was_sent_is_no_failure_of_the_pacs(
+    room, make_pacs, make_desk, make_instance
+):
+    fill(room, make_instance)
+    pacs = make_pacs()
+    pacs.start()
+    desk = make_desk(pacs.port)
+
+    def pause_at_once(shipments):
+        desk.sync_orders.give(OrderKind.PAUSE, by="A. Smith", reason="the PACS is being upgraded")
+        desk.keeper.step()
+        yield []  # refused as it is: another form is to be tried
+        yield [Receipt(item.delivery_id, Outcome.NOT_SENT) for item in shipments]
+
+    desk.pacs.send_in_groups = pause_at_once
+    desk.step()
+    assert desk.sync_orders.is_paused("pacs")
+    assert desk.counts() == {"queued": 3}
+    assert not desk.events("delivery_paused")
 
 
 class Speechless(Pacs):
