@@ -9,7 +9,7 @@ from dicom_node.blame import Blame
 from dicom_node.clock import Clock, stamp, utc_now
 from dicom_node.held_reasons import TWO_CONTENTS
 from dicom_node.index import CommitmentReport, IndexReader
-from dicom_node.ledger import State
+from dicom_node.ledger_commitments import LedgerCommitments
 from dicom_node.ledger_writer import Ledger
 from dicom_node.setting_tables import SyncSettings
 from dicom_node.settings import Settings
@@ -94,12 +94,12 @@ def record_reports(
     sync : SyncSettings
     now : datetime
     """
-    blame = Blame(sync, random.random)
+    blame, commitments = Blame(sync, random.random), LedgerCommitments(ledger)
     for report in reports:
         if report.failure_reason is None:
             at = report.received_at or stamp(now)
-            ledger.record_committed(report.transaction_uid, report.sop_instance_uid, at)
+            commitments.record_committed(report.transaction_uid, report.sop_instance_uid, at)
             continue
-        for item in ledger.awaiting(report.transaction_uid, report.sop_instance_uid):
+        for item in commitments.awaiting(report.transaction_uid, report.sop_instance_uid):
             values = blame.after_failed_commitment(item, report.failure_reason, now)
-            ledger.update([item.delivery_id], expected=State.STORED, **values)
+            commitments.record_not_committed(item, values)

@@ -5,7 +5,7 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any
 
 from dicom_node.corrected_copy import sweep
 from dicom_node.errors import ConversationLost, NodeError, PeerUnreachable
+from dicom_node.in_hand import InHand
 from dicom_node.log import configure_logging
-from dicom_node.pacs import CommitmentAnswer, Pacs
+from dicom_node.pacs import CommitmentAnswer, Pacs, most_in_hand
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Receipt, Shipment
 from dicom_node.study_answer import StudyAnswer
@@ -48,6 +49,7 @@ class Courier:
         self._our_ae_title = our_ae_title
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._in_hand = InHand([])
         self._is_sending = False
         self._copies: set[Path] = set()
         self._is_closed = False
@@ -182,9 +184,11 @@ class Courier:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
+        places = context.RawArray("q", most_in_hand(self._settings))
+        self._in_hand = InHand(places)
         self._process = context.Process(
             target=_run,
-            args=(theirs, self._settings, self._our_ae_title),
+            args=(theirs, self._settings, self._our_ae_title, places),
             name=f"courier-{self._settings.name}",
             daemon=True,
         )
@@ -211,26 +215,31 @@ class Courier:
             while answer == _MOVING:
                 answer = self._hear(patience_s)
         except (EOFError, OSError):
-            answer = ConversationLost("the sending process ended")
+            answer = self._lost("the sending process ended")
         if answer is None:
-            answer = ConversationLost("it accepts connections but does not answer")
+            answer = self._lost("it accepts connections but does not answer")
         if isinstance(answer, NodeError):
             if isinstance(answer, PeerUnreachable):
                 self.stop()
             raise answer
         return answer[0]
 
+    def _lost(self, words: str) -> ConversationLost:
+        return ConversationLost(words, self._in_hand.delivery_ids())
 
-def _run(pipe: Connection, settings: PacsSettings, our_ae_title: str) -> None:
+
+def _run(
+    pipe: Connection, settings: PacsSettings, our_ae_title: str, places: MutableSequence[int]
+) -> None:
     """Serve conversations until the pipe ends; the parent decides when."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     configure_logging()
     voice = _Voice(pipe)
-    pacs = Pacs(settings, our_ae_title, voice.say_moving)
+    pacs = Pacs(settings, our_ae_title, voice.say_moving, InHand(places))
     try:
         voice.send("ready")
         while True:
-            method, arguments = pipe.recv()
+            method, arguments = voice.next_request()
             if method != _HALT:  # one that comes when all was sent already
                 _converse(voice, pacs, method, arguments)
     except (EOFError, OSError):
@@ -245,16 +254,25 @@ class _Voice:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._said_at = 0.0
+        self._kept: Any = None
 
     def send(self, answer: object) -> None:
         with self._lock:
             self._pipe.send(answer)
 
+    def next_request(self) -> Any:
+        """Wait for what the parent asks next; return the method and its arguments."""
+        kept, self._kept = self._kept, None
+        return self._pipe.recv() if kept is None else kept
+
     def is_told_to_halt(self) -> bool:
-        """Tell whether the parent interrupts; while instances are sent it says nothing else."""
-        if not self._pipe.poll():
+        """Tell whether the parent interrupts; what it asks else, after the last, comes next."""
+        if self._kept is not None or not self._pipe.poll():
             return False
-        self._pipe.recv()
+        self._kept = self._pipe.recv()
+        if self._kept[0] != _HALT:
+            return False
+        self._kept = None
         return True
 
     def say_moving(self) -> None:

@@ -1,5 +1,6 @@
 """The node's errors: few kinds, each with a stable code, and what each means to a DICOM peer."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 
@@ -85,9 +86,20 @@ class PeerUnreachable(NodeError):
 
 
 class ConversationLost(PeerUnreachable):
-    """The peer hung or broke off in the middle: perhaps because of what it was being sent."""
+    """The peer hung or broke off in the middle: perhaps because of what it was being sent.
+
+    Parameters
+    ----------
+    message : str
+    in_hand : sequence of int
+        The deliveries that were begun and not ended.
+    """
 
     code = "conversation-lost"
+
+    def __init__(self, message: str, in_hand: Sequence[int] = ()) -> None:
+        super().__init__(message)
+        self.in_hand = tuple(in_hand)
 
 
 class PeerRefused(NodeError):

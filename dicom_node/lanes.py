@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
 from dicom_node.errors import NodeError
+from dicom_node.in_hand import InHand
 from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.slow_start import SlowStart
 
@@ -28,7 +29,10 @@ class Lane(Protocol):
 OpenLane = Callable[[], AbstractContextManager[Lane]]
 
 GROUP_S: Final = 0.25
-"""How long receipts are gathered: whoever writes them down syncs the disk once for all, seconds."""
+"""How long receipts are gathered: whoever writes them down syncs the disk once for all, seconds.
+
+Those of the last moment die with this process; what it had in hand then is in `InHand`.
+"""
 
 
 class Lanes:
@@ -41,6 +45,8 @@ class Lanes:
         Opens one more association; raises `NodeError` where the PACS does not take it.
     slow_start : SlowStart
         Says how many there may be, and is told how it goes.
+    in_hand : InHand
+        Told what is being sent.
     monotonic : callable
     """
 
@@ -49,11 +55,13 @@ class Lanes:
         shipments: Sequence[Shipment],
         open_lane: OpenLane,
         slow_start: SlowStart,
+        in_hand: InHand,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._waiting = deque(shipments)
         self._open_lane = open_lane
         self._slow_start = slow_start
+        self._in_hand = in_hand
         self._monotonic = monotonic
         self._said: queue.Queue[Receipt | BaseException | None] = queue.Queue()
         self._threads: list[threading.Thread] = []
@@ -167,7 +175,8 @@ class Lanes:
                 item = self._next()
                 if item is None:
                     return False
-                receipt = lane.send(item)
+                with self._in_hand.holding(item.delivery_id):
+                    receipt = lane.send(item)
                 if receipt.outcome is Outcome.NOT_SENT:
                     self._waiting.appendleft(item)  # the peer ended it, between two instances
                     return has_stored

@@ -34,6 +34,17 @@ def add_event(
     )
 
 
+def was_away(connection: sa.Connection, destination: str) -> bool:
+    """Tell whether a destination could not be reached when that was noted last."""
+    noted = (
+        sa.select(events.c.kind)
+        .where(events.c.destination == destination, events.c.kind.in_(("reachable", "unreachable")))
+        .order_by(events.c.event_id.desc())
+        .limit(1)
+    )
+    return connection.scalar(noted) == "unreachable"
+
+
 def enter_destination(connection: sa.Connection, pacs: PacsSettings) -> None:
     """Enter a configured destination; behind another address, everything is owed anew."""
     place = {"ae_title": pacs.ae_title, "host": pacs.host, "port": pacs.port}

@@ -16,15 +16,9 @@ from dicom_node.errors import DatabaseFailed
 from dicom_node.held_reasons import TWO_CONTENTS
 from dicom_node.index import InstanceRecord
 from dicom_node.ledger import Attempt, Delivery, State
-from dicom_node.ledger_entries import add_event, enter_destination, set_mark
+from dicom_node.ledger_entries import add_event, enter_destination, set_mark, was_away
 from dicom_node.ledger_schema import prepare_ledger
-from dicom_node.ledger_tables import (
-    about,
-    commitment_items,
-    commitments,
-    deliveries,
-    destinations,
-)
+from dicom_node.ledger_tables import about, deliveries, destinations
 from dicom_node.setting_tables import PacsSettings
 
 _OPEN = (State.QUEUED, State.SENDING, State.HELD)
@@ -126,8 +120,14 @@ class Ledger:
             for pacs in configured:
                 enter_destination(connection, pacs)
 
-    def record_probe(self, destination: str, *, is_reachable: bool, detail: str, now: str) -> None:
-        """Enter the result of a probe; a change becomes an event."""
+    def record_probe(self, destination: str, *, is_reachable: bool, detail: str, now: str) -> bool:
+        """Enter the result of a probe; a change becomes an event.
+
+        Returns
+        -------
+        bool
+            Whether it is back: when it was probed last, perhaps by an earlier process, it was away.
+        """
         with self._engine.begin() as connection:
             before = connection.execute(
                 sa.select(destinations.c.is_reachable).where(destinations.c.name == destination)
@@ -137,6 +137,7 @@ class Ledger:
                 "probed_at": now,
                 "detail": detail,
             }
+            is_back = is_reachable and not before and was_away(connection, destination)
             if before is not is_reachable:
                 values["changed_at"] = now
                 kind = "reachable" if is_reachable else "unreachable"
@@ -144,6 +145,7 @@ class Ledger:
             connection.execute(
                 sa.update(destinations).where(destinations.c.name == destination).values(values)
             )
+        return is_back
 
     def record_event(self, kind: str, destination: str, detail: str, now: str) -> None:
         """Enter something that happened."""
@@ -212,7 +214,7 @@ class Ledger:
             deliveries.c.state.in_((State.STORED, State.PROVEN)),
             deliveries.c.correction_id == correction_id,
         )
-        return bool(self._deliveries(is_sent, limit=1))
+        return bool(self.matching(is_sent, limit=1))
 
     def held_for(self, destination: str, reasons: Sequence[str]) -> list[tuple[str, str]]:
         """Return study and correction of what is held for some reasons, each pair once."""
@@ -302,13 +304,13 @@ class Ledger:
                 .scalar_subquery()
             )
             is_next = sa.and_(is_due, first, deliveries.c.study_instance_uid == newest)
-            if found := self._deliveries(is_next, limit):
+            if found := self.matching(is_next, limit):
                 return found
         return []
 
     def unproven(self, destination: str, now: str, latest: str, limit: int) -> list[Delivery]:
         """Return what the PACS has taken and is to be asked to prove now; see `due`."""
-        return self._deliveries(
+        return self.matching(
             sa.and_(
                 deliveries.c.destination == destination,
                 deliveries.c.state == State.STORED,
@@ -348,71 +350,6 @@ class Ledger:
             with self._engine.begin() as connection:
                 connection.execute(_ATTEMPTED, rows)
 
-    def record_commitment_request(
-        self, transaction_uid: str, destination: str, batch: Sequence[Delivery], now: str
-    ) -> None:
-        """Enter that a PACS is asked to commit, before it is asked."""
-        items = [
-            {
-                "transaction_uid": transaction_uid,
-                "delivery_id": item.delivery_id,
-                "sop_instance_uid": item.sop_instance_uid,
-            }
-            for item in batch
-        ]
-        with self._engine.begin() as connection:
-            connection.execute(
-                sa.insert(commitments).values(
-                    transaction_uid=transaction_uid, destination=destination, requested_at=now
-                )
-            )
-            connection.execute(sa.insert(commitment_items), items)
-            connection.execute(
-                sa.update(deliveries)
-                .where(deliveries.c.delivery_id.in_([item["delivery_id"] for item in items]))
-                .values(transaction_uid=transaction_uid)
-            )
-
-    def withdraw_commitment(self, transaction_uid: str, reason: str) -> None:
-        """Wait no longer for an answer; one that comes late still counts."""
-        with self._engine.begin() as connection:
-            connection.execute(
-                sa.update(deliveries)
-                .where(
-                    deliveries.c.transaction_uid == transaction_uid,
-                    deliveries.c.state == State.STORED,
-                )
-                .values(transaction_uid="", last_error=reason)
-            )
-
-    def unanswered_commitments(self, destination: str, requested_before: str) -> list[str]:
-        """Return transactions asked before a moment that some instance still waits for."""
-        statement = (
-            sa.select(commitments.c.transaction_uid)
-            .join(deliveries, deliveries.c.transaction_uid == commitments.c.transaction_uid)
-            .where(
-                commitments.c.destination == destination,
-                commitments.c.requested_at < requested_before,
-                deliveries.c.state == State.STORED,
-            )
-            .distinct()
-        )
-        with self._engine.connect() as connection:
-            return list(connection.scalars(statement))
-
-    def record_committed(self, transaction_uid: str, sop_instance_uid: str, now: str) -> None:
-        """Enter that a PACS took over responsibility for an instance, however late it says so."""
-        asked = sa.select(commitment_items.c.delivery_id).where(
-            commitment_items.c.transaction_uid == transaction_uid,
-            commitment_items.c.sop_instance_uid == sop_instance_uid,
-        )
-        with self._engine.begin() as connection:
-            connection.execute(
-                sa.update(deliveries)
-                .where(deliveries.c.delivery_id.in_(asked), deliveries.c.state == State.STORED)
-                .values(state=State.PROVEN, proven_at=now, proof="commitment", last_error="")
-            )
-
     def count_proven(self, destination: str) -> int:
         """Return how many instances a destination has vouched for."""
         statement = (
@@ -423,19 +360,8 @@ class Ledger:
         with self._engine.connect() as connection:
             return int(connection.scalar(statement) or 0)
 
-    def awaiting(self, transaction_uid: str, sop_instance_uid: str) -> list[Delivery]:
-        """Return the deliveries that wait for what this transaction says of an instance."""
-        return self._deliveries(
-            sa.and_(
-                deliveries.c.transaction_uid == transaction_uid,
-                deliveries.c.transaction_uid != "",
-                deliveries.c.sop_instance_uid == sop_instance_uid,
-                deliveries.c.state == State.STORED,
-            ),
-            limit=10,
-        )
-
-    def _deliveries(self, condition: sa.ColumnElement[bool], limit: int) -> list[Delivery]:
+    def matching(self, condition: sa.ColumnElement[bool], limit: int) -> list[Delivery]:
+        """Return deliveries a condition is true of; a limit of -1 is none."""
         statement = (
             sa.select(deliveries)
             .where(condition)

@@ -25,6 +25,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 from dicom_node.answers import keep_answers
 from dicom_node.errors import PeerRefused, PeerUnreachable
 from dicom_node.fast_sender import FastSender
+from dicom_node.in_hand import InHand
 from dicom_node.index import CommitmentReport
 from dicom_node.lanes import Lane, Lanes
 from dicom_node.lent_association import lend
@@ -87,6 +88,8 @@ class Pacs:
         How we call ourselves.
     on_progress : callable
         Called whenever something moved, however long the whole takes.
+    in_hand : InHand, optional
+        Told what is being sent.
     """
 
     def __init__(
@@ -94,12 +97,14 @@ class Pacs:
         settings: PacsSettings,
         our_ae_title: str,
         on_progress: Callable[[], None] = lambda: None,
+        in_hand: InHand | None = None,
     ) -> None:
         self._settings = settings
         self._our_ae_title = our_ae_title
         self._on_progress = on_progress
         self._slow_start = SlowStart(settings.associations)
         self._cap = RateCap(settings.max_images_per_s, settings.max_mbit_per_s, on_progress)
+        self._in_hand = in_hand or InHand([0] * most_in_hand(settings))
         self._lanes: Lanes | None = None
 
     def probe(
@@ -254,6 +259,7 @@ class Pacs:
             [item for item in shipments if item.context in proposed],
             lambda: self._lane(proposed),
             self._slow_start,
+            self._in_hand,
         )
         self._lanes = lanes
         try:
@@ -350,6 +356,11 @@ class Pacs:
         finally:
             if association.is_established:
                 association.release()
+
+
+def most_in_hand(settings: PacsSettings) -> int:
+    """Return how many instances are being sent at once, at most."""
+    return max(1, settings.associations)
 
 
 def _entity(settings: PacsSettings, our_ae_title: str) -> AE:

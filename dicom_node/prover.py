@@ -1,5 +1,6 @@
 """Having proven what a PACS took: storage commitment, or its own list where it offers none."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,6 +14,7 @@ from dicom_node.commitment_reasons import CLASS_NOT_SUPPORTED, REASONS
 from dicom_node.courier import Courier
 from dicom_node.errors import NodeError, PeerRefused, PeerUnreachable
 from dicom_node.ledger import Delivery, State
+from dicom_node.ledger_commitments import LedgerCommitments
 from dicom_node.ledger_proofs import LedgerProofs
 from dicom_node.ledger_writer import Ledger
 from dicom_node.pacs import Pacs
@@ -54,6 +56,7 @@ class Prover:
         self._pacs = pacs
         self._sync = sync
         self._ledger = ledger
+        self._commitments = LedgerCommitments(ledger)
         self._proofs = LedgerProofs(ledger, pacs.name)
         self._courier = courier
         self._blame = Blame(sync, jitter)
@@ -61,7 +64,8 @@ class Prover:
         self._back_at: datetime | None = None
         self._failed_at: datetime | None = None
         self._asked_again_at: datetime | None = None
-        self.hope()
+        self._to_repeat: deque[str] = deque()
+        self._has_commitment = pacs.proof != _QUERY_ONLY
 
     def hope(self) -> None:
         """Believe again that it offers storage commitment: it was away, or was mended."""
@@ -71,12 +75,15 @@ class Prover:
 
     def step(self) -> bool:
         """Ask for the proof of what has none; return whether anything was asked for."""
-        self._forget_what_it_forgot()
+        self._note_what_it_may_have_forgotten()
         self._try_again_where_a_line_broke()
         overdue = self._after(-self._pacs.commitment_wait_s)
-        for transaction_uid in self._ledger.unanswered_commitments(self._pacs.name, overdue):
-            self._ledger.withdraw_commitment(transaction_uid, "the commitment was not answered")
+        for transaction_uid in self._commitments.unanswered_commitments(self._pacs.name, overdue):
+            self._commitments.withdraw_commitment(
+                transaction_uid, "the commitment was not answered"
+            )
             self._has_commitment = self._pacs.proof == _COMMITMENT_ONLY
+        self._repeat_one()
         latest = self._after(longest_wait_s(self._sync))
         batch = self._ledger.unproven(self._pacs.name, self._now(), latest, PROOF_LIMIT)
         self._ask([item for item in batch if item.last_status != CLASS_NOT_SUPPORTED])
@@ -85,8 +92,8 @@ class Prover:
         )
         return bool(batch)
 
-    def _forget_what_it_forgot(self) -> None:
-        """Wait no longer for what was asked before it went away: it may have been killed.
+    def _note_what_it_may_have_forgotten(self) -> None:
+        """Let be asked again what was asked before it went away: it may have been killed.
 
         Once for each time it comes back, a while after, and never in quick succession: one that
         comes and goes is not to be flooded with requests. What it answers after all still counts.
@@ -94,13 +101,26 @@ class Prover:
         if self._back_at is None or not self._may_ask_again(self._clock()):
             return
         before, self._back_at = stamp(self._back_at), None
-        asked = self._ledger.unanswered_commitments(self._pacs.name, before)
-        for transaction_uid in asked:
-            self._ledger.withdraw_commitment(
-                transaction_uid, "the PACS was away since it was asked"
-            )
-        if asked:
+        self._to_repeat = deque(self._commitments.unanswered_commitments(self._pacs.name, before))
+        if self._to_repeat:
             self._asked_again_at = self._clock()
+
+    def _repeat_one(self) -> None:
+        """Ask once more for what one request named.
+
+        It is waited for since the first one still: a PACS that never answers, and comes and goes,
+        would be waited for without end.
+        """
+        if not self._to_repeat or not self._has_commitment:
+            return
+        transaction_uid = self._to_repeat[0]
+        batch = self._commitments.awaited(transaction_uid)
+        self._has_commitment = not batch or self._request_commitment(batch, is_repeated=True)
+        if not self._has_commitment:
+            self._commitments.withdraw_commitment(
+                transaction_uid, "the commitment was not answered"
+            )
+        self._to_repeat.popleft()
 
     def _try_again_where_a_line_broke(self) -> None:
         """Believe again that it offers storage commitment, a while after a request came to nothing.
@@ -142,23 +162,27 @@ class Prover:
             last_error=f"{REASONS[CLASS_NOT_SUPPORTED].words}, and pacs.proof wants nothing else",
         )
 
-    def _request_commitment(self, batch: Sequence[Delivery]) -> bool:
+    def _request_commitment(self, batch: Sequence[Delivery], *, is_repeated: bool = False) -> bool:
         """Ask for commitment; return whether the PACS offers it."""
         transaction_uid = str(generate_uid(prefix=None))
         # written down first: the answer may come before the request returns
-        self._ledger.record_commitment_request(transaction_uid, self._pacs.name, batch, self._now())
+        self._commitments.record_commitment_request(
+            transaction_uid, self._pacs.name, batch, self._now(), is_repeated=is_repeated
+        )
         try:
             answer = self._courier.request_commitment(
                 transaction_uid, [(item.sop_class_uid, item.sop_instance_uid) for item in batch]
             )
         except NodeError as error:
-            self._ledger.withdraw_commitment(transaction_uid, str(error))
+            self._commitments.withdraw_commitment(transaction_uid, str(error))
             if self._pacs.proof == _COMMITMENT_ONLY:
                 raise
             self._failed_at = self._clock()
             return False
         if not answer.is_supported:
-            self._ledger.withdraw_commitment(transaction_uid, "it offers no storage commitment")
+            self._commitments.withdraw_commitment(
+                transaction_uid, "it offers no storage commitment"
+            )
             if self._pacs.proof == _COMMITMENT_ONLY:
                 raise PeerRefused("it offers no storage commitment")
         record_reports(self._ledger, answer.reports, self._sync, self._clock())

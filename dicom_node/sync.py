@@ -193,11 +193,12 @@ class Destination:
         if self._is_reachable and not was_reachable:
             self._delivery.end()
             self._proof.end()
-            self._prover.hope()
             self._forms.forget()
-        self._ledger.record_probe(
+        is_back = self._ledger.record_probe(
             self._pacs.name, is_reachable=self._is_reachable, detail=detail, now=self._now()
         )
+        if is_back:
+            self._prover.hope()
 
     def _judge(self) -> Verdict:
         """Probe, with a test image where one is wanted, and tell what was found."""
@@ -282,7 +283,7 @@ class Destination:
     def _send(self, batch: Sequence[Delivery], copy_order: CopyOrder | None) -> None:
         waiting = {item.delivery_id: item for item in batch}
         outcomes: set[Outcome] = set()
-        is_full = False
+        is_full = is_halted = False
         shipments = [self._shipment(item, copy_order) for item in batch]
         try:
             for group in self._forms.send(shipments):
@@ -290,11 +291,10 @@ class Destination:
                 is_full |= any(receipt.is_out_of_resources for receipt in group)
                 outcomes |= {receipt.outcome for receipt in group}
                 if self._is_paused():
+                    is_halted = True
                     self._forms.halt()
-        except ConversationLost:
-            # the one in hand when the conversation broke may be what breaks it
-            for delivery_id in list(waiting)[:1]:
-                self._record([Receipt(delivery_id, Outcome.UNKNOWN)], waiting)
+        except ConversationLost as error:
+            self._blame_for_loss(error, waiting)
             raise
         except NodeError:
             if len(waiting) == len(batch):  # no association: nothing left
@@ -305,8 +305,18 @@ class Destination:
         if is_full:
             self._tell_full()
             raise PeerRefused("it is out of resources")
+        if is_halted and outcomes <= {Outcome.NOT_SENT}:
+            return  # a person wants it so
         if outcomes <= {Outcome.UNKNOWN, Outcome.NOT_SENT}:
             raise PeerUnreachable("it takes no instance to its end")
+
+    def _blame_for_loss(self, error: ConversationLost, waiting: dict[int, Delivery]) -> None:
+        """Blame what was in hand when the conversation broke: it may be what breaks it.
+
+        When nothing was, the first goes behind others, so that not all wait for what breaks it.
+        """
+        in_hand = [one for one in error.in_hand if one in waiting] or list(waiting)[:1]
+        self._record([Receipt(one, Outcome.UNKNOWN) for one in in_hand], waiting)
 
     def _tell_full(self) -> None:
         words = "it answers C-ECHO but refuses images: it is out of resources"

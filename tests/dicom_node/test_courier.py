@@ -1,5 +1,6 @@
 """Sending by the child process: what it said counts, what it did not say is unknown."""
 
+import multiprocessing
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,8 +10,8 @@ from pydicom import dcmread
 
 from dicom_node.corrected_copy import CopyOrder
 from dicom_node.correction import Correction
-from dicom_node.courier import Courier
-from dicom_node.errors import PeerUnreachable
+from dicom_node.courier import Courier, _converse, _Voice
+from dicom_node.errors import ConversationLost, PeerUnreachable
 from dicom_node.ledger import LedgerReader
 from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_keeper import ModeKeeper
@@ -85,6 +86,24 @@ def test_what_was_said_before_the_child_died_counts(make_peer, make_shipment, co
     assert courier._process is None
 
 
+def test_the_instance_in_hand_is_known_when_the_child_dies_with_the_receipts_of_others(
+    make_peer, make_shipment, courier_to
+):
+    def serve_29_and_die_of_the_next(talk: Conversation) -> None:
+        talk.accept()
+        for _ in range(29):
+            talk.serve()
+        talk.read_message()
+        courier._process.kill()
+        talk.wait_for_end()
+
+    items = [make_shipment() for _ in range(60)]
+    courier = courier_to(make_peer(serve_29_and_die_of_the_next).port, associations=1)
+    with pytest.raises(ConversationLost) as caught:
+        list(courier.send(items))
+    assert caught.value.in_hand == (items[29].delivery_id,)
+
+
 def test_the_copies_of_a_child_go_with_it(make_peer, make_shipment, courier_to):
     """They hold the images of patients, and a PACS can freeze many times before the next start."""
     item = make_shipment()
@@ -128,6 +147,35 @@ def test_what_was_not_begun_when_it_was_halted_was_surely_not_sent(
     assert set(peer.stored) == {i.sop_instance_uid for i in items if i.delivery_id in stored}
     courier.halt()  # it sends nothing now: that changes nothing
     assert [r.outcome.value for r in courier.send(items[:1])] == ["stored"]
+
+
+class Hasty:
+    """Sends at once, and counts how often it is interrupted."""
+
+    halted = 0
+
+    def send_in_groups(self, shipments):
+        yield from ([item] for item in shipments)
+
+    def halt(self):
+        self.halted += 1
+
+
+@pytest.mark.parametrize("halts", [0, 1])
+def test_what_is_asked_right_after_the_last_receipt_is_answered_and_interrupts_nothing(halts):
+    ours, theirs = multiprocessing.Pipe()
+    voice, pacs, question = _Voice(theirs), Hasty(), ("accepted_contexts", ([],))
+    for _ in range(halts):
+        ours.send(("halt", ()))
+    ours.send(question)  # there before the child looks whether it is told to halt
+    _converse(voice, pacs, "send", ([1, 2, 3],))
+    assert pacs.halted == halts
+    assert [ours.recv()[0] for _ in range(3)] == [[1], [2], [3]]
+    ours.send(("probe", (None,)))
+    assert voice.next_request() == question
+    assert voice.next_request() == ("probe", (None,))
+    ours.close()
+    theirs.close()
 
 
 def test_a_delivery_over_several_associations_owes_and_sends_nothing_twice(

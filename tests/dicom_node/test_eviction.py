@@ -20,6 +20,7 @@ from dicom_node.eviction import DeliveryFacts, InstanceFacts, judge_instances, r
 from dicom_node.identity import Difference, Kind
 from dicom_node.kept_identity import Finding, Kept
 from dicom_node.ledger import Attempt, LedgerReader, State
+from dicom_node.ledger_commitments import LedgerCommitments
 from dicom_node.ledger_proofs import LedgerProofs
 from dicom_node.order_keeper import OrderKeeper
 from dicom_node.sync_order import OrderKind, SyncOrders
@@ -162,7 +163,7 @@ class Deliveries(RuleBasedStateMachine):
             self.ask(one, place)
         for uid, of, one in list(self.asked):
             if of == place:
-                self.books.ledger.record_committed(uid, f"1.2.1.{one}", at(9))
+                LedgerCommitments(self.books.ledger).record_committed(uid, f"1.2.1.{one}", at(9))
                 self.said[place].add(one)
         self.verify(place, Finding(Kept.SAME))
 
@@ -191,14 +192,14 @@ class Deliveries(RuleBasedStateMachine):
         batch = [item for item in batch if item.delivery_id == self.number(one, place)]
         if batch:
             uid = f"2.{len(self.asked)}"
-            self.books.ledger.record_commitment_request(uid, place, batch, at(7))
+            LedgerCommitments(self.books.ledger).record_commitment_request(uid, place, batch, at(7))
             self.asked.append((uid, place, one))
 
     @rule(data=st.data(), now=st.sampled_from([at(8), at(9)]))
     def answer(self, data, now):
         if self.asked:
             uid, place, one = data.draw(st.sampled_from(self.asked))
-            self.books.ledger.record_committed(uid, f"1.2.1.{one}", now)
+            LedgerCommitments(self.books.ledger).record_committed(uid, f"1.2.1.{one}", now)
             if uid in self.answerable(place):
                 self.said[place].add(one)
 

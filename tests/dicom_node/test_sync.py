@@ -13,9 +13,12 @@ from dicom_node.courier import Courier
 from dicom_node.errors import ConversationLost, PeerRefused, PeerUnreachable
 from dicom_node.index import CommitmentReport
 from dicom_node.ledger import State
+from dicom_node.ledger_commitments import LedgerCommitments
 from dicom_node.ledger_writer import Ledger
 from dicom_node.pacs import Pacs
 from dicom_node.settings import load_settings
+from dicom_node.shipment import Outcome, Receipt
+from dicom_node.sync_order import OrderKind
 from tests.dicom_node.desk import START, fill
 
 
@@ -225,6 +228,103 @@ def test_a_pacs_that_was_away_is_asked_again_soon_and_once(
     assert desk.reader.studies()[0].proofs == ("commitment",)
 
 
+def without_answers(make_pacs, make_desk, *settings: str):
+    """Return a PACS that takes requests for commitment and reports nothing, and a desk for it."""
+    pacs = make_pacs()
+    pacs._deliver = lambda request, asked_on: None
+    pacs.start()
+    return pacs, make_desk(pacs.port, *settings)
+
+
+def test_a_pacs_that_never_reports_and_comes_and_goes_is_proven_by_its_list_in_time(
+    room, make_pacs, make_desk, make_instance
+):
+    fill(room, make_instance)
+    pacs, desk = without_answers(make_pacs, make_desk, "pacs.commitment_wait_s=1000")
+    desk.step()
+    for _ in range(3):
+        pacs.stop()
+        desk.step(120)
+        pacs.start()
+        desk.step(120)
+        desk.step(61)
+        assert desk.counts() == {"stored": 3}
+    desk.step(200)
+    assert desk.counts() == {"proven": 3}
+    assert desk.reader.studies()[0].proofs == ("c-find",)
+
+
+def test_a_restart_of_ours_is_no_absence_of_the_pacs(room, make_pacs, make_desk, make_instance):
+    fill(room, make_instance)
+    _, desk = without_answers(make_pacs, make_desk)
+    desk.step()
+    desk.close()
+    desk.open()
+    asked = []
+    desk.pacs.request_commitment = lambda *request: asked.append(request)
+    for _ in range(4):
+        desk.step(120)
+    (study,) = desk.reader.studies()
+    assert not asked
+    assert {i.last_error for i in desk.reader.deliveries(study.study_instance_uid)} == {""}
+
+
+def test_a_restart_while_the_pacs_is_away_does_not_hide_that_it_was(
+    room, make_pacs, make_desk, make_instance, wait
+):
+    fill(room, make_instance)
+    pacs, desk = without_answers(make_pacs, make_desk)
+    desk.step()
+    pacs.stop()
+    desk.step(120)
+    desk.close()
+    desk.open()
+    del pacs._deliver
+    pacs.start()
+    desk.step(120)
+    desk.step(61)
+    wait(lambda: desk.step(1) or desk.counts() == {"proven": 3})
+    assert desk.reader.studies()[0].proofs == ("commitment",)
+
+
+@pytest.mark.parametrize(
+    ("answers", "state"),
+    [
+        ([("1.1", None), ("1.2", 0x0112)], "queued"),
+        ([("1.2", 0x0112), ("1.1", None)], "queued"),
+        ([("1.1", None), ("1.2", 0x0110)], "stored"),
+        ([("1.2", 0x0110), ("1.1", None)], "stored"),
+        ([("1.1", 0x0112), ("1.2", None)], "proven"),
+        ([("1.2", None), ("1.1", 0x0112)], "proven"),
+        ([("1.1", None)], "proven"),
+        ([("1.2", None), ("1.2", 0x0112)], "proven"),
+    ],
+)
+@pytest.mark.parametrize("is_repeated", [True, False])
+def test_the_newest_request_decides_whatever_an_older_one_is_answered(
+    room, make_desk, make_instance, free_ports, answers, state, is_repeated
+):
+    (uid,) = fill(room, make_instance, count=1)
+    desk = make_desk(free_ports(1)[0])
+    desk.adopter.step()
+    desk.ledger.update([1], expected=State.QUEUED, state=State.STORED)
+    batch = desk.ledger.unproven("pacs", "2026", "2030", 10)
+    commitments = LedgerCommitments(desk.ledger)
+    commitments.record_commitment_request("1.1", "pacs", batch, "2026-01-01")
+    if not is_repeated:
+        commitments.withdraw_commitment("1.1", "not answered")
+    commitments.record_commitment_request(
+        "1.2", "pacs", batch, "2026-01-02", is_repeated=is_repeated
+    )
+    for transaction, reason in answers:
+        report = CommitmentReport(0, transaction, uid, reason, "")
+        record_reports(desk.ledger, [report], desk.settings.sync, START)
+    assert desk.counts() == {state: 1}
+    (study,) = desk.reader.studies()
+    (item,) = desk.reader.deliveries(study.study_instance_uid)
+    assert bool(item.proof) == bool(item.proven_at) == (state == "proven")
+
+
 def test_a_report_of_no_transaction_proves_nothing(room, make_desk, make_instance, free_ports):
     (uid,) = fill(room, make_instance, count=1)
     desk = make_desk(free_ports(1)[0])
@@ -242,7 +342,8 @@ def test_a_late_or_partial_answer_still_counts(room, make_desk, make_instance, f
     desk.adopter.step()
     desk.ledger.update([1, 2], expected=State.QUEUED, state=State.STORED)
     batch = desk.ledger.unproven("pacs", "2026", "2030", 10)
-    desk.ledger.record_commitment_request("1.2.3", "pacs", batch, "2026-01-01")
+    commitments = LedgerCommitments(desk.ledger)
+    commitments.record_commitment_request("1.2.3", "pacs", batch, "2026-01-01")
 
     def report(uid: str) -> None:
         answer = CommitmentReport(0, "1.2.3", uid, None, "")
@@ -250,8 +351,8 @@ def test_a_late_or_partial_answer_still_counts(room, make_desk, make_instance, f
 
     report(first)
     assert desk.counts() == {"stored": 1, "proven": 1}
-    assert desk.ledger.unanswered_commitments("pacs", "2026-01-02") == ["1.2.3"]
-    desk.ledger.withdraw_commitment("1.2.3", "the commitment was not answered")
+    assert commitments.unanswered_commitments("pacs", "2026-01-02") == ["1.2.3"]
+    commitments.withdraw_commitment("1.2.3", "the commitment was not answered")
     report(second)
     assert desk.counts() == {"proven": 2}
 
@@ -298,6 +399,52 @@ def test_one_instance_the_pacs_chokes_on_does_not_hold_up_the_others(
     for _ in range(20):
         desk.step(9000)
     assert desk.counts() == {"attention": 1, "proven": 3}
+
+
+def test_what_was_in_hand_when_the_conversation_broke_is_blamed_and_nothing_else(
+    room, make_pacs, make_desk, make_instance
+):
+    fill(room, make_instance, count=4)
+    pacs = make_pacs(commitment=False)
+    pacs.start()
+    desk = make_desk(pacs.port)
+
+    def break_at_the_third(shipments):
+        raise ConversationLost("the sending process ended", [shipments[2].delivery_id])
+        yield
+
+    desk.pacs.send_in_groups = break_at_the_third
+    desk.step()
+    (study,) = desk.reader.studies()
+    found = desk.reader.deliveries(study.study_instance_uid)
+    assert [bool(i.first_failed_at) for i in sorted(found, key=lambda i: i.delivery_id)] == [
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert desk.counts() == {"queued": 4}
+
+
+def test_a_pause_before_anything_was_sent_is_no_failure_of_the_pacs(
+    room, make_pacs, make_desk, make_instance
+):
+    fill(room, make_instance)
+    pacs = make_pacs()
+    pacs.start()
+    desk = make_desk(pacs.port)
+
+    def pause_at_once(shipments):
+        desk.sync_orders.give(OrderKind.PAUSE, by="A. Smith", reason="the PACS is being upgraded")
+        desk.keeper.step()
+        yield []  # refused as it is: another form is to be tried
+        yield [Receipt(item.delivery_id, Outcome.NOT_SENT) for item in shipments]
+
+    desk.pacs.send_in_groups = pause_at_once
+    desk.step()
+    assert desk.sync_orders.is_paused("pacs")
+    assert desk.counts() == {"queued": 3}
+    assert not desk.events("delivery_paused")
 
 
 class Speechless(Pacs):
