@@ -8,14 +8,14 @@ has not vouched for stays unproven.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from dicom_node.identity import Difference
-from dicom_node.kept_identity import Finding, Kept
+from dicom_node.identity import Difference, Identity
+from dicom_node.kept_identity import COMPARED, Finding, Kept
 from dicom_node.ledger import KeptIdentity, LedgerReader, State
 from dicom_node.ledger_tables import (
     deliveries,
@@ -23,6 +23,7 @@ from dicom_node.ledger_tables import (
     identity_decisions,
     identity_difference,
 )
+from dicom_node.study_answer import StudyAnswer
 from dicom_node.sync_order import SyncOrder
 
 ACCEPTABLE: Final = (Kept.KEPT, Kept.SPLIT, Kept.THERE_BEFORE)
@@ -54,8 +55,8 @@ MEANING_WORDS: Final[Mapping[str, str]] = {
 class IdentityDecision:
     """One decision. `place` is the archive's address, `at` ISO 8601 in UTC.
 
-    `kept` is how the PACS kept the study, a `kept_identity.Kept`; `differences` is JSON, a list of
-    `identity.Difference`.
+    `kept` is how the PACS kept the study, a `kept_identity.Kept`; `differences` is JSON, as
+    `written` returns it.
     """
 
     decision_id: int
@@ -73,12 +74,37 @@ class IdentityDecision:
     @property
     def attributes(self) -> list[str]:
         """What differed, without naming anyone."""
-        return list(dict.fromkeys(item.attribute for item in read_differences(self.differences)))
+        found = dict.fromkeys(item.attribute for item in read_differences(self.differences))
+        listed = [one.identity for one in read_answers(self.differences)]
+        between = (name for name in COMPARED if len({getattr(one, name) for one in listed}) > 1)
+        return list(found | dict.fromkeys(between))
+
+
+def written(finding: Finding) -> str:
+    """Return as JSON what was found: each difference, and each value that a PACS returned."""
+    answers = [
+        {name: getattr(one.identity, name) for name in COMPARED if name in one.returned}
+        for one in finding.answers
+    ]
+    found = [asdict(item) for item in finding.found]
+    return json.dumps({"found": found, "answers": answers}, ensure_ascii=False)
 
 
 def read_differences(text: str) -> tuple[Difference, ...]:
     """Return the differences the ledger keeps as JSON."""
-    return tuple(Difference(**item) for item in json.loads(text or "[]"))
+    return tuple(Difference(**item) for item in _parts(text)[0])
+
+
+def read_answers(text: str) -> tuple[StudyAnswer, ...]:
+    """Return all that a PACS returned; nothing where an older ledger kept the differences alone."""
+    return tuple(StudyAnswer(Identity.of(item), frozenset(item)) for item in _parts(text)[1])
+
+
+def _parts(text: str) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    content = json.loads(text or "[]")
+    if isinstance(content, list):
+        return content, []
+    return content["found"], content["answers"]
 
 
 def code_of(one: KeptIdentity) -> str:
@@ -117,6 +143,8 @@ def accept(connection: sa.Connection, order: SyncOrder, destination: str, now: s
     seen = _difference(connection, destination, order.study_instance_uid)
     if seen is None or seen.state not in ACCEPTABLE or code_of(seen) != order.seen:
         return "not accepted: the PACS keeps it otherwise than was seen"
+    if not read_answers(seen.differences):
+        return "not accepted: what the PACS has is not known"
     decision = IdentityDecision(
         0,
         destination,
@@ -187,6 +215,9 @@ def settled(
 ) -> Finding:
     """Return a finding, as `ACCEPTED` where a person accepted just this difference.
 
+    Any value that the PACS returned counts, also one we have nothing to compare with: it is then
+    another patient that was accepted.
+
     Parameters
     ----------
     connection : sqlalchemy.Connection
@@ -203,6 +234,7 @@ def settled(
         last.place == _place(connection, destination)
         and (last.kept == Kept.SPLIT) == (finding.kept is Kept.SPLIT)
         and set(read_differences(last.differences)) == set(finding.found)
+        and set(read_answers(last.differences)) == set(finding.answers) != set()
     )
     return replace(finding, kept=Kept.ACCEPTED) if is_the_same else finding
 

@@ -1,14 +1,12 @@
 """What the ledger knows of a PACS beyond single steps: whether it stores, and what to verify."""
 
-import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from dicom_node.identity_decisions import settled
+from dicom_node.identity_decisions import settled, written
 from dicom_node.kept_identity import Finding, Kept
 from dicom_node.ledger import Delivery, State
 from dicom_node.ledger_tables import deliveries, identity_difference
@@ -127,7 +125,7 @@ class LedgerProofs:
             table.c.destination == self._destination,
             table.c.study_instance_uid == study_instance_uid,
         )
-        words = json.dumps([asdict(item) for item in finding.found], ensure_ascii=False)
+        words = written(finding)
         before = connection.execute(
             sa.select(table.c.state, table.c.differences).where(is_it)
         ).one_or_none()

@@ -138,7 +138,7 @@ def study_page(
         sent=places_words(places_it_may_be(context.ledger.deliveries(study))),
         problem=problem,
         problems=kept + reconcile_answers.held_words(context, study),
-        others=[other_identity_row(one, ours) for one in others],
+        others=[other_identity_row(one, active.of(ours) if active else ours) for one in others],
         accepted=[acceptance_row(one) for one in accepting.accepted(study)],
         meanings=MEANINGS,
         form=request.form,

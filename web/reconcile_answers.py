@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from dicom_node.accepting import OtherIdentity
+from dicom_node.accepting import NOT_KNOWN, Compared, OtherIdentity
 from dicom_node.correction import Correction, CorrectionState
 from dicom_node.correction_desk import Step
 from dicom_node.errors import NodeError
@@ -15,6 +15,7 @@ from dicom_node.identity_decisions import (
     IdentityDecision,
     Meaning,
     accepted_now,
+    read_answers,
     read_differences,
 )
 from dicom_node.index import InstanceRecord, StudyRecord
@@ -189,7 +190,7 @@ def other_identity_row(one: OtherIdentity, ours: Identity) -> dict[str, Any]:
     ----------
     one : OtherIdentity
     ours : Identity
-        As received: where a correction changed a value, the difference itself says so.
+        The one the study is sent with.
 
     Returns
     -------
@@ -201,38 +202,17 @@ def other_identity_row(one: OtherIdentity, ours: Identity) -> dict[str, Any]:
         "found": words.moment(one.kept.found_at),
         "said": KEPT_WORDS[Kept(one.kept.state)],
         "code": one.code,
-        "lines": [line for name in ATTRIBUTES[:-1] for line in _other_lines(one, ours, name)],
-        "id_to_type": id_to_type(one, ours),
+        "tables": [list(map(_other_line, table)) for table in one.compared(ours)],
+        "not_known": "" if one.answers else NOT_KNOWN,
+        "id_to_type": one.id_to_type,
         "pending": f"{pending.by} accepted this at {words.moment(pending.at)}" if pending else "",
     }
 
 
-def _other_lines(one: OtherIdentity, ours: Identity, name: str) -> list[dict[str, str]]:
-    """Return a line for an attribute, or for each other value the PACS has of it."""
-    differing = [item for item in one.found if item.attribute == name]
-    common = {"attribute": name, "label": LABELS[name]}
-    if not differing:
-        value = shown_value(name, getattr(ours, name))
-        return [common | {"left": value, "right": "no difference", "kind": "", "words": ""}]
-    return [
-        common
-        | {"left": shown_value(name, item.ours), "right": shown_value(name, item.theirs)}
-        | {"kind": str(item.kind), "words": KIND_WORDS[Kind(item.kind)]}
-        for item in differing
-    ]
-
-
-def id_to_type(one: OtherIdentity, ours: Identity) -> str:
-    """Return the patient ID the PACS has, to be typed by who accepts it.
-
-    Returns
-    -------
-    str
-        '' where the patient is not in question, or has no ID there.
-    """
-    theirs = [item.theirs for item in one.found if item.attribute == "patient_id"]
-    known = theirs[0] if theirs else ours.patient_id
-    return known.strip() if one.is_of_the_patient else ""
+def _other_line(one: Compared) -> dict[str, str]:
+    name = one.attribute
+    values = {"left": shown_value(name, one.ours), "right": shown_value(name, one.theirs)}
+    return {"attribute": name, "label": LABELS[name], "kind": one.kind, "words": one.words} | values
 
 
 def acceptance_row(one: IdentityDecision) -> dict[str, Any]:
@@ -249,10 +229,17 @@ def acceptance_row(one: IdentityDecision) -> dict[str, Any]:
 
 
 def _theirs_words(one: IdentityDecision) -> str:
-    return ", ".join(
-        f"{_label(item.attribute)} {shown_value(item.attribute, item.theirs)}"
-        for item in read_differences(one.differences)
+    differing = read_differences(one.differences)
+    if differing:
+        return _named((item.attribute, item.theirs) for item in differing)
+    return " and ".join(
+        _named((name, value) for name, value in asdict(answer.identity).items() if value)
+        for answer in read_answers(one.differences)
     )
+
+
+def _named(values: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{_label(name)} {shown_value(name, value)}" for name, value in values)
 
 
 def accepted_marks(ledger: LedgerReader, study_instance_uids: Sequence[str]) -> dict[str, str]:
