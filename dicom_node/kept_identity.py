@@ -32,6 +32,9 @@ class Kept(StrEnum):
     """Under another identity, and a person said that it may stay so."""
 
 
+NOT_SEEN: Final = (Kept.UNLISTED, Kept.UNANSWERED)
+"""Where a PACS showed no identity: that is no word on what it showed before."""
+
 WORDS: Final = {
     Kept.KEPT: "the PACS kept the old identity: sending again changes nothing; correct it in the "
     "PACS, or reject it there and send it under new UIDs, or accept it as it is",
@@ -76,7 +79,7 @@ class Finding:
     @property
     def state(self) -> str:
         """For the ledger: `same`, `accepted`, `differs`, or '' where nothing is known."""
-        if self.kept in (Kept.UNLISTED, Kept.UNANSWERED):
+        if self.kept in NOT_SEEN:
             return ""
         return str(self.kept) if self.kept in (Kept.SAME, Kept.ACCEPTED) else "differs"
 

@@ -14,7 +14,7 @@ from dicom_node.identity_decisions import (
     MEANING_WORDS,
     IdentityDecision,
     Meaning,
-    accepted_now,
+    decided_of,
     read_answers,
     read_differences,
 )
@@ -51,6 +51,7 @@ MEANINGS: Final = {
     Meaning.SAME_PERSON.value: "Both name the same person",
     Meaning.PACS_IS_RIGHT.value: "The PACS is right: these images came with a wrong identity",
 }
+CHANGED: Final = "has something else since"
 STATE_WORDS: Final = {
     CorrectionState.DRAFT: "Preview, not in force",
     CorrectionState.ACTIVE: "In force",
@@ -245,6 +246,9 @@ def _named(values: Iterable[tuple[str, str]]) -> str:
 def accepted_marks(ledger: LedgerReader, study_instance_uids: Sequence[str]) -> dict[str, str]:
     """Return the mark of each study that a PACS may keep under another identity.
 
+    It stays until the decision is undone: that images came with a wrong identity is so whatever
+    the PACS has by now.
+
     Parameters
     ----------
     ledger : LedgerReader
@@ -257,12 +261,14 @@ def accepted_marks(ledger: LedgerReader, study_instance_uids: Sequence[str]) -> 
         By Study Instance UID.
     """
     found: dict[str, str] = {}
-    for one in accepted_now(ledger, study_instance_uids):
+    for one, is_still_so in decided_of(ledger, study_instance_uids):
         said = f"{one.destination} has {_theirs_words(one)}"
         if one.meaning == Meaning.PACS_IS_RIGHT:
             mark = f"Wrong identity: {said}, and that is right ({one.by})"
         else:
             mark = f"{said}: the same person ({one.by})"
+        if not is_still_so:
+            mark += f", and {one.destination} {CHANGED}"
         found[one.study_instance_uid] = " · ".join(
             filter(None, (found.get(one.study_instance_uid), mark))
         )

@@ -25,6 +25,7 @@ from tests.dicom_node.desk import START
 from tests.dicom_node.report_data import BEGAN, Books, at
 from tests.dicom_node.rest_orthanc import RestOrthanc
 from tests.dicom_node.test_eviction import LATER
+from web.reconcile_answers import accepted_marks
 
 STUDY = "1.2"
 NAME = Difference("patient_name", "DOE^JANE", "ROE^JANE", Kind.DIFFERENT)
@@ -222,6 +223,46 @@ def test_what_an_older_ledger_accepted_without_all_that_was_there_is_raised_agai
             )
     assert case.find(BEFORE)
     assert case.states()[0] == ("proven", "differs")
+
+
+@pytest.mark.parametrize("kept", [Kept.UNANSWERED, Kept.UNLISTED])
+def test_a_question_without_an_answer_closes_no_difference(case, kept):
+    case.find(BEFORE)
+    assert not case.find(Finding(kept))
+    assert case.states()[0] == ("proven", "differs")
+    totals = case.totals()
+    assert (totals.identity_differences, totals.is_closable) == (1, False)
+    assert len(case.accepting.open()) == 1
+    assert not case.find(BEFORE)  # no news
+
+
+@pytest.mark.parametrize("kept", [Kept.UNANSWERED, Kept.UNLISTED])
+def test_a_question_without_an_answer_takes_no_mark_away_and_verifies_nothing(case, kept):
+    case.find(BEFORE)
+    case.accept("pacs-is-right")
+    marks = accepted_marks(case.ledger, [STUDY])
+    case.find(Finding(kept))
+    assert accepted_marks(case.ledger, [STUDY]) == marks
+    assert marks[STUDY].startswith("Wrong identity: pacs has name ROE, Jane")
+    assert case.states()[0] == ("proven", "")
+    assert len(case.accepting.accepted()) == 1
+    case.undo()
+    assert case.states()[0] == ("proven", "differs")
+    assert accepted_marks(case.ledger, [STUDY]) == {}
+
+
+def test_a_wrong_identity_stays_marked_when_the_pacs_has_something_else_by_then(case):
+    case.find(BEFORE)
+    case.accept("pacs-is-right")
+    case.find(Finding(Kept.SAME))
+    (mark,) = accepted_marks(case.ledger, [STUDY]).values()
+    assert mark.startswith("Wrong identity: pacs has name ROE, Jane")
+    assert mark.endswith("pacs has something else since")
+    (one,) = case.accepting.decided()
+    case.accepting.undo(one, **WHO)
+    case.keeper.step()
+    assert accepted_marks(case.ledger, [STUDY]) == {}
+    assert case.states()[0] == ("proven", "same")
 
 
 def test_of_another_archive_behind_the_same_name_nothing_is_accepted(case):
