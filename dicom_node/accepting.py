@@ -238,11 +238,11 @@ class Accepting:
         Raises
         ------
         BadSettings
-            An outage was signed as closed since, or who or why is missing.
+            An outage with this study was signed as closed since, or who or why is missing.
         StorageFailed
             It cannot be put on record, so it is not given.
         """
-        closing = self._closings.first_after(chosen.at)
+        closing = self._closings.first_with(chosen.study_instance_uid, chosen.at)
         if closing is not None:
             raise BadSettings(
                 f"{closing.signed_by} signed at {closing.signed_at} that an outage is closed, with "

@@ -41,7 +41,7 @@ def undo_accept(study: str) -> ResponseReturnValue:
     context, form = current(), request.form
     accepting = reconcile.accepting_of(context)
     try:
-        found = {one.destination: one for one in accepting.accepted(study)}
+        found = {one.destination: one for one in accepting.decided(study)}
         chosen = found.get(form.get("destination", ""))
         if chosen is None:
             raise BadSettings(_NOTHING)

@@ -216,12 +216,13 @@ def _other_line(one: Compared) -> dict[str, str]:
     return {"attribute": name, "label": LABELS[name], "kind": one.kind, "words": one.words} | values
 
 
-def acceptance_row(one: IdentityDecision) -> dict[str, Any]:
-    """Return what was accepted of a study, by whom and why."""
+def acceptance_row(one: IdentityDecision, *, is_still_so: bool = True) -> dict[str, Any]:
+    """Return what was accepted of a study, by whom and why, and whether the PACS still has that."""
+    changed = "" if is_still_so else f" ({one.destination} {CHANGED})"
     return {
         "study_instance_uid": one.study_instance_uid,
         "destination": one.destination,
-        "what": _theirs_words(one),
+        "what": _theirs_words(one) + changed,
         "meaning": MEANING_WORDS.get(one.meaning, one.meaning),
         "when": words.moment(one.at),
         "by": one.by,

@@ -293,18 +293,35 @@ def test_undone_the_difference_is_open_again(case):
     assert case.states()[0] == ("proven", "accepted")
 
 
-def test_after_an_outage_was_signed_with_it_it_stands(case):
-    case.find(BEFORE)
-    case.accept()
+def sign_last_outage(case: Case) -> None:
     with case.books.ledger.change() as connection:
-        connection.exec_driver_sql("UPDATE deliveries SET state = 'proven'")
-    case.find(BEFORE)
+        connection.exec_driver_sql(
+            "UPDATE deliveries SET proven_at = ?, state = 'proven' WHERE state = 'stored'", (at(9),)
+        )
     with open_report(case.books.settings, Scope(outage="last"), lambda: BEGAN) as report:
         list(report.studies())
         Closings(case.data).sign(report, "C. Brown")
+
+
+def test_after_an_outage_was_signed_with_it_it_stands(case):
+    case.find(BEFORE)
+    case.accept()
+    sign_last_outage(case)
     (one,) = case.accepting.accepted()
     with pytest.raises(BadSettings, match=r"C\. Brown signed"):
         case.accepting.undo(one, **WHO)
+
+
+def test_the_signature_of_an_outage_without_the_study_keeps_nobody_from_undoing(case):
+    case.find(BEFORE)
+    case.accept()
+    for seconds, mode in ((1000, "outage"), (1100, "normal")):
+        case.books.ledger.record_event(f"mode_{mode}", "", "node: as found", at(seconds))
+    case.books.receive("1.3", range(1), seconds=1010)
+    case.books.prove("1.3", [0], queued_at=at(1010), proven_at=at(1020), identity_state="same")
+    sign_last_outage(case)
+    case.undo()
+    assert case.states()[0] == ("proven", "differs")
 
 
 def test_what_was_looked_at_must_still_be_so_when_it_is_entered(case):
