@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +23,17 @@ _EXIT_OPEN = 1
 _ENTERED_WITHIN_S: Final = 10.0
 _LOOK_EVERY_S: Final = 0.2
 _WIDTH: Final = 30
+_MEANINGS: Final = ("same-person", "pacs-is-right")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What was answered beforehand; None and '' is asked for, or refused."""
+
+    meaning: str | None
+    reason: str
+    code: str
+    patient_id: str | None
 
 
 @click.command()
@@ -31,13 +42,12 @@ _WIDTH: Final = 30
 @click.option("--pacs", default="", metavar="NAME", help="Needed when several keep it otherwise.")
 @click.option(
     "--meaning",
-    type=click.Choice(("same-person", "pacs-is-right")),
-    default="same-person",
-    show_default=True,
-    help="Why it may stay.",
+    type=click.Choice(_MEANINGS),
+    help="Why it may stay; needed to accept.",
 )
 @click.option("--reason", default="", help="Why; on record, so no patient names.")
 @click.option("--code", default="", metavar="CODE", help="The code shown, to answer beforehand.")
+@click.option("--patient-id", metavar="ID", help="The one in the PACS, to answer beforehand.")
 @click.option("--undo", is_flag=True, help="Take an acceptance back.")
 def accept(
     config: Path | None,
@@ -45,20 +55,22 @@ def accept(
     overrides: tuple[str, ...],
     study: str,
     pacs: str,
-    meaning: str,
+    meaning: str | None,
     reason: str,
     code: str,
+    patient_id: str | None,
     undo: bool,
 ) -> None:
     """Accept the identity under which a PACS keeps a study.
 
     \b
     Example: lifeboat sync accept                  lists what could be accepted
-             lifeboat sync accept --study 1.2.3.4 --reason "maiden name, same person"
+             lifeboat sync accept --study 1.2.3.4 --meaning same-person --reason "maiden name"
              lifeboat sync accept --study 1.2.3.4 --undo --reason "it was the other Smith"
-    Shows both identities, and asks for the code of what is shown. Nothing is changed in the
-    PACS, and nothing becomes proven by it. Any other difference is raised again. It can be
-    undone until an outage is signed as closed.
+    Shows both identities, and asks for the code of what is shown, and for the patient ID in the
+    PACS where the patient is in question. Nothing is changed in the PACS, and nothing becomes
+    proven by it. Anything else in the PACS is raised again. It can be undone until an outage is
+    signed as closed with it.
     Exits 0 when it is entered, 1 when something is open or not entered yet, 2 when there is
     nothing to accept.
     """
@@ -74,7 +86,7 @@ def accept(
         elif undo:
             _undo(accepting, study, pacs, reason)
         else:
-            _accept(accepting, settings, (study, pacs), (meaning, reason, code))
+            _accept(accepting, settings, (study, pacs), _Answers(meaning, reason, code, patient_id))
     finally:
         ledger.close()
 
@@ -91,62 +103,80 @@ def _list(accepting: Accepting, settings: Settings) -> None:
 
 
 def _accept(
-    accepting: Accepting, settings: Settings, which: tuple[str, str], how: tuple[str, str, str]
+    accepting: Accepting, settings: Settings, which: tuple[str, str], given: _Answers
 ) -> None:
-    from dicom_node.accepting import PROMISE, only_one
+    from dicom_node.accepting import NOT_KNOWN, PROMISE, only_one
     from dicom_node.errors import BadSettings
 
-    (study, pacs), (meaning, reason, code) = which, how
-    chosen = only_one(accepting.open(study, pacs))
-    if not reason.strip():
+    chosen = only_one(accepting.open(*which))
+    if given.meaning is None:
+        raise click.UsageError(f"say why it may stay: --meaning {' or --meaning '.join(_MEANINGS)}")
+    if not given.reason.strip():
         raise BadSettings("say why with --reason: it is put on record")
     _show(chosen, settings)
+    if not chosen.answers:
+        raise BadSettings(NOT_KNOWN)
     click.echo(PROMISE)
-    typed = code or click.prompt("Type the code to accept", default="", show_default=False)
-    accepting.accept(chosen, typed, meaning, by=login_name(), reason=reason)
-    _wait_until(
-        lambda: any(
-            one.study_instance_uid == study and one.destination == chosen.kept.destination
-            for one in accepting.accepted(study)
-        ),
-        "accepted",
+    patient_id = given.patient_id
+    if patient_id is None and chosen.id_to_type:
+        patient_id = _asked("Type the patient ID in the PACS")
+    code = given.code or _asked("Type the code to accept")
+    order = accepting.accept(
+        chosen,
+        code,
+        given.meaning,
+        by=login_name(),
+        reason=given.reason,
+        retyped_patient_id=patient_id or "",
     )
+    _say_what_came_of_it(lambda: accepting.outcome(order))
+
+
+def _asked(words: str) -> str:
+    return str(click.prompt(words, default="", show_default=False))
+
+
+def _say_what_came_of_it(outcome: Callable[[], str | None]) -> None:
+    """Say that an acceptance is entered; exit 1 where it was refused, or is only on record."""
+    _wait_until(lambda: outcome() is not None)
+    refused = outcome()
+    if refused:
+        click.echo(refused, err=True)
+        sys.exit(_EXIT_OPEN)
+    click.echo("accepted")
 
 
 def _undo(accepting: Accepting, study: str, pacs: str, reason: str) -> None:
     from dicom_node.errors import BadSettings
 
-    found = [one for one in accepting.accepted(study) if pacs in ("", one.destination)]
+    found = [one for one in accepting.decided(study) if pacs in ("", one.destination)]
     if len(found) != 1:
         names = ", ".join(one.destination for one in found)
         raise BadSettings(
             f"choose with --pacs: {names}" if found else "nothing was accepted of that study"
         )
     accepting.undo(found[0], by=login_name(), reason=reason)
-    _wait_until(
-        lambda: (
-            not any(one.destination == found[0].destination for one in accepting.accepted(study))
-        ),
-        "undone: the difference is open again",
-    )
+    there = found[0].destination
+    _wait_until(lambda: all(one.destination != there for one in accepting.decided(study)))
+    click.echo("undone: the difference is open again")
 
 
-def _wait_until(is_entered: Callable[[], bool], words: str) -> None:
-    """Say that it is entered, or exit 1 while it is only on record."""
+def _wait_until(is_entered: Callable[[], bool]) -> None:
+    """Wait for the delivering process; exit 1 while an order is only on record."""
     deadline = time.monotonic() + _ENTERED_WITHIN_S
     while not is_entered():
         if time.monotonic() > deadline:
             click.echo(
-                "on record, and not entered: either nothing delivers from this data folder now, "
-                "or the PACS keeps it otherwise than was shown; see lifeboat sync accept",
+                "on record, and not entered: nothing delivers from this data folder now; "
+                "see lifeboat sync accept",
                 err=True,
             )
             sys.exit(_EXIT_OPEN)
         time.sleep(_LOOK_EVERY_S)
-    click.echo(words)
 
 
 def _show(one: OtherIdentity, settings: Settings) -> None:
+    from dicom_node.accepting import NOT_KNOWN
     from dicom_node.kept_identity import WORDS, Kept
 
     kept = one.kept
@@ -155,19 +185,19 @@ def _show(one: OtherIdentity, settings: Settings) -> None:
     click.echo(f"  {'':21}{'here':{_WIDTH}} in the PACS")
     for line in _lines(one, _identity(settings, kept.study_instance_uid)):
         click.echo(line)
-    click.echo(f"  Code of what is shown: {one.code}")
+    click.echo(f"  {f'Code of what is shown: {one.code}' if one.answers else NOT_KNOWN}")
 
 
 def _lines(one: OtherIdentity, ours: Identity) -> Iterator[str]:
-    """Return a line for each attribute, and one for each other value the PACS has of it."""
-    for name, value in asdict(ours).items():
-        others = [item for item in one.found if item.attribute == name]
-        label = f"  {name.replace('_', ' '):21}"
-        for item in others:
-            here, there = _plain(item.ours) or "-", _plain(item.theirs) or "-"
-            yield f"{label}{here:{_WIDTH}} {there:{_WIDTH}} {item.kind}"
-        if not others:
-            yield f"{label}{_plain(value) or '-':{_WIDTH}} no difference"
+    """Return a line for each attribute, of each patient that the PACS lists the study under."""
+    tables = one.compared(ours)
+    for number, table in enumerate(tables, 1):
+        if len(tables) > 1:
+            yield f"  Patient {number} of {len(tables)} in the PACS"
+        for line in table:
+            here, there = _plain(line.ours) or "-", _plain(line.theirs) or "-"
+            label = f"  {line.attribute.replace('_', ' '):21}"
+            yield f"{label}{here:{_WIDTH}} {there:{_WIDTH}} {line.words}"
 
 
 def _identity(settings: Settings, study: str) -> Identity:

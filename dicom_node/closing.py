@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,9 @@ LONGEST_NAME: Final = 64
 class Closing:
     """Who signed for which outage, when, and for how many instances; times are ISO 8601 in UTC.
 
-    An outage is known by when it began. `quarantined` is what was not stored at that time.
+    An outage is known by when it began. `quarantined` is what was not stored at that time;
+    `accepted` are the studies in it that a PACS may keep under another identity, None in a
+    signature of a time when that was not written down.
     """
 
     outage_began_at: str
@@ -29,6 +31,11 @@ class Closing:
     signed_by: str
     received: int
     quarantined: int
+    accepted: Sequence[str] | None = None
+
+    def is_with(self, study_instance_uid: str) -> bool:
+        """Tell whether it was signed with an accepted identity of a study, or may have been."""
+        return self.accepted is None or study_instance_uid in self.accepted
 
 
 class Closings:
@@ -81,6 +88,7 @@ class Closings:
             name.strip()[:LONGEST_NAME],
             report.totals.tally.received,
             report.quarantined,
+            report.totals.accepted,
         )
         try:
             append_json_line(self._audit, {"event": "outage_closed", **asdict(closing)})
@@ -94,9 +102,17 @@ class Closings:
         of_it = [one for one in self._all() if one.outage_began_at == outage_began_at]
         return of_it[-1] if of_it else None
 
-    def first_after(self, moment: str) -> Closing | None:
-        """Return the first signature since a moment, ISO 8601 in UTC; None when nobody signed."""
-        return next((one for one in self._all() if one.signed_at >= moment), None)
+    def first_with(self, study_instance_uid: str, moment: str) -> Closing | None:
+        """Return the first signature given with an accepted identity of a study.
+
+        Parameters
+        ----------
+        study_instance_uid : str
+        moment : str
+            When it was accepted, ISO 8601 in UTC: signatures before had nothing of it.
+        """
+        later = (one for one in self._all() if one.signed_at >= moment)
+        return next((one for one in later if one.is_with(study_instance_uid)), None)
 
     def _all(self) -> Iterator[Closing]:
         for line in _lines(self._path):

@@ -132,7 +132,10 @@ class StudyLines:
 
 @dataclass(slots=True)
 class Totals:
-    """All studies of a report together; `faults` say where the count does not come out."""
+    """All studies of a report together; `faults` say where the count does not come out.
+
+    `accepted` are the studies that a PACS may keep under another identity.
+    """
 
     studies: int = 0
     tally: Tally = field(default_factory=Tally)
@@ -144,6 +147,7 @@ class Totals:
     studies_without_list: int = 0
     missing: int = 0
     faults: list[str] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
 
     @property
     def is_closable(self) -> bool:
@@ -159,6 +163,7 @@ class Totals:
         self.unsent_since = _earlier(self.unsent_since, study.unsent_since)
         self.identity_differences += study.identity_differences
         self.identities_accepted += study.identities_accepted
+        self.accepted += [study.study_instance_uid] if study.identities_accepted else []
         self.studies_not_verified += not study.is_identity_verified
         self.studies_without_list += study.missing is None
         self.missing += study.missing or 0

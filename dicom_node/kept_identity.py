@@ -5,7 +5,7 @@ UID comes again, and one that takes a changed Patient ID lists one study under t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -32,6 +32,9 @@ class Kept(StrEnum):
     """Under another identity, and a person said that it may stay so."""
 
 
+NOT_SEEN: Final = (Kept.UNLISTED, Kept.UNANSWERED)
+"""Where a PACS showed no identity: that is no word on what it showed before."""
+
 WORDS: Final = {
     Kept.KEPT: "the PACS kept the old identity: sending again changes nothing; correct it in the "
     "PACS, or reject it there and send it under new UIDs, or accept it as it is",
@@ -47,7 +50,7 @@ WORDS: Final = {
 }
 """What is said to people, with the way out."""
 
-_COMPARED: Final = (
+COMPARED: Final = (
     "patient_name",
     "patient_id",
     "issuer_of_patient_id",
@@ -55,6 +58,7 @@ _COMPARED: Final = (
     "patient_sex",
     "accession_number",
 )
+"""The attributes that are compared, in the order they are shown."""
 _MUST_BE_ANSWERED: Final = ("patient_name", "patient_id", "accession_number")
 """Required keys of a study (PS3.4 Table C.6-5): empty there means that there is nothing."""
 _IDENTIFYING: Final = ("patient_name", "patient_id")
@@ -62,15 +66,20 @@ _IDENTIFYING: Final = ("patient_name", "patient_id")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How a PACS keeps one study, and in which attributes that differs from ours."""
+    """How a PACS keeps one study, and in which attributes that differs from ours.
+
+    `answers` are all values of the identity that it returned, also where ours is unknown: each
+    patient it lists once, in an order of their own.
+    """
 
     kept: Kept
     found: tuple[Difference, ...] = ()
+    answers: tuple[StudyAnswer, ...] = ()
 
     @property
     def state(self) -> str:
         """For the ledger: `same`, `accepted`, `differs`, or '' where nothing is known."""
-        if self.kept in (Kept.UNLISTED, Kept.UNANSWERED):
+        if self.kept in NOT_SEEN:
             return ""
         return str(self.kept) if self.kept in (Kept.SAME, Kept.ACCEPTED) else "differs"
 
@@ -103,17 +112,29 @@ def find_identity(
         return Finding(Kept.UNANSWERED)
     if not answers:
         return Finding(Kept.UNLISTED)
-    found = {item: None for answer in answers for item in _that_count(ours, answer)}
-    if len({(a.identity.patient_id, a.identity.issuer_of_patient_id) for a in answers}) > 1:
-        return Finding(Kept.SPLIT, tuple(found))
+    seen = tuple(sorted({_as_seen(answer) for answer in answers}, key=_in_order))
+    found = tuple({item: None for answer in seen for item in _that_count(ours, answer)})
+    if len({(a.identity.patient_id, a.identity.issuer_of_patient_id) for a in seen}) > 1:
+        return Finding(Kept.SPLIT, found, seen)
     if not found:
         return Finding(Kept.SAME)
-    return Finding(Kept.THERE_BEFORE if was_there_before else Kept.KEPT, tuple(found))
+    return Finding(Kept.THERE_BEFORE if was_there_before else Kept.KEPT, found, seen)
+
+
+def _as_seen(answer: StudyAnswer) -> StudyAnswer:
+    """Return what an answer says of whose the study is; the description says nothing of that."""
+    returned = answer.returned & set(COMPARED)
+    values = {name: getattr(answer.identity, name).strip() for name in returned}
+    return StudyAnswer(Identity.of(values), returned)
+
+
+def _in_order(answer: StudyAnswer) -> tuple[str, ...]:
+    return (*asdict(answer.identity).values(), *sorted(answer.returned))
 
 
 def _that_count(ours: Identity, answer: StudyAnswer) -> list[Difference]:
-    compared = set(_COMPARED) & answer.returned
-    return [item for item in differences(ours, answer.identity, compared) if _counts(item)]
+    found = differences(ours, answer.identity, answer.returned)
+    return [item for item in found if _counts(item)]
 
 
 def _counts(item: Difference) -> bool:

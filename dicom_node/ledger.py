@@ -172,7 +172,7 @@ class RecordedMode:
 class KeptIdentity:
     """How one PACS keeps one study, where that is not as we sent it.
 
-    `state` is a `kept_identity.Kept`; `differences` is JSON, a list of `identity.Difference`.
+    `state` is a `kept_identity.Kept`; `differences` is JSON, see `identity_decisions.written`.
     """
 
     destination: str

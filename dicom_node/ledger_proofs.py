@@ -1,15 +1,13 @@
 """What the ledger knows of a PACS beyond single steps: whether it stores, and what to verify."""
 
-import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from dicom_node.identity_decisions import settled
-from dicom_node.kept_identity import Finding, Kept
+from dicom_node.identity_decisions import difference_of, settled, written
+from dicom_node.kept_identity import NOT_SEEN, Finding, Kept
 from dicom_node.ledger import Delivery, State
 from dicom_node.ledger_tables import deliveries, identity_difference
 from dicom_node.ledger_writer import Ledger
@@ -104,9 +102,17 @@ class LedgerProofs:
         -------
         Finding and bool
             `ACCEPTED` where a person accepted just this; and whether it is news.
+
+        Notes
+        -----
+        A question without an answer takes back nothing that was found: a difference stays in need
+        of a person, and what was accepted is not verified then.
         """
         with self._engine.begin() as connection:
             found = settled(connection, self._destination, study_instance_uid, finding)
+            before = difference_of(connection, self._destination, study_instance_uid)
+            stays = before is not None and found.kept in NOT_SEEN and before.state not in NOT_SEEN
+            is_open = stays and before is not None and before.state != Kept.ACCEPTED
             connection.execute(
                 sa.update(deliveries)
                 .where(
@@ -114,9 +120,9 @@ class LedgerProofs:
                     deliveries.c.study_instance_uid == study_instance_uid,
                     deliveries.c.state == State.PROVEN,
                 )
-                .values(verified_at=now, identity_state=found.state)
+                .values(verified_at=now, identity_state="differs" if is_open else found.state)
             )
-            return found, self._replace(connection, study_instance_uid, found, now)
+            return found, not stays and self._replace(connection, study_instance_uid, found, now)
 
     def _replace(
         self, connection: sa.Connection, study_instance_uid: str, finding: Finding, now: str
@@ -127,7 +133,7 @@ class LedgerProofs:
             table.c.destination == self._destination,
             table.c.study_instance_uid == study_instance_uid,
         )
-        words = json.dumps([asdict(item) for item in finding.found], ensure_ascii=False)
+        words = written(finding)
         before = connection.execute(
             sa.select(table.c.state, table.c.differences).where(is_it)
         ).one_or_none()

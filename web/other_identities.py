@@ -9,7 +9,6 @@ from dicom_node.accepting import Accepting, OtherIdentity
 from dicom_node.errors import BadSettings
 from web import reconcile
 from web.context import WebContext, current
-from web.reconcile_answers import id_to_type
 
 blueprint = Blueprint("other_identities", __name__, url_prefix="/reconcile/studies")
 
@@ -23,13 +22,13 @@ def accept(study: str) -> ResponseReturnValue:
     accepting = reconcile.accepting_of(context)
     try:
         chosen = _chosen(accepting, study, form.get("destination", ""))
-        _check_typed(context, chosen, form.get("retyped_patient_id", ""))
         accepting.accept(
             chosen,
             form.get("code", ""),
             form.get("meaning", ""),
             by=form.get("by", ""),
             reason=form.get("reason", ""),
+            retyped_patient_id=form.get("retyped_patient_id", ""),
         )
     except BadSettings as error:
         return _refused(context, study, error)
@@ -42,7 +41,7 @@ def undo_accept(study: str) -> ResponseReturnValue:
     context, form = current(), request.form
     accepting = reconcile.accepting_of(context)
     try:
-        found = {one.destination: one for one in accepting.accepted(study)}
+        found = {one.destination: one for one in accepting.decided(study)}
         chosen = found.get(form.get("destination", ""))
         if chosen is None:
             raise BadSettings(_NOTHING)
@@ -57,12 +56,6 @@ def _chosen(accepting: Accepting, study: str, destination: str) -> OtherIdentity
     if destination not in found:
         raise BadSettings(_NOTHING)
     return found[destination]
-
-
-def _check_typed(context: WebContext, chosen: OtherIdentity, typed: str) -> None:
-    ours = reconcile.received(context, chosen.kept.study_instance_uid)
-    if id_to_type(chosen, ours) not in ("", typed.strip()):
-        raise BadSettings("type the patient ID the PACS has, exactly as it is shown")
 
 
 def _refused(context: WebContext, study: str, error: BadSettings) -> ResponseReturnValue:

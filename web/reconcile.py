@@ -16,6 +16,7 @@ from dicom_node.correction import CORRECTABLE, Correction, CorrectionState, Sour
 from dicom_node.correction_desk import CorrectionDesk
 from dicom_node.errors import BadCorrection, CorrectionRefused
 from dicom_node.identity import ATTRIBUTES, Identity
+from dicom_node.identity_decisions import decided_of
 from dicom_node.kept_identity import Kept
 from dicom_node.reconciling import confirm, places_it_may_be, places_words, take_back
 from dicom_node.study_query import StudyQuery
@@ -138,8 +139,11 @@ def study_page(
         sent=places_words(places_it_may_be(context.ledger.deliveries(study))),
         problem=problem,
         problems=kept + reconcile_answers.held_words(context, study),
-        others=[other_identity_row(one, ours) for one in others],
-        accepted=[acceptance_row(one) for one in accepting.accepted(study)],
+        others=[other_identity_row(one, active.of(ours) if active else ours) for one in others],
+        accepted=[
+            acceptance_row(one, is_still_so=is_so)
+            for one, is_so in decided_of(context.ledger, [study])
+        ],
         meanings=MEANINGS,
         form=request.form,
         active=active and correction_row(active, context.corrections.steps([active.correction_id])),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from dicom_node.accepting import OtherIdentity
+from dicom_node.accepting import NOT_KNOWN, Compared, OtherIdentity
 from dicom_node.correction import Correction, CorrectionState
 from dicom_node.correction_desk import Step
 from dicom_node.errors import NodeError
@@ -14,7 +14,8 @@ from dicom_node.identity_decisions import (
     MEANING_WORDS,
     IdentityDecision,
     Meaning,
-    accepted_now,
+    decided_of,
+    read_answers,
     read_differences,
 )
 from dicom_node.index import InstanceRecord, StudyRecord
@@ -50,6 +51,7 @@ MEANINGS: Final = {
     Meaning.SAME_PERSON.value: "Both name the same person",
     Meaning.PACS_IS_RIGHT.value: "The PACS is right: these images came with a wrong identity",
 }
+CHANGED: Final = "has something else since"
 STATE_WORDS: Final = {
     CorrectionState.DRAFT: "Preview, not in force",
     CorrectionState.ACTIVE: "In force",
@@ -189,7 +191,7 @@ def other_identity_row(one: OtherIdentity, ours: Identity) -> dict[str, Any]:
     ----------
     one : OtherIdentity
     ours : Identity
-        As received: where a correction changed a value, the difference itself says so.
+        The one the study is sent with.
 
     Returns
     -------
@@ -201,46 +203,26 @@ def other_identity_row(one: OtherIdentity, ours: Identity) -> dict[str, Any]:
         "found": words.moment(one.kept.found_at),
         "said": KEPT_WORDS[Kept(one.kept.state)],
         "code": one.code,
-        "lines": [line for name in ATTRIBUTES[:-1] for line in _other_lines(one, ours, name)],
-        "id_to_type": id_to_type(one, ours),
+        "tables": [list(map(_other_line, table)) for table in one.compared(ours)],
+        "not_known": "" if one.answers else NOT_KNOWN,
+        "id_to_type": one.id_to_type,
         "pending": f"{pending.by} accepted this at {words.moment(pending.at)}" if pending else "",
     }
 
 
-def _other_lines(one: OtherIdentity, ours: Identity, name: str) -> list[dict[str, str]]:
-    """Return a line for an attribute, or for each other value the PACS has of it."""
-    differing = [item for item in one.found if item.attribute == name]
-    common = {"attribute": name, "label": LABELS[name]}
-    if not differing:
-        value = shown_value(name, getattr(ours, name))
-        return [common | {"left": value, "right": "no difference", "kind": "", "words": ""}]
-    return [
-        common
-        | {"left": shown_value(name, item.ours), "right": shown_value(name, item.theirs)}
-        | {"kind": str(item.kind), "words": KIND_WORDS[Kind(item.kind)]}
-        for item in differing
-    ]
+def _other_line(one: Compared) -> dict[str, str]:
+    name = one.attribute
+    values = {"left": shown_value(name, one.ours), "right": shown_value(name, one.theirs)}
+    return {"attribute": name, "label": LABELS[name], "kind": one.kind, "words": one.words} | values
 
 
-def id_to_type(one: OtherIdentity, ours: Identity) -> str:
-    """Return the patient ID the PACS has, to be typed by who accepts it.
-
-    Returns
-    -------
-    str
-        '' where the patient is not in question, or has no ID there.
-    """
-    theirs = [item.theirs for item in one.found if item.attribute == "patient_id"]
-    known = theirs[0] if theirs else ours.patient_id
-    return known.strip() if one.is_of_the_patient else ""
-
-
-def acceptance_row(one: IdentityDecision) -> dict[str, Any]:
-    """Return what was accepted of a study, by whom and why."""
+def acceptance_row(one: IdentityDecision, *, is_still_so: bool = True) -> dict[str, Any]:
+    """Return what was accepted of a study, by whom and why, and whether the PACS still has that."""
+    changed = "" if is_still_so else f" ({one.destination} {CHANGED})"
     return {
         "study_instance_uid": one.study_instance_uid,
         "destination": one.destination,
-        "what": _theirs_words(one),
+        "what": _theirs_words(one) + changed,
         "meaning": MEANING_WORDS.get(one.meaning, one.meaning),
         "when": words.moment(one.at),
         "by": one.by,
@@ -249,14 +231,24 @@ def acceptance_row(one: IdentityDecision) -> dict[str, Any]:
 
 
 def _theirs_words(one: IdentityDecision) -> str:
-    return ", ".join(
-        f"{_label(item.attribute)} {shown_value(item.attribute, item.theirs)}"
-        for item in read_differences(one.differences)
+    differing = read_differences(one.differences)
+    if differing:
+        return _named((item.attribute, item.theirs) for item in differing)
+    return " and ".join(
+        _named((name, value) for name, value in asdict(answer.identity).items() if value)
+        for answer in read_answers(one.differences)
     )
+
+
+def _named(values: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{_label(name)} {shown_value(name, value)}" for name, value in values)
 
 
 def accepted_marks(ledger: LedgerReader, study_instance_uids: Sequence[str]) -> dict[str, str]:
     """Return the mark of each study that a PACS may keep under another identity.
+
+    It stays until the decision is undone: that images came with a wrong identity is so whatever
+    the PACS has by now.
 
     Parameters
     ----------
@@ -270,12 +262,14 @@ def accepted_marks(ledger: LedgerReader, study_instance_uids: Sequence[str]) -> 
         By Study Instance UID.
     """
     found: dict[str, str] = {}
-    for one in accepted_now(ledger, study_instance_uids):
+    for one, is_still_so in decided_of(ledger, study_instance_uids):
         said = f"{one.destination} has {_theirs_words(one)}"
         if one.meaning == Meaning.PACS_IS_RIGHT:
             mark = f"Wrong identity: {said}, and that is right ({one.by})"
         else:
             mark = f"{said}: the same person ({one.by})"
+        if not is_still_so:
+            mark += f", and {one.destination} {CHANGED}"
         found[one.study_instance_uid] = " · ".join(
             filter(None, (found.get(one.study_instance_uid), mark))
         )

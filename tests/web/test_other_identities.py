@@ -1,23 +1,28 @@
 """A PACS keeps a study under another identity: seen side by side, accepted, shown, undone."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from dicom_node.clock import stamp
-from dicom_node.identity import Difference, Kind
-from dicom_node.kept_identity import Finding, Kept
+from dicom_node.identity import Identity
+from dicom_node.kept_identity import COMPARED, find_identity
 from dicom_node.ledger import LedgerReader
 from dicom_node.ledger_proofs import LedgerProofs
 from dicom_node.order_keeper import OrderKeeper
+from dicom_node.study_answer import StudyAnswer
 from dicom_node.sync_order import SyncOrders
 
-FOUND = Finding(
-    Kept.SPLIT,
-    (
-        Difference("patient_name", "PHANTOM^TEST", "OTHER^NAME", Kind.DIFFERENT),
-        Difference("patient_id", "PH-TEST", "PH-2", Kind.DIFFERENT),
-    ),
+OURS = Identity(patient_name="PHANTOM^TEST", patient_id="PH-TEST")
+THEIRS = Identity(patient_name="OTHER^NAME", patient_id="PH-2", patient_birth_date="19500101")
+FOUND = find_identity(
+    OURS,
+    [
+        StudyAnswer(one, frozenset(COMPARED) - {"accession_number"})
+        for one in (THEIRS, replace(OURS, patient_birth_date="19500101"))
+    ],
+    was_there_before=False,
 )
 WHO = {"by": "A. Smith", "reason": "maiden name"}
 
@@ -57,8 +62,12 @@ def form_of(client, case, **changes: str) -> dict[str, str]:
 
 def test_both_identities_are_side_by_side_with_a_form(client, case):
     said = text_of(client.get(case.address))
-    for words in ("PHANTOM, Test", "OTHER, Name", "PH-2", "no difference", "PH-TEST", "Accept it"):
+    for words in ("PHANTOM, Test", "OTHER, Name", "PH-2", "PH-TEST", "Accept it"):
         assert words in said
+    assert "Patient 2 of 2 in the PACS" in said
+    assert "1950" in said
+    assert "not compared: the PACS does not say" in said
+    assert "no difference" not in said
     assert "more than one patient" in text_of(client.get("/reconcile"))
 
 
