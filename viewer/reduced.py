@@ -84,7 +84,8 @@ def means(stored: NDArray[Any], step: int) -> NDArray[Any]:
     heights, widths = (
         np.diff(np.arange(0, length, step), append=length) for length in stored.shape
     )
-    return np.floor(_sums(stored, step) / np.outer(heights, widths) + 0.5).astype(stored.dtype)
+    found: NDArray[Any] = np.floor(_sums(stored, step) / np.outer(heights, widths) + 0.5)
+    return found.astype(stored.dtype)
 
 
 def means_without_padding(
@@ -120,4 +121,5 @@ def means_without_padding(
 def _sums(values: NDArray[Any], step: int) -> NDArray[np.int64]:
     firsts = [np.arange(0, length, step) for length in values.shape]
     down = np.add.reduceat(values, firsts[0], axis=0, dtype=np.int64)
-    return np.add.reduceat(down, firsts[1], axis=1)
+    across: NDArray[np.int64] = np.add.reduceat(down, firsts[1], axis=1)
+    return across
