@@ -26,8 +26,8 @@ def reduced_frame(instance: Instance, frame_number: int, step: int) -> NDArray[A
     -------
     numpy.ndarray
         (ceil(rows / step), ceil(columns / step)), of the type of the stored values: the mean of a
-        block, rounded half up; one of its values where a mean would mean nothing, as of padding,
-        of a palette's numbers and of fractions.
+        block, rounded half up; one of its values where a mean would mean nothing, as of a
+        palette's numbers and of fractions. Padding counts only where a block holds nothing else.
 
     Raises
     ------
@@ -40,9 +40,10 @@ def reduced_frame(instance: Instance, frame_number: int, step: int) -> NDArray[A
     if not facts.pixel_format.is_grey:
         raise UnsupportedPixels("This frame has colours; only grey values are reduced.")
     stored = instance.stored_frame(frame_number)
-    is_exact = facts.pixel_padding is not None or facts.supplemental_palette is not None
-    if is_exact or stored.dtype.kind == "f":
+    if facts.supplemental_palette is not None or stored.dtype.kind == "f":
         return picks(stored, step)
+    if facts.pixel_padding is not None:
+        return means_without_padding(stored, step, facts.pixel_padding)
     return means(stored, step)
 
 
@@ -80,11 +81,45 @@ def means(stored: NDArray[Any], step: int) -> NDArray[Any]:
     -------
     numpy.ndarray
     """
-    firsts = [np.arange(0, length, step) for length in stored.shape]
-    ends = [
-        np.append(first[1:], length) for first, length in zip(firsts, stored.shape, strict=True)
-    ]
-    heights, widths = (end - first for first, end in zip(firsts, ends, strict=True))
-    sums = np.add.reduceat(stored, firsts[0], axis=0, dtype=np.int64)
-    sums = np.add.reduceat(sums, firsts[1], axis=1)
-    return np.floor(sums / np.outer(heights, widths) + 0.5).astype(stored.dtype)
+    heights, widths = (
+        np.diff(np.arange(0, length, step), append=length) for length in stored.shape
+    )
+    found: NDArray[Any] = np.floor(_sums(stored, step) / np.outer(heights, widths) + 0.5)
+    return found.astype(stored.dtype)
+
+
+def means_without_padding(
+    stored: NDArray[Any], step: int, padding: tuple[float, float]
+) -> NDArray[Any]:
+    """Return the mean of those values of each block that are no padding, rounded half up.
+
+    Parameters
+    ----------
+    stored : numpy.ndarray
+        (rows, columns) of whole numbers.
+    step : int
+        Side of a block.
+    padding : tuple of float
+        Smallest and largest value of the background (PS3.3 C.7.5.1.1.2).
+
+    Returns
+    -------
+    numpy.ndarray
+        Padding where a block is nothing else, and only there.
+    """
+    low, high = padding
+    is_padding = (stored >= low) & (stored <= high)
+    sums = _sums(np.where(is_padding, 0, stored), step)
+    counts = _sums(~is_padding, step)
+    found = np.floor(sums / np.maximum(counts, 1) + 0.5)
+    # of values on both sides of the padding
+    found[(found >= low) & (found <= high)] = np.floor(high) + 1
+    background = stored[::step, ::step]
+    return np.where(counts > 0, found, background).astype(stored.dtype)
+
+
+def _sums(values: NDArray[Any], step: int) -> NDArray[np.int64]:
+    firsts = [np.arange(0, length, step) for length in values.shape]
+    down = np.add.reduceat(values, firsts[0], axis=0, dtype=np.int64)
+    across: NDArray[np.int64] = np.add.reduceat(down, firsts[1], axis=1)
+    return across

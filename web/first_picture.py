@@ -1,14 +1,20 @@
 """What the page of a study holds of the frame seen first: its preview, and whose it is."""
 
+import logging
 from base64 import b64encode
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from viewer.errors import ViewerError
 from web import api
 from web.context import WebContext
 from web.opened_study import Opening
 from web.preview import Preview, preview_of
+
+LARGEST_JPEG_BYTES: Final = 512 * 1024
+"""A page waits for all that stands in it; a larger picture comes by itself."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +60,13 @@ def first_picture(context: WebContext, opening: Opening | None) -> FirstPicture 
     Returns
     -------
     FirstPicture or None
-        None when there is none, when it cannot be shown, and when it has to be decoded first.
+        None when there is none, when it cannot be shown or is too large for a page, and when it has
+        to be decoded first.
     """
     made = None if opening is None else _preview_at_hand(context, opening)
     if opening is None or made is None or not made.jpeg:
+        return None
+    if len(made.jpeg) > LARGEST_JPEG_BYTES:
         return None
     correction_id = api.id_of(context.corrections.active(opening.record.study_instance_uid))
     if correction_id != ((made.info.get("correction") or {}).get("correction_id", "")):
@@ -74,3 +83,6 @@ def _preview_at_hand(context: WebContext, opening: Opening) -> Preview | None:
         return preview_of(context, record, frame_number, context.clock().date(), correction)
     except ViewerError:
         return None  # asked for by itself it says what is wrong
+    except Exception:  # noqa: BLE001 - one picture must not take the page of the whole study down
+        _log.exception("first_picture_failed")
+        return None

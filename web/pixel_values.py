@@ -1,5 +1,6 @@
 """Stored values of frames on their way to a browser: whole or reduced, and packed."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -75,7 +76,7 @@ def pixel_form(parameters: Mapping[str, str], *, takes_gzip: bool) -> PixelForm:
         One of them makes no sense.
     """
     step, packing = parameters.get("reduce", "1"), parameters.get("packing", "")
-    if not (step.isascii() and step.isdigit() and 1 <= int(step[:9]) <= LARGEST_STEP):
+    if not (re.fullmatch("[0-9]{1,2}", step) and 1 <= int(step) <= LARGEST_STEP):
         raise BadParameter(f"reduce must be a whole number from 1 to {LARGEST_STEP}.")
     if packing not in ("", DIFFERENCES):
         raise BadParameter(f"packing can only be {DIFFERENCES}.")

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from jinja2 import Environment
@@ -71,12 +72,14 @@ class WarmUp:
             work()
         except (NodeError, ViewerError) as error:
             _log.info("warm_up_ended", extra={"error_code": error.code})
+        except Exception:  # noqa: BLE001 - the edge of the thread: the next study is read all the same
+            _log.exception("warm_up_failed")
 
     def _read_newest(self) -> None:
         index = self._context.index
         self._seen = index.newest_instance_id()
         for study in index.search_studies(StudyQuery(limit=1)):
-            self._read(study.study_instance_uid)
+            self._try(partial(self._read, study.study_instance_uid))
 
     def _look(self) -> None:
         """Read the studies that have grown, but no more since the last look."""
@@ -86,7 +89,7 @@ class WarmUp:
         whole = self._growing - grown
         self._seen, self._growing = newest, grown
         for study_instance_uid in whole:
-            self._read(study_instance_uid)
+            self._try(partial(self._read, study_instance_uid))
 
     def _read(self, study_instance_uid: str) -> None:
         first_picture(self._context, opened_study(self._context, study_instance_uid).opening)

@@ -17,11 +17,12 @@ test("every value comes back as it was stored", () => {
 });
 
 test("the node makes blocks of pixels one as this side does", () => {
-  for (const { stored, rows, columns, dtype, step, means, picks } of cases) {
+  for (const { stored, rows, columns, dtype, step, means, picks, padding, unpadded } of cases) {
     const part = { x: 0, y: 0, width: columns, height: rows };
     const info = { kind: "grey", rows, columns, pixels: { dtype }, pixel_padding: null };
     const pixels = typedPixels(bytesOf(stored), dtype);
     assert.deepEqual([...reduced(pixels, info, part, step).pixels], means);
-    assert.deepEqual([...reduced(pixels, { ...info, pixel_padding: [0, 0] }, part, step).pixels], picks);
+    assert.deepEqual([...reduced(pixels, { ...info, supplemental_palette: {} }, part, step).pixels], picks);
+    assert.deepEqual([...reduced(pixels, { ...info, pixel_padding: padding }, part, step).pixels], unpadded);
   }
 });

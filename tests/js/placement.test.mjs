@@ -82,8 +82,12 @@ test("while it moves, blocks of pixels are one: their mean, or one of them where
   const odd = reduced(pixels, frame, { x: 1, y: 1, width: 5, height: 3 }, 2);
   assert.deepEqual([odd.info.columns, odd.info.rows], [3, 2]);
   assert.deepEqual(odd.part, { x: 1, y: 1, width: 6, height: 4 });
-  const padded = reduced(pixels, { ...frame, pixel_padding: [0, 0] }, { x: 0, y: 0, width: 6, height: 4 }, 2);
-  assert.deepEqual([...padded.pixels], [7, 9, 11, 19, 21, 23]);
+  const padded = reduced(pixels, { ...frame, pixel_padding: [0, 1] }, { x: 0, y: 0, width: 6, height: 4 }, 2);
+  assert.deepEqual([...padded.pixels], [7, 6, 8, 16, 18, 20]);
+  const empty = reduced(pixels, { ...frame, pixel_padding: [0, 7] }, { x: 0, y: 0, width: 6, height: 4 }, 2);
+  assert.equal(empty.pixels[0], 0, "padding is what is nothing else");
+  const palette = reduced(pixels, { ...frame, supplemental_palette: {} }, { x: 0, y: 0, width: 6, height: 4 }, 2);
+  assert.deepEqual([...palette.pixels], [7, 9, 11, 19, 21, 23]);
   const colour = reduced(Uint8Array.from({ length: 12 }, (_, n) => n), { ...frame, rows: 2, columns: 2, kind: "colour" }, { x: 0, y: 0, width: 2, height: 2 }, 2);
   assert.deepEqual([...colour.pixels], [9, 10, 11]);
 });

@@ -3,9 +3,12 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 
 import { FrameStore, ReducedStore } from "../../web/static/js/frames.js";
+import { versionKey } from "../../web/static/js/loads.js";
+import { Marks } from "../../web/static/js/marks.js";
 import { previewFrame, PreviewStore } from "../../web/static/js/previews.js";
 import { ReadAhead } from "../../web/static/js/read_ahead.js";
 import { SliceLoader } from "../../web/static/js/slice_loader.js";
+import { Tile } from "../../web/static/js/tile.js";
 
 const readAhead = (atOnce = 2) => new ReadAhead(() => atOnce);
 
@@ -99,10 +102,36 @@ function cameInThePage(random) {
   const info = infoOf(slice);
   if (random() < 0.3) info.study_instance_uid = "9.9";
   const jpeg = new Blob([Uint8Array.of(slice.value)]);
-  return { answer: { digest: slice.digest, correction_id: "", info }, jpeg, picture: { value: info.study_instance_uid === "9.9" ? -1 : slice.value } };
+  return { answer: { digest: slice.digest, correction_id: "", info }, jpeg, picture: bitmap(info.study_instance_uid === "9.9" ? -1 : slice.value) };
 }
 
+/** As a browser's: what is closed is drawn black. */
+const bitmap = (value) => ({
+  value,
+  width: 1,
+  isClosed: false,
+  close() {
+    this.isClosed = true;
+  },
+});
+
 const breathe = () => new Promise((done) => setImmediate(done));
+
+/** What a tile needs of a page to adopt frames. */
+function newTile() {
+  const nothing = () => {};
+  return Object.assign(Object.create(Tile.prototype), {
+    frame: null,
+    texts: { identity: nothing, message: nothing, clear: nothing, field: nothing },
+    viewport: { clear: nothing },
+    frameListeners: { call: nothing },
+    closeDocument: nothing,
+    showPosition: nothing,
+    showReason: nothing,
+    draw: nothing,
+  });
+}
+const tileDraws = (tile, frame) => tile.adopt(frame, frame.preview, null);
 
 /** One schedule; returns how many frames were drawn, and notes what was wrong with them. */
 let reduced = 0;
@@ -113,13 +142,13 @@ async function play(seed, wrong) {
   globalThis.createImageBitmap = async (jpeg) => {
     const [value] = new Uint8Array(await jpeg.arrayBuffer());
     if (random() < 0.5) await breathe();
-    return { value };
+    return bitmap(value);
   };
   const drawn = [];
-  const discard = (frame) => assert.ok(!drawn.includes(frame), "what was handed on is not given back");
+  const tile = newTile();
   const previews = new PreviewStore(readAhead());
   previews.offer(cameInThePage(random));
-  const stores = { frames: new FrameStore(readAhead()), previews, reduced: new ReducedStore(readAhead()), previewFrame, discard, isSoonHere: () => random() < 0.8, ahead: () => ({ frames: 3, previews: 3 }), later: (act) => node.waiting.push(act) };
+  const stores = { frames: new FrameStore(readAhead()), previews, reduced: new ReducedStore(readAhead()), previewFrame, isSoonHere: () => random() < 0.8, ahead: () => ({ frames: 3, previews: 3 }), later: (act) => node.waiting.push(act) };
   const loader = new SliceLoader(stores, {
     onFrame: (frame) => {
       const wanted = loader.wanted;
@@ -129,6 +158,8 @@ async function play(seed, wrong) {
       if (frame.slice.key !== wanted.key) wrong.push(`seed ${seed}: another slice was drawn`);
       if (value !== wanted.value) wrong.push(`seed ${seed}: pixels of another image were drawn`);
       if (frame.info.display.name !== wanted.patient) wrong.push(`seed ${seed}: the banner names another patient`);
+      if (frame.preview && frame.preview.isClosed) wrong.push(`seed ${seed}: a closed picture was drawn`);
+      tileDraws(tile, frame);
       drawn.push(frame);
     },
     onFailure: () => {},
@@ -177,12 +208,32 @@ test("what came in the page is drawn at once, for its own slice under its own id
   assert.equal(ready(came({ correction: { correction_id: "c2" } }), SLICES[0]), null);
 });
 
+test("pictures that tiles share stay open, whichever tile moves on", () => {
+  const previews = new PreviewStore(readAhead());
+  const [one, other] = SLICES.map((slice) => ({ slice, info: infoOf(slice), pixels: null, preview: bitmap(slice.value) }));
+  previews.hold(versionKey(one.slice), one);
+  const tiles = [newTile(), newTile()];
+  for (const tile of tiles) tileDraws(tile, previews.ready(one.slice));
+  tileDraws(tiles[0], other);
+  tiles[0].blank("empty");
+  assert.ok(!tiles[1].frame.preview.isClosed, "the other tile would be black under the patient's name");
+  assert.ok(!previews.ready(one.slice).preview.isClosed);
+});
+
+test("values of a measured image are asked for at each visit", () => {
+  const frame = { slice: SLICES[0], pixels: null };
+  let asked = 0;
+  const marks = { keys: { cross: null }, marksOn: () => [{ kind: "rectangle" }], drafting: { marksOn: () => [] }, layerOf: () => ({ draw: () => {} }) };
+  for (let visit = 0; visit < 2; visit += 1) Marks.prototype.showTile.call(marks, { frame, loader: { needValues: () => (asked += 1) } });
+  assert.equal(asked, 2, "the picture is the same object, its values may have been given up");
+});
+
 test("the last wish is always granted when the line is good", async () => {
   const node = slowNode(() => 0.5);
   globalThis.fetch = node.fetch;
   globalThis.createImageBitmap = async () => ({});
   const drawn = [];
-  const stores = { frames: new FrameStore(readAhead()), previews: new PreviewStore(readAhead()), reduced: new ReducedStore(readAhead()), previewFrame, discard: () => {}, isSoonHere: () => true, ahead: () => ({ frames: 0, previews: 0 }), later: (act) => node.waiting.push(act) };
+  const stores = { frames: new FrameStore(readAhead()), previews: new PreviewStore(readAhead()), reduced: new ReducedStore(readAhead()), previewFrame, isSoonHere: () => true, ahead: () => ({ frames: 0, previews: 0 }), later: (act) => node.waiting.push(act) };
   const loader = new SliceLoader(stores, { onFrame: (frame) => drawn.push(frame), onFailure: (error) => assert.fail(error), stepOf: () => 1 });
   for (const slice of SLICES) loader.want(slice, { previews: [], frames: [], drawn: [] });
   for (let turn = 0; turn < 200; turn += 1) {

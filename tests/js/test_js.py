@@ -17,7 +17,7 @@ from viewer.differences import differences
 from viewer.geometry import slice_normal
 from viewer.grey_levels import window_to_uint8
 from viewer.planes import FramePlane, distance_mm, localizer_line, patient_point, pixel_of
-from viewer.reduced import means, picks
+from viewer.reduced import means, means_without_padding, picks
 from viewer.shutters import Circle, Rectangle, Shutter, apply_shutter, opening
 from viewer.windowing import ModalityLut, VoiLut, Window
 
@@ -230,6 +230,7 @@ def packings() -> list[dict[str, Any]]:
         shape = tuple(int(side) for side in random.integers(1, 23, 2))
         stored = random.integers(limits.min, limits.max, shape, dtype, endpoint=True)
         step = int(random.integers(2, 9))
+        low, high = sorted(random.integers(limits.min, limits.max, 2).tolist())
         cases.append(
             {
                 "dtype": dtype.name,
@@ -240,6 +241,8 @@ def packings() -> list[dict[str, Any]]:
                 "packed": base64.b64encode(differences(stored)).decode(),
                 "means": means(stored, step).ravel().tolist(),
                 "picks": picks(stored, step).ravel().tolist(),
+                "padding": [low, high],
+                "unpadded": means_without_padding(stored, step, (low, high)).ravel().tolist(),
             }
         )
     return cases

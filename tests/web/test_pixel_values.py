@@ -82,17 +82,33 @@ def test_reduced_values_say_so_and_are_means_of_blocks(
     assert whole.headers["ETag"] != answer.headers["ETag"]
 
 
-def test_where_values_are_background_none_is_made_up(
+def test_background_is_in_no_mean_and_no_value_of_the_rest_is_dropped(
     client: FlaskClient, keeper: Any, make_instance: Make, address: Address
 ) -> None:
-    padded = make_instance(PixelPaddingValue=0)
+    stored = np.full((64, 64), -2000, np.int16)
+    stored[0, 1] = 3000  # one speck in a block of background
+    stored[32:] = np.arange(32 * 64, dtype=np.int16).reshape(32, 64)
+    padded = make_instance(PixelPaddingValue=-2000, PixelData=stored.tobytes())
+    padded["PixelPaddingValue"].VR = "SS"
     keeper.keep(padded)
     answer = pixels(client, address(padded), "reduce=4", **{"Accept-Encoding": ""})
-    found = np.frombuffer(answer.data, padded.pixel_array.dtype)
-    assert np.array_equal(found, padded.pixel_array[2::4, 2::4].ravel())
+    found = np.frombuffer(answer.data, "<i2").reshape(16, 16)
+    assert (found[0, 0], found[0, 1]) == (3000, -2000)
+    assert found[8, 0] == int(stored[32:36, :4].mean() + 0.5)
 
 
-@pytest.mark.parametrize("query", ["reduce=0", "reduce=65", "reduce=x", "packing=zip"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "reduce=0",
+        "reduce=65",
+        "reduce=00000001234",
+        "reduce=00000001" + 5000 * "0",
+        "reduce=x",
+        "reduce=",
+        "packing=zip",
+    ],
+)
 def test_what_makes_no_sense_is_refused(
     client: FlaskClient, held: FileDataset, address: Address, query: str
 ) -> None:

@@ -11,6 +11,7 @@ from flask import Flask
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 
+from web import warm_up
 from web.context import WebContext
 from web.decoded_frames import FOLDER
 from web.warm_up import WarmUp
@@ -21,12 +22,12 @@ TIMEOUT_S = 30
 @contextmanager
 def warming(app: Flask) -> Iterator[WebContext]:
     context: WebContext = app.extensions["lifeboat"]
-    warm_up = WarmUp(context, app.jinja_env, look_every_s=0.05)
-    warm_up.start()
+    running = WarmUp(context, app.jinja_env, look_every_s=0.05)
+    running.start()
     try:
         yield context
     finally:
-        warm_up.close()
+        running.close()
 
 
 def wait_until(is_done: Callable[[], bool]) -> None:
@@ -92,3 +93,22 @@ def test_a_node_without_an_index_is_no_trouble(
     with warming(app):
         time.sleep(0.2)
     assert caplog.records == []
+
+
+def test_a_study_that_goes_wrong_keeps_no_other_from_being_read(
+    app: Flask,
+    keeper,
+    make_instance: Callable[..., FileDataset],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[str] = []
+
+    def fails(_: WebContext, study_instance_uid: str) -> None:
+        read.append(study_instance_uid)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(warm_up, "opened_study", fails)
+    with warming(app):
+        for uid in ("1.2.5", "1.2.6", "1.2.7"):
+            keeper.keep(make_instance(StudyInstanceUID=uid))
+            wait_until(lambda uid=uid: uid in read)

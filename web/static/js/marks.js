@@ -31,8 +31,6 @@ export class Marks {
     /** @type {Map<Tile, MarkLayer>} */
     this.layers = new Map();
     this.chosenId = "";
-    /** @type {WeakSet<object>} frames whose values were asked for */
-    this.asked = new WeakSet();
     this.isMeasuring = document.body.dataset.measurements !== "false";
     this.notice = new MarkNotice();
     this.isDue = false;
@@ -150,19 +148,8 @@ export class Marks {
   showTile(tile) {
     const cross = this.keys.cross && this.keys.cross.tile === tile ? this.keys.cross.at : null;
     const marks = [...this.marksOn(tile), ...this.drafting.marksOn(tile)];
-    if (tile.frame && !tile.frame.pixels && marks.some((mark) => KINDS[mark.kind].hasValues)) this.needValues(tile, tile.frame);
+    if (tile.frame && !tile.frame.pixels && marks.some((mark) => KINDS[mark.kind].hasValues)) tile.loader.needValues();
     this.layerOf(tile).draw(marks, { selectedId: this.chosenId, draftId: DRAFT_ID, cross });
-  }
-
-  /**
-   * Ask for every value of a frame of which only a preview came, once.
-   * @param {Tile} tile
-   * @param {object} frame
-   */
-  needValues(tile, frame) {
-    if (this.asked.has(frame)) return;
-    this.asked.add(frame);
-    tile.loader.needValues();
   }
 
   /** @param {Mark} mark whose values are worked out now */

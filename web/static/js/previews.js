@@ -34,7 +34,11 @@ export class PreviewStore extends Loads {
    */
   constructor(readAhead, speed) {
     super((slice, signal) => loadPreview(slice, signal, speed), { budgetBytes: BUDGET_BYTES, aheadShare: AHEAD_SHARE }, readAhead);
-    /** @type {Map<string, Frame>} pictures that need only be drawn, oldest first */
+    /**
+     * Pictures that need only be drawn, oldest first. Tiles share them, and may draw one after it left:
+     * nobody closes a picture.
+     * @type {Map<string, Frame>}
+     */
     this.drawable = new Map();
     /** @type {Set<string>} what is being made ready */
     this.decoding = new Set();

@@ -16,7 +16,7 @@ export function stepFor(scale) {
 
 /**
  * Return a part of a frame with blocks of pixels made one: their mean, or one of them where a mean
- * would mean nothing, as of padding and of a palette's numbers.
+ * would mean nothing, as of a palette's numbers. Padding counts only where a block holds nothing else.
  * @param {any} pixels typed array of the frame
  * @param {any} info
  * @param {Part} part whole pixels
@@ -27,10 +27,10 @@ export function reduced(pixels, info, part, step) {
   const small = reducedInfo(info, part, step);
   const { rows, columns } = small.info;
   const samples = info.kind === "colour" ? 3 : 1;
-  const isMean = samples === 1 && step > 1 && !info.pixel_padding && !info.supplemental_palette && !/^float/.test(info.pixels.dtype);
+  const isMean = samples === 1 && step > 1 && !info.supplemental_palette && !/^float/.test(info.pixels.dtype);
   const found = new pixels.constructor(rows * columns * samples);
   const source = { pixels, columns: info.columns, rows: info.rows };
-  if (isMean) means(source, part, step, { pixels: found, columns, rows });
+  if (isMean) means(source, part, step, { pixels: found, columns, rows }, info.pixel_padding || [1, 0]);
   else picks(source, part, step, { pixels: found, columns, rows }, samples);
   return { pixels: found, ...small };
 }
@@ -76,17 +76,23 @@ function picks(source, part, step, found, samples) {
  * @param {Part} part
  * @param {number} step
  * @param {Grid} found written
+ * @param {[number, number]} padding smallest and largest value of it; none when the first is larger
  */
-function means(source, part, step, found) {
+function means(source, part, step, found, padding) {
+  const [low, high] = padding;
   const sums = new Float64Array(found.columns);
   const counts = new Uint16Array(found.columns);
   for (let row = 0; row < found.rows; row += 1) {
     sums.fill(0);
     counts.fill(0);
     const bottom = Math.min(part.y + (row + 1) * step, source.rows);
-    for (let y = part.y + row * step; y < bottom; y += 1) addRow(source, y, part.x, step, sums, counts);
+    for (let y = part.y + row * step; y < bottom; y += 1) addRow(source, y, part.x, step, sums, counts, padding);
     const to = row * found.columns;
-    for (let column = 0; column < found.columns; column += 1) found.pixels[to + column] = Math.round(sums[column] / (counts[column] || 1));
+    for (let column = 0; column < found.columns; column += 1) {
+      const mean = Math.round(sums[column] / counts[column]);
+      if (!counts[column]) found.pixels[to + column] = source.pixels[(part.y + row * step) * source.columns + part.x + column * step];
+      else found.pixels[to + column] = mean >= low && mean <= high ? Math.floor(high) + 1 : mean; // of values on both sides of it
+    }
   }
 }
 
@@ -97,17 +103,20 @@ function means(source, part, step, found) {
  * @param {number} step
  * @param {Float64Array} sums added to
  * @param {Uint16Array} counts added to
+ * @param {[number, number]} padding
  */
-function addRow(source, y, x, step, sums, counts) {
+function addRow(source, y, x, step, sums, counts, [low, high]) {
   const { pixels } = source;
   let from = y * source.columns + x;
   const end = (y + 1) * source.columns;
   for (let column = 0; column < sums.length && from < end; column += 1) {
     const last = Math.min(from + step, end);
-    let sum = 0;
-    counts[column] += last - from;
-    for (; from < last; from += 1) sum += pixels[from];
-    sums[column] += sum;
+    for (; from < last; from += 1) {
+      const value = pixels[from];
+      if (value >= low && value <= high) continue;
+      sums[column] += value;
+      counts[column] += 1;
+    }
   }
 }
 

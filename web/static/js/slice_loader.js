@@ -13,7 +13,6 @@ import { versionKey } from "./loads.js";
  * @property {import("./previews.js").PreviewStore} previews
  * @property {import("./loads.js").Loads<any>} reduced
  * @property {(preview: any) => Promise<Frame>} previewFrame makes a preview ready to be drawn
- * @property {(frame: Frame) => void} discard gives back the picture of a preview nobody will draw
  * @property {(info: any) => boolean} isSoonHere whether all values of such a frame take only moments
  * @property {() => {frames: number, previews: number}} ahead how many slices to load ahead
  * @property {(act: () => void, ms: number) => any} later as `setTimeout`
@@ -93,7 +92,6 @@ export class SliceLoader {
     // whatever is wrong with a preview, the frame itself tells
     const preview = ready || (await this.preview(slice, turn).catch(() => null));
     if (preview) this.give(preview, turn);
-    if (preview && this.given !== preview) this.stores.discard(preview); // nobody will draw it
     await settled;
     if (turn !== this.turn || (this.given && this.given.reason)) return;
     if (!this.given || this.stores.isSoonHere(this.given.info)) this.values(turn);

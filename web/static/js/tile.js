@@ -260,14 +260,12 @@ export class Tile {
    */
   adopt(frame, picture, voi) {
     this.closeDocument();
-    const before = this.frame;
     this.frame = frame;
     this.texts.identity(frame);
     this.texts.message("");
     this.showPosition();
     if (frame.reason) this.showReason(frame);
     else this.draw(frame, picture, voi);
-    if (before && before !== frame) this.stores.discard(before);
     this.frameListeners.call();
   }
 
@@ -360,7 +358,6 @@ export class Tile {
   blank(state) {
     this.texts.field("first-picture")?.remove(); // its words go with it
     this.closeDocument();
-    if (this.frame) this.stores.discard(this.frame);
     this.frame = null;
     this.viewport.clear(state);
     this.texts.clear();

@@ -372,7 +372,6 @@ function newStores() {
     previews,
     reduced: new ReducedStore(readAhead, speed),
     previewFrame,
-    discard: ({ preview }) => preview?.close(),
     isSoonHere: (info) => speed.isSoonHere(info),
     ahead: () => speed.ahead(),
     later: (act, ms) => setTimeout(act, ms),
