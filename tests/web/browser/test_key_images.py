@@ -25,7 +25,7 @@ Point = tuple[float, float]
 
 def key_objects(image: FileDataset, make_instance: Make) -> FileDataset:
     """Return a key object note on one image, in the study of it."""
-    ds = make_instance(StudyInstanceUID=image.StudyInstanceUID, Modality="KO")
+    ds = make_instance(StudyInstanceUID=image.StudyInstanceUID, Modality="KO", SeriesNumber=9)
     del ds.PixelData, ds.Rows, ds.Columns
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = KeyObjectSelectionDocumentStorage
     reference, content, title = Dataset(), Dataset(), Dataset()
