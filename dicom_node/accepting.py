@@ -244,9 +244,10 @@ class Accepting:
         """
         closing = self._closings.first_with(chosen.study_instance_uid, chosen.at)
         if closing is not None:
+            known = "with" if closing.accepted is not None else "and that may be with"
             raise BadSettings(
-                f"{closing.signed_by} signed at {closing.signed_at} that an outage is closed, with "
-                "this acceptance: it stands. Correct the study in the PACS"
+                f"{closing.signed_by} signed at {closing.signed_at} that an outage is closed, "
+                f"{known} this acceptance: it stands. Correct the study in the PACS"
             )
         return self._orders.give(
             OrderKind.UNDO_ACCEPT,

@@ -97,6 +97,15 @@ class Courier:
         )
         return held
 
+    def held_among(
+        self, study_instance_uid: str, series_instance_uid: str, sop_instance_uids: Sequence[str]
+    ) -> set[str] | None:
+        """See `Pacs.held_among`."""
+        held: set[str] | None = self._call(
+            "held_among", study_instance_uid, series_instance_uid, sop_instance_uids
+        )
+        return held
+
     def find_studies(self, keys: StudyKeys) -> list[FoundStudy] | None:
         """See `Pacs.find_studies`."""
         found: list[FoundStudy] | None = self._call("find_studies", keys)

@@ -363,6 +363,11 @@ class IndexReader:
         row = self._database.first_row(_REVISION, {})
         return "-0-0" if row is None else f"{row[0] or ''}-{row[1] or 0}-{row[2]}"
 
+    def study_revision(self, study_instance_uid: str) -> str:
+        """Return a text that changes whenever anything of a study was indexed or found damaged."""
+        row = self._database.first_row(_STUDY_REVISION, {"study": study_instance_uid})
+        return "" if row is None else "-".join(str(part or 0) for part in row)
+
     def counts(self) -> dict[str, int]:
         """Return how many studies, series, instances, conflicts and damaged files there are."""
         statement = sa.select(
@@ -437,6 +442,13 @@ _REVISION: Final = sa.select(
     .where(instances.c.damaged_at != sa.literal_column("''"))  # written out: for its own index
     .scalar_subquery(),
 )
+_STUDY_REVISION: Final = sa.select(
+    sa.select(about.c.value).where(about.c.key == "generation").scalar_subquery(),
+    sa.func.max(instances.c.instance_id),
+    sa.func.count(),
+    sa.func.count().filter(_IS_DAMAGED),
+    sa.func.count().filter(instances.c.is_conflict),
+).where(instances.c.study_instance_uid == sa.bindparam("study"))
 _GROWN: Final = (
     sa.select(instances.c.study_instance_uid)
     .where(instances.c.instance_id > sa.bindparam("after"))

@@ -36,10 +36,10 @@ NOT_SEEN: Final = (Kept.UNLISTED, Kept.UNANSWERED)
 """Where a PACS showed no identity: that is no word on what it showed before."""
 
 WORDS: Final = {
-    Kept.KEPT: "the PACS kept the old identity: sending again changes nothing; correct it in the "
-    "PACS, or reject it there and send it under new UIDs, or accept it as it is",
-    Kept.SPLIT: "the PACS lists this study under more than one patient; reject it there under the "
-    "wrong one, and send it under new UIDs, or accept it as it is",
+    Kept.KEPT: "the PACS kept the old identity: sending again changes nothing; ask its "
+    "administrator to correct or reject it there, or accept it as it is",
+    Kept.SPLIT: "the PACS lists this study under more than one patient: ask its administrator to "
+    "correct or reject it there under the wrong one, or accept it as it is",
     Kept.THERE_BEFORE: "the PACS had this study before, under another identity; a person must say "
     "which is right",
     Kept.UNLISTED: "the PACS vouches for this study but does not list it: its identity is not "

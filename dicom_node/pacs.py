@@ -61,6 +61,10 @@ SLICE_S: Final = 1.0
 SAME_ASSOCIATION_WAIT_S: Final = 0.5
 """How long a PACS may answer a commitment on the association that asked, seconds."""
 
+ASKED_TOGETHER: Final = 20
+"""Instances asked for in one query by their UIDs."""
+
+_STUDY_ROOT: Final = StudyRootQueryRetrieveInformationModelFind
 _PENDING: Final = (0xFF00, 0xFF01)
 _REQUEST_COMMITMENT: Final = 1
 _REJECTED_TRANSIENT: Final = 2
@@ -127,13 +131,43 @@ class Pacs:
         ------
         PeerUnreachable, PeerRefused
         """
-        identifier = Dataset()
-        identifier.QueryRetrieveLevel = "IMAGE"
-        identifier.StudyInstanceUID = study_instance_uid
-        identifier.SeriesInstanceUID = series_instance_uid
-        identifier.SOPInstanceUID = ""
-        found = self._find(identifier)
-        return None if found is None else {str(item.get("SOPInstanceUID", "")) for item in found}
+        found = self._find(_instances_identifier(study_instance_uid, series_instance_uid))
+        return None if found is None else _uids(found)
+
+    def held_among(
+        self, study_instance_uid: str, series_instance_uid: str, sop_instance_uids: Sequence[str]
+    ) -> set[str] | None:
+        """Ask by C-FIND for certain instances of a series, by their UIDs.
+
+        A list of a whole series may be cut short, and still end in success. Some are asked for
+        together (PS3.4 C.2.2.2.2), few enough for any limit, and each that is not found by itself.
+
+        Returns
+        -------
+        set of str, or None
+            Those it has; None where it offers no query or one failed.
+
+        Raises
+        ------
+        PeerUnreachable, PeerRefused
+        """
+        of_series = (study_instance_uid, series_instance_uid)
+        held: set[str] = set()
+        with self._association([build_context(_STUDY_ROOT)]) as association:
+            if not association.accepted_contexts:
+                return None
+            for start in range(0, len(sop_instance_uids), ASKED_TOGETHER):
+                some = sop_instance_uids[start : start + ASKED_TOGETHER]
+                # one that knows no lists may answer them with a failure
+                held |= _uids(self._matches(association, _instances_identifier(*of_series, some)))
+                for uid in some:
+                    if uid in held:
+                        continue
+                    found = self._matches(association, _instances_identifier(*of_series, [uid]))
+                    if found is None:
+                        return None
+                    held |= _uids(found)
+        return held.intersection(sop_instance_uids)
 
     def find_study(self, study_instance_uid: str) -> list[StudyAnswer] | None:
         """Ask by C-FIND under which identity it keeps a study, and how much of it.
@@ -177,25 +211,37 @@ class Pacs:
         self,
         identifier: Dataset,
         limit: int = 0,
-        model: UID = StudyRootQueryRetrieveInformationModelFind,
+        model: UID = _STUDY_ROOT,
     ) -> list[Dataset] | None:
-        found: list[Dataset] = []
         with self._association([build_context(model)]) as association:
             if not association.accepted_contexts:
                 return None
-            for status, match in association.send_c_find(identifier, model):
-                self._on_progress()
-                if "Status" not in status:
-                    # not the same as having no answer to give: it is asked again
-                    raise PeerUnreachable("it did not answer the query")
-                code = status.Status
-                if code in _PENDING and match is not None:
-                    found.append(match)
-                elif code != 0:
-                    return None
-                if len(found) == limit:
-                    association.abort()
-                    break
+            return self._matches(association, identifier, limit, model)
+
+    def _matches(
+        self,
+        association: Association,
+        identifier: Dataset,
+        limit: int = 0,
+        model: UID = _STUDY_ROOT,
+    ) -> list[Dataset] | None:
+        """Return what matches, None when the query failed."""
+        found: list[Dataset] = []
+        if not association.is_established:
+            raise PeerUnreachable("it ended the association between two queries")
+        for status, match in association.send_c_find(identifier, model):
+            self._on_progress()
+            if "Status" not in status:
+                # not the same as having no answer to give: it is asked again
+                raise PeerUnreachable("it did not answer the query")
+            code = status.Status
+            if code in _PENDING and match is not None:
+                found.append(match)
+            elif code != 0:
+                return None
+            if limit and len(found) == limit:
+                association.abort()
+                break
         return found
 
     def accepted_contexts(self, proposed: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -386,6 +432,21 @@ class _Unaccepting:
 
     def send(self, item: Shipment) -> Receipt:
         return Receipt(item.delivery_id, Outcome.NO_CONTEXT)
+
+
+def _instances_identifier(
+    study_instance_uid: str, series_instance_uid: str, sop_instance_uids: Sequence[str] = ()
+) -> Dataset:
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel = "IMAGE"
+    identifier.StudyInstanceUID = study_instance_uid
+    identifier.SeriesInstanceUID = series_instance_uid
+    identifier.SOPInstanceUID = list(sop_instance_uids) or ""
+    return identifier
+
+
+def _uids(found: Sequence[Dataset] | None) -> set[str]:
+    return {str(item.get("SOPInstanceUID", "")) for item in found or ()}
 
 
 def _commitment_request(transaction_uid: str, instances: Sequence[tuple[str, str]]) -> Dataset:

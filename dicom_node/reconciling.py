@@ -16,9 +16,10 @@ from dicom_node.ledger_version import is_current
 
 WAY_OUT: Final = (
     "An archive keeps the identity an image had when it first came, and a changed patient ID "
-    "would split the study. Correct it in the PACS; or have it rejected there as an incorrect "
-    "worklist entry (reject note 113038) and send it again under new UIDs. Once that is done, "
-    "Try again on the page Return to PACS sends what is held here for a correction."
+    "would split the study. Ask the administrator of the PACS to correct it there, or to reject "
+    "it there as an incorrect worklist entry (reject note 113038): this program does not send "
+    "under new UIDs. Once that is done, Try again on the page Return to PACS sends what is held "
+    "here for a correction."
 )
 _ARRIVED: Final = (State.SENDING, State.STORED, State.PROVEN)
 

@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 AVOIDED_FOR: Final = timedelta(minutes=30)
 """How long a study that could not be asked about lets the others go first."""
+ASKED_AT_ONCE: Final = 200
+"""Instances a list left out that are asked for by their UIDs in one conversation."""
 _NEVER_S: Final = 40 * 365 * 86400.0
 """Only what a person orders to be looked at again is older."""
 
@@ -116,8 +118,23 @@ class Verifier:
         for series, of_series in by_series(self._proofs.proven(study_uid)):
             held = self._courier.held_instances(*series)
             if held is not None:
-                missing += [item for item in of_series if item.sop_instance_uid not in held]
+                unlisted = [item for item in of_series if item.sop_instance_uid not in held]
+                # a study it does not list at all is no list that was cut short
+                missing += self._not_found(series, unlisted) if answers else unlisted
         return missing
+
+    def _not_found(self, series: tuple[str, str], unlisted: Sequence[Delivery]) -> list[Delivery]:
+        """Return what it does not find either when asked for just that.
+
+        Some cut a list short and end it with success.
+        """
+        not_found: list[Delivery] = []
+        for start in range(0, len(unlisted), ASKED_AT_ONCE):
+            some = unlisted[start : start + ASKED_AT_ONCE]
+            held = self._courier.held_among(*series, [item.sop_instance_uid for item in some])
+            if held is not None:
+                not_found += [item for item in some if item.sop_instance_uid not in held]
+        return not_found
 
     def _doubt(self, missing: Sequence[Delivery]) -> None:
         if not missing:

@@ -1,7 +1,8 @@
 """The JSON API under /api/v1, made for our own pages and open to scripts."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
+from hashlib import sha256
 from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
@@ -35,6 +36,7 @@ SEARCHABLE: Final[dict[str, type]] = {
 }
 """What a search may hold, each key optional."""
 LARGEST_PAGE: Final = 500
+TAG_DIGITS: Final = 32
 LONGEST_TEXT: Final = 128
 _INSTANCE: Final = "/studies/<uid:study>/series/<uid:series>/instances/<uid:instance>"
 
@@ -188,12 +190,23 @@ def study(study: str) -> ResponseReturnValue:
         raise NotFound("This node does not hold that study.")
     [answer] = current_board().answers([record])
     opened = opened_study(context, study)
-    return Response(study_text(context, answer, opened, revision), mimetype="application/json")
+    told = study_text(context, answer, opened, revision)
+    given = Response(told.text, mimetype="application/json")
+    given.set_etag(told.tag)
+    return given.make_conditional(request)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyText:
+    """A study with its series as JSON in ASCII, and a tag that others of it have too."""
+
+    text: str
+    tag: str
 
 
 def study_text(
     context: WebContext, answer: dict[str, Any], opened: OpenedStudy, revision: str
-) -> str:
+) -> StudyText:
     """Return a study with its series as JSON.
 
     Parameters
@@ -209,16 +222,17 @@ def study_text(
 
     Returns
     -------
-    str
-        In ASCII.
+    StudyText
+        Its tag is that of all that is said of the study, whenever it was asked.
     """
     more = {
         "correction_id": id_of(context.corrections.active(answer["study_instance_uid"])),
         "opens_at": opened.series_index,
     }
     listed = f'{dumps(answer | more)[:-1]}, "series": {opened.series.decode("ascii")}}}'
-    rest = dumps({"revision": revision, "now": context.now_text()})
-    return f'{{"study": {listed}, {rest[1:]}'
+    tag = sha256(listed.encode("ascii")).hexdigest()[:TAG_DIGITS]
+    rest = dumps({"tag": tag, "revision": revision, "now": context.now_text()})
+    return StudyText(f'{{"study": {listed}, {rest[1:]}', tag)
 
 
 @blueprint.get("/studies/<uid:study>/others")

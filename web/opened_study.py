@@ -45,7 +45,7 @@ def opened_study(context: WebContext, study_instance_uid: str) -> OpenedStudy:
     Parameters
     ----------
     context : WebContext
-        Reads the index, and keeps the answer until anything is indexed.
+        Reads the index, and keeps the answer until anything of the study is indexed.
     study_instance_uid : str
 
     Returns
@@ -54,7 +54,7 @@ def opened_study(context: WebContext, study_instance_uid: str) -> OpenedStudy:
         Its list is as `web.series.series_answers` makes it.
     """
     # read before the series are: what is indexed in between then belongs to the next revision
-    revision = context.index.revision()
+    revision = context.index.study_revision(study_instance_uid)
     made = context.kept(
         ("series", study_instance_uid, revision), partial(_made, context, study_instance_uid)
     )

@@ -79,18 +79,19 @@ def board() -> Response:
 def viewer(study: str) -> ResponseReturnValue:
     """Show the viewer of one study; without scripts, one picture of each series."""
     context = current()
+    if context.index.study(study) is not None:
+        context.opened.note(study, context.clock())  # moves the revision
     revision = live.revision(context)  # first: what comes in between is then told as a change
     record = context.index.study(study)
     if record is None:
         raise NotFound("This node does not hold that study. The PACS may.")
-    context.opened.note(study, context.clock())
     [answer] = current_board().answers([record])
     opened = opened_study(context, study)
     page = render_template(
         "viewer.html",
         page="viewer",
         study=answer,
-        listed=_listed(api.study_text(context, answer, opened, revision)),
+        listed=_listed(api.study_text(context, answer, opened, revision).text),
         first=first_picture(context, opened.opening),
         opening=_opening_address(context, opened),
         presets=context.presets,

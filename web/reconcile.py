@@ -21,7 +21,7 @@ from dicom_node.kept_identity import Kept
 from dicom_node.reconciling import confirm, places_it_may_be, places_words, take_back
 from dicom_node.study_query import StudyQuery
 from web import pages, reconcile_answers, words
-from web.candidates import ask_pacs, ask_worklist
+from web.candidates import ask_all, pacs_question, worklist_question
 from web.context import WebContext, current
 from web.errors import NotFound
 from web.reconcile_answers import (
@@ -81,10 +81,10 @@ def candidates(study: str) -> Response:
     """Ask every PACS and the worklist for the same patient and time, and show it beside ours."""
     context = current()
     ours = received(context, study)
-    answers = [ask_pacs(context, pacs, study, ours) for pacs in context.settings.pacs]
+    questions = [pacs_question(context, pacs, study, ours) for pacs in context.settings.pacs]
     if context.settings.worklist.host:
-        answers.append(ask_worklist(context, study, ours))
-    return study_page(context, study, answers=answers)
+        questions.append(worklist_question(context, study, ours))
+    return study_page(context, study, answers=ask_all(context, questions))
 
 
 def accepting_of(context: WebContext) -> Accepting:

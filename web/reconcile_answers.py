@@ -222,7 +222,7 @@ def acceptance_row(one: IdentityDecision, *, is_still_so: bool = True) -> dict[s
     return {
         "study_instance_uid": one.study_instance_uid,
         "destination": one.destination,
-        "what": _theirs_words(one) + changed,
+        "what": (_listed_words(one) or _theirs_words(one)) + changed,
         "meaning": MEANING_WORDS.get(one.meaning, one.meaning),
         "when": words.moment(one.at),
         "by": one.by,
@@ -234,6 +234,11 @@ def _theirs_words(one: IdentityDecision) -> str:
     differing = read_differences(one.differences)
     if differing:
         return _named((item.attribute, item.theirs) for item in differing)
+    return _listed_words(one)
+
+
+def _listed_words(one: IdentityDecision) -> str:
+    """Return all that the PACS returned of each patient when it was accepted."""
     return " and ".join(
         _named((name, value) for name, value in asdict(answer.identity).items() if value)
         for answer in read_answers(one.differences)

@@ -1,6 +1,5 @@
 """The sending half of a node in this process, with a time of its own."""
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +7,7 @@ import sqlalchemy as sa
 
 from dicom_node.adoption import Adopter
 from dicom_node.identity import Identity
+from dicom_node.identity_decisions import read_differences
 from dicom_node.ledger import LedgerReader
 from dicom_node.ledger_tables import identity_difference
 from dicom_node.ledger_writer import Ledger
@@ -80,7 +80,7 @@ class Desk:
         with self.ledger.engine.connect() as connection:
             rows = connection.execute(sa.select(identity_difference)).mappings().all()
         return {
-            row["state"]: [item["attribute"] for item in json.loads(row["differences"])]
+            row["state"]: [item.attribute for item in read_differences(row["differences"])]
             for row in rows
         }
 

@@ -481,7 +481,8 @@ def test_what_orthanc_had_before_is_accepted_once_and_a_newer_name_is_raised(
     )
     accepting = Accepting(room.data, desk.reader, lambda: desk.now)
     (one,) = accepting.open()
-    accepting.accept(one, one.code, "same-person", **WHO)
+    assert one.id_to_type == ds.PatientID
+    accepting.accept(one, one.code, "same-person", **WHO, retyped_patient_id=one.id_to_type)
     desk.step(1)
     assert desk.identity_states() == {"accepted"}
 

@@ -134,13 +134,22 @@ def test_the_copies_of_a_child_go_with_it(make_peer, make_shipment, courier_to):
 def test_what_was_not_begun_when_it_was_halted_was_surely_not_sent(
     make_peer, make_shipment, courier_to
 ):
-    peer = make_peer(serve_all)
+    is_halted = threading.Event()
+
+    def serve_one_until_halted(talk: Conversation) -> None:
+        talk.accept()
+        talk.serve()
+        assert is_halted.wait(60)  # however long the order takes
+        talk.serve_all()
+
+    peer = make_peer(serve_one_until_halted)
     items = [make_shipment() for _ in range(40)]
-    courier = courier_to(peer.port, max_images_per_s=20)
+    courier = courier_to(peer.port, max_images_per_s=5, answer_timeout_s=60)
     found = []
     for group in courier.send_in_groups(items):
         found += group
         courier.halt()
+        is_halted.set()
     assert len(found) == len(items)
     stored = {r.delivery_id for r in found if r.outcome is Outcome.STORED}
     assert {r.outcome.value for r in found} == {"stored", "not-sent"}

@@ -2,9 +2,11 @@
 
 import socket
 import threading
+from itertools import islice
 from pathlib import Path
 
 import pytest
+from pydicom.multival import MultiValue
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
@@ -226,6 +228,40 @@ def test_a_pacs_that_was_away_is_asked_again_soon_and_once(
     assert len(asked) == 3
     wait(lambda: desk.step(1) or desk.counts() == {"proven": 3})
     assert desk.reader.studies()[0].proofs == ("commitment",)
+
+
+@pytest.mark.parametrize("way", ["knows lists", "knows no lists", "refuses lists"])
+def test_a_list_cut_short_takes_back_no_proof_but_a_loss_does(
+    room, make_pacs, make_desk, make_instance, wait, way
+):
+    uids = fill(room, make_instance, count=5)
+    pacs = make_pacs()
+    find, most = pacs._find, 100
+
+    def find_some(event):
+        asked = event.identifier.get("SOPInstanceUID")
+        if isinstance(asked, MultiValue) and way == "refuses lists":
+            yield 0xA900, None
+        elif not isinstance(asked, MultiValue) or way == "knows lists":
+            yield from islice(find(event), most)  # and success
+
+    pacs._find = find_some
+    pacs.start()
+    desk = make_desk(pacs.port)
+    desk.step()
+    wait(lambda: desk.step(1) or desk.counts() == {"proven": 5})
+    wait(lambda: desk.step(1) or "" not in desk.identity_states())
+    most = 2
+    (study,) = desk.reader.studies()
+    verified = {i.verified_at for i in desk.reader.deliveries(study.study_instance_uid)}
+    desk.step(90000)
+    assert desk.counts() == {"proven": 5}
+    assert not desk.events("instances_missing")
+    found = {i.verified_at for i in desk.reader.deliveries(study.study_instance_uid)}
+    assert not found & verified  # it was looked at
+    del pacs._holdings._held[uids[3]]
+    desk.step(90000)
+    assert [words.split()[4] for words in desk.events("instances_missing")] == ["1"]
 
 
 def without_answers(make_pacs, make_desk, *settings: str):

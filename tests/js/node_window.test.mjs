@@ -46,3 +46,19 @@ test("a picture on its way when it was forgotten is not drawn, the next one is",
   await node.letGo();
   assert.deepEqual(drawn, [20]);
 });
+
+test("only what nobody was handed is closed", async () => {
+  const node = slowNode();
+  const closed = [];
+  globalThis.createImageBitmap = async (blob) => {
+    const words = await blob.text();
+    return { close: () => closed.push(words) };
+  };
+  const nodeWindow = new NodeWindow(() => {});
+  nodeWindow.ask(frame, window(10), 64);
+  await node.letGo();
+  nodeWindow.ask(frame, window(20), 64);
+  nodeWindow.forget();
+  await node.letGo();
+  assert.deepEqual(closed, ["20"]);
+});

@@ -1,11 +1,13 @@
 """web.opened_study: the list of a study is kept while it is true; what opens it is known."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
 
@@ -66,6 +68,8 @@ def test_the_list_is_made_once_until_something_arrives(
     study = first.StudyInstanceUID
     before = opened_study(context, study)
     assert opened_study(context, study) is before
+    keeper.keep(make_instance(1, StudyInstanceUID=generate_uid()))
+    assert opened_study(context, study) is before, "a stranger's images change nothing of it"
     keeper.keep(make_instance(2, StudyInstanceUID=study))
     assert opened_study(context, study) != before
 
@@ -80,3 +84,49 @@ def test_damage_found_later_is_told(
     [path] = context.index.paths()
     keeper.index.mark_damaged(path, "2026-11-22T12:00:00Z")
     assert b"damaged on disk" in opened_study(context, instance.StudyInstanceUID).series
+
+
+def test_an_image_of_another_study_under_the_same_uid_is_told(
+    app: Flask, keeper, make_instance: Callable[..., FileDataset]
+) -> None:
+    one, other = make_instance(1), make_instance(2)
+    other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
+    keeper.keep(one)
+    context = app.extensions["lifeboat"]
+    before = opened_study(context, one.StudyInstanceUID)
+    keeper.keep(other)
+    assert context.index.study_revision(one.StudyInstanceUID).endswith("-1")
+    assert opened_study(context, one.StudyInstanceUID) != before
+
+
+def test_an_answer_that_would_say_the_same_does_not_come_again(
+    client: FlaskClient, keeper, make_instance: Callable[..., FileDataset]
+) -> None:
+    instance = make_instance(1)
+    keeper.keep(instance)
+    address = f"/api/v1/studies/{instance.StudyInstanceUID}"
+    answer = client.get(address)
+    tag = answer.headers["ETag"]
+    assert tag == f'"{answer.json["tag"]}"'
+    keeper.keep(make_instance(1, StudyInstanceUID=generate_uid()))
+    again = client.get(address, headers={"If-None-Match": tag})
+    assert (again.status_code, again.data) == (304, b"")
+    keeper.keep(make_instance(2, StudyInstanceUID=instance.StudyInstanceUID))
+    grown = client.get(address, headers={"If-None-Match": tag})
+    assert grown.json["study"]["number_of_study_related_instances"] == 2
+
+
+def test_a_page_knows_the_tags_of_what_came_in_it(
+    client: FlaskClient, keeper, make_instance: Callable[..., FileDataset]
+) -> None:
+    instance = make_instance(1)
+    keeper.keep(instance)
+    html = client.get(f"/studies/{instance.StudyInstanceUID}").text
+    [text] = re.findall(r'id="study-answer">(.*?)</script>', html, re.S)
+    told = json.loads(text)
+    asked = {
+        "/api/v1/changes": told["revision"],
+        f"/api/v1/studies/{instance.StudyInstanceUID}": told["tag"],
+    }
+    for address, tag in asked.items():
+        assert client.get(address, headers={"If-None-Match": f'"{tag}"'}).status_code == 304

@@ -83,6 +83,7 @@ def test_accepted_it_is_on_record_at_once_and_shown_on_the_study_once_entered(cl
         assert "Both name the same person" in said
         assert "A. Smith: maiden name" in said
         assert "more than one patient" not in said
+    assert "patient ID PH-2, born 01-Jan-1950" in text_of(client.get(case.address))
     (study,) = search()["studies"]
     assert study["display"]["conflict"] == (
         "east has name OTHER, Name, patient ID PH-2: the same person (A. Smith)"

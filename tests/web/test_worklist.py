@@ -2,18 +2,26 @@
 
 import re
 import subprocess
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import ModalityWorklistInformationFind
 
+from dicom_node.identity import Identity
 from dicom_node.pacs import Pacs
 from dicom_node.setting_tables import WorklistSettings
-from dicom_node.worklist_search import WorklistKeys
+from dicom_node.study_search import FoundStudy
+from dicom_node.worklist_search import ScheduledStep, WorklistKeys
 from tests.conftest import is_open, require_program, wait_until
 from web.app import create_app
+from web.candidates import find_candidates, find_ordered
 from web.context import EXTENSION
 
 ORDERED = {
@@ -116,3 +124,60 @@ def test_a_worklist_that_does_not_answer_is_said(settings, held, free_ports):
     app.extensions[EXTENSION].close()
     assert "Worklist (RIS)" in text_of(answer.text)
     assert "It could not be asked" in text_of(answer.text)
+
+
+def test_what_an_answer_does_not_say_is_not_said_of_it():
+    """A peer may match otherwise than it was asked to, or not at all."""
+    record = SimpleNamespace(study_date="20260102", study_time="101500")
+    context = SimpleNamespace(index=SimpleNamespace(study_as_received=lambda study: record))
+    ours = Identity(patient_name="DOE^JANE", patient_id="P1", patient_birth_date="19700101")
+    other = Identity(patient_name="ROE^RICHARD", patient_id="X9")
+    right = ScheduledStep(ours, "9.8", "RP1", "20260102", "1100", "CT", "CT1", "HEAD", "S1")
+    wrong = ScheduledStep(other, "9.9", "RP1", "20260102", "180000", "CT", "CT1", "HEAD", "S2")
+    said = dict(find_ordered(lambda keys: [right, wrong], context, "1.2", ours))
+    assert said[right] == ["same patient ID", "same name", "same hour"]
+    assert said[wrong] == [
+        "not the same patient ID, though asked for it",
+        "not the same name, though asked for it",
+        "not the same hour, though asked for it",
+    ]
+    found = FoundStudy(other, (), "9.9", "20250102", "101500", "CT", "1")
+    twin = replace(found, identity=ours)  # one study under two patients
+    courier = SimpleNamespace(find_studies=lambda keys: [found, twin])
+    said = dict(find_candidates(courier, context, "1.2", ours))
+    assert "not the same name and birth date, though asked for it" in said[found]
+    assert said[twin][:2] == ["same patient ID", "same name and birth date"]
+    assert said[twin][2] == "not the same hour, though asked for it"
+
+
+@pytest.fixture
+def endless(free_ports):
+    """A worklist that sends one answer after the other, and never the last one."""
+    entity, ended = AE("RIS"), threading.Event()
+    entity.add_supported_context(ModalityWorklistInformationFind)
+
+    def answer(event):
+        while not ended.wait(0.5):
+            yield 0xFF00, event.identifier
+
+    (port,) = free_ports(1)
+    server = entity.start_server(
+        ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_FIND, answer)]
+    )
+    yield WorklistSettings(ae_title="RIS", host="127.0.0.1", port=port)
+    ended.set()
+    server.shutdown()
+
+
+@pytest.mark.peer
+def test_a_peer_that_answers_without_an_end_keeps_nobody_waiting(
+    settings, held, endless, monkeypatch
+):
+    monkeypatch.setattr("web.candidates.QUESTION_TIMEOUT_S", 6.0)
+    app = create_app(replace(settings, worklist=endless))
+    begun = time.monotonic()
+    answer = app.test_client().post(f"/reconcile/studies/{held.StudyInstanceUID}/candidates")
+    took = time.monotonic() - begun
+    app.extensions[EXTENSION].close()
+    assert "not done within 6 seconds" in text_of(answer.text)
+    assert took < 30

@@ -27,7 +27,10 @@ import { extremes, modalityValue, typedPixels } from "./windowing.js";
  * @property {number} step side of a block
  */
 
-/** With previews, pictures and the page itself a tab stays below 300 MB, however long the study is. */
+/**
+ * With previews, pictures and the page itself a tab stays below 300 MB, however long the study is; the
+ * sheet that each tile paints a large frame on comes on top of it, eight bytes a pixel.
+ */
 const BUDGET_BYTES = 96 * 1024 * 1024;
 const REDUCED_BYTES = 24 * 1024 * 1024;
 /** Values of neighbours are large, and a preview serves to scroll. */

@@ -14,8 +14,8 @@ export class MarkPanel {
     this.rows = /** @type {HTMLElement} */ (document.getElementById("marks-list"));
     this.spoken = /** @type {HTMLElement} */ (document.getElementById("marks-spoken"));
     this.template = /** @type {HTMLTemplateElement} */ (document.getElementById("mark-row"));
-    /** @type {Map<string, string>} what marks on images seen before said */
-    this.said = new Map();
+    /** @type {WeakMap<Mark, string>} what marks on images seen before said; one that was changed is another object */
+    this.said = new WeakMap();
     this.shown = "";
     this.onlyKeys = false;
     marks.viewer.registerAction("go-to-mark", (/** @type {DOMStringMap} */ { value }) => this.goTo(String(value)));
@@ -71,7 +71,7 @@ export class MarkPanel {
     for (const tile of this.marks.viewer.tiles) {
       for (const mark of this.marks.marksOn(tile)) {
         const lines = mark.kind === "key" ? [] : this.marks.layerOf(tile).lines(mark);
-        this.said.set(mark.mark_id, lines[0] || "");
+        this.said.set(mark, lines[0] || "");
       }
     }
   }
@@ -84,7 +84,7 @@ export class MarkPanel {
       id: mark.mark_id,
       kind: mark.kind,
       title: KINDS[mark.kind].name,
-      words: mark.kind === "arrow" ? mark.text || "No text" : this.said.get(mark.mark_id) || "",
+      words: mark.kind === "arrow" ? mark.text || "No text" : this.said.get(mark) || "",
       where: place ? `Image ${place.index + 1}${series}` : "Image not here",
       isChosen: mark.mark_id === this.marks.chosenId,
       picture: mark.kind === "key" && place ? this.picture(mark) : "",
@@ -142,6 +142,6 @@ export class MarkPanel {
    */
   speak(mark) {
     this.remember();
-    write(this.spoken, `${KINDS[mark.kind].name} ${this.said.get(mark.mark_id) || ""}`);
+    write(this.spoken, `${KINDS[mark.kind].name} ${this.said.get(mark) || ""}`);
   }
 }

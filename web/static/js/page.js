@@ -134,13 +134,14 @@ export function showMode(mode) {
 /** Asks every second and a half whether anything changed, and says so when the node is silent. */
 export class Changes {
   /**
-   * @param {{every?: number, onChange: () => Promise<void>, onBack?: () => void}} options
+   * @param {{every?: number, onChange: () => Promise<void>, onBack?: () => void, revision?: string}} options
+   *   `revision`: what the page itself was made of; only what comes after it is a change
    */
-  constructor({ every = 1500, onChange, onBack = () => {} }) {
+  constructor({ every = 1500, onChange, onBack = () => {}, revision = "" }) {
     this.every = every;
     this.onChange = onChange;
     this.onBack = onBack;
-    this.tag = "";
+    this.tag = revision && `"${revision}"`;
     /** @type {number | null} */
     this.lostAt = null;
   }

@@ -193,6 +193,7 @@ export class NodeWindow {
       try {
         const picture = await windowedOnNode(wish.frame.slice, wish.voi, wish.size);
         if (turn === this.turn) this.onPicture(wish.frame, wish.voi, picture);
+        else picture.close(); // nobody has ever seen it
       } catch {
         // the next wish, or the frame's own values, will do
       }

@@ -38,8 +38,9 @@ const LOOK_MS = 1000;
 export class Viewer {
   /** @param {string} studyUid */
   constructor(studyUid) {
+    const told = written(document, "study-answer");
     /** The study the page was opened for. */
-    this.study = new Study(studyUid, written(document, "study-answer"));
+    this.study = new Study(studyUid, told);
     /**
      * All that are open: this one and those it is compared with.
      * @type {Map<string, Study>}
@@ -71,7 +72,7 @@ export class Viewer {
     this.stage = /** @type {HTMLElement} */ (document.getElementById("tiles"));
     this.strip = new Strip(/** @type {HTMLElement} */ (document.getElementById("strip")), (at) => this.chooseSeries(at));
     this.presets = new PresetList(this);
-    this.changes = new Changes({ every: LOOK_MS, onChange: () => this.refresh(), onBack: () => this.askAgain() });
+    this.changes = new Changes({ every: LOOK_MS, onChange: () => this.refresh(), onBack: () => this.askAgain(), revision: told?.revision });
     for (const tool of basicTools()) this.registerTool(tool);
     /** @type {import("./links.js").Links | null} */
     this.links = null;
@@ -262,7 +263,7 @@ export class Viewer {
     // one that is compared with may be away; that must not hold up the one that was opened
     const others = [...this.studies.values()].filter((study) => study !== this.study);
     const [now] = await Promise.all([this.study.refresh(), ...others.map((study) => study.refresh().catch(() => ""))]);
-    this.clock.set(now);
+    if (now) this.clock.set(now);
     for (const tile of this.tiles) tile.grow();
     if (!this.active.study && this.tiles.length === 1) this.chooseSeries(this.study.firstToShow());
     this.showAround();
