@@ -25,7 +25,7 @@ Point = tuple[float, float]
 
 def key_objects(image: FileDataset, make_instance: Make) -> FileDataset:
     """Return a key object note on one image, in the study of it."""
-    ds = make_instance(StudyInstanceUID=image.StudyInstanceUID, Modality="KO")
+    ds = make_instance(StudyInstanceUID=image.StudyInstanceUID, Modality="KO", SeriesNumber=9)
     del ds.PixelData, ds.Rows, ds.Columns
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = KeyObjectSelectionDocumentStorage
     reference, content, title = Dataset(), Dataset(), Dataset()
@@ -74,8 +74,6 @@ def test_only_key_images_are_scrolled_and_the_page_says_how_many_others_there_ar
     keeper.keep(*nine, other, key_objects(nine[7], make_instance))
     open_study(page, nine[0])
     where = page.locator("[data-field=text-slice]")
-    page.keyboard.press("Shift+K")
-    expect(page.locator("#only-keys")).to_be_hidden()
     for spoken in ("1/2", "1/5"):
         page.fill("#jump input", spoken)
         page.press("#jump input", "Enter")
