@@ -13,6 +13,7 @@ import { counted } from "./text.js";
 /** @typedef {import("./tile.js").Tile} Tile */
 
 const NONE = "There are no key images in this study. K marks the image you look at.";
+const NOT_KNOWN = "Key images only · not known yet for this study, all are shown";
 const NONE_LEFT = "No key image is left: all images are shown.";
 
 export class KeyFilter {
@@ -29,7 +30,7 @@ export class KeyFilter {
 
   /** @param {Tile} tile a new one */
   join(tile) {
-    tile.filter = this.isOn ? (slice) => this.keyImages.isKey(slice) : null;
+    tile.filter = this.isOn ? (slice) => this.keyImages.isLetThrough(slice) : null;
     tile.onSlice(() => this.isOn && this.showTile(tile));
   }
 
@@ -43,7 +44,7 @@ export class KeyFilter {
   /** @param {boolean} isOn */
   set(isOn) {
     this.isOn = isOn;
-    for (const tile of this.viewer.tiles) tile.filter = isOn ? (slice) => this.keyImages.isKey(slice) : null;
+    for (const tile of this.viewer.tiles) tile.filter = isOn ? (slice) => this.keyImages.isLetThrough(slice) : null;
     for (const button of document.querySelectorAll('button[data-action="only-keys"][aria-pressed]')) button.setAttribute("aria-pressed", String(isOn));
     this.keyImages.marks.panel.filter(isOn);
     this.show();
@@ -52,7 +53,7 @@ export class KeyFilter {
   /** Every tile whose series has key images goes to the nearest; the active one looks in other series too. */
   goToKeys() {
     const { viewer } = this;
-    for (const tile of viewer.tiles) if (tile.slice && !this.keyImages.isKey(tile.slice)) tile.scrollTo(tile.index);
+    for (const tile of viewer.tiles) if (tile.slice && !this.keyImages.isLetThrough(tile.slice)) tile.scrollTo(tile.index);
     const { active } = viewer;
     if (!active.study || active.slices.some((slice) => this.keyImages.isKey(slice))) return;
     const { study } = active;
@@ -62,7 +63,7 @@ export class KeyFilter {
   /** Say what is hidden, on top of the page and in each tile. */
   show() {
     const studies = [...this.viewer.studies.values()];
-    if (this.isOn && studies.every((study) => !this.count(study).shown)) {
+    if (this.isOn && studies.every((study) => this.keyImages.isKnown(study.uid) && !this.count(study).shown)) {
       this.viewer.say(NONE_LEFT);
       return this.set(false);
     }
@@ -82,7 +83,8 @@ export class KeyFilter {
    * @param {Tile} tile
    * @returns {string}
    */
-  words({ slices, slice }) {
+  words({ slices, slice, study }) {
+    if (!this.keyImages.isKnown(study?.uid || "")) return NOT_KNOWN;
     const shown = slices.filter((one) => this.keyImages.isKey(one)).length;
     if (!shown) return `Key images only · none in this series, ${slices.length} hidden`;
     const words = `Key images only · ${slices.length - shown} of ${slices.length} hidden`;

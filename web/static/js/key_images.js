@@ -12,11 +12,10 @@ export class KeyImages {
   /** @param {Marks} marks */
   constructor(marks) {
     this.marks = marks;
-    /** @type {KeyObjects[]} */
-    this.notes = [];
-    /** @type {Map<string, KeyObjects[]>} by study */
+    /** @type {Map<string, KeyObjects[]>} by study; of those that answered */
     this.notesOf = new Map();
-    this.asked = "";
+    /** @type {Map<string, string>} in which state a study was when it was asked for its notes */
+    this.asked = new Map();
     this.shown = "";
     /** @type {Set<string>} images and frames that notes name */
     this.named = new Set();
@@ -27,6 +26,12 @@ export class KeyImages {
     marks.viewer.registerAction("key-image", () => this.toggle());
     marks.viewer.registerAction("go-to-key", (/** @type {DOMStringMap} */ { value }) => this.goTo(String(value)));
     marks.viewer.registerKey("K", "Mark the image as a key image, or no longer", () => this.toggle());
+  }
+
+  /** @returns {KeyObjects[]} those of the study in the active tile */
+  get notes() {
+    const { active, study } = this.marks.viewer;
+    return this.notesOf.get((active.study || study).uid) || [];
   }
 
   /** @returns {import("./mark_kinds.js").Mark | undefined} that makes the viewed image a key image */
@@ -44,22 +49,41 @@ export class KeyImages {
   }
 
   /**
-   * Ask for the key object notes of the study when it has changed.
+   * Ask for the key object notes of every open study that has changed.
    * @returns {Promise<void>}
    */
   async refresh() {
-    const study = this.marks.viewer.active.study || this.marks.viewer.study;
-    const state = `${study.uid} ${study.facts?.number_of_study_related_instances ?? ""}`;
-    if (!study.facts || state === this.asked) return;
-    this.asked = state;
+    await Promise.all([...this.marks.viewer.studies.values()].map((study) => this.refreshStudy(study)));
+  }
+
+  /** @param {import("./study.js").Study} study */
+  async refreshStudy({ uid, facts }) {
+    const state = String(facts?.number_of_study_related_instances ?? "");
+    if (!facts || state === this.asked.get(uid)) return;
+    this.asked.set(uid, state);
     try {
-      const answer = await ask(`/api/v1/studies/${study.uid}/presentation-states`, { signal: timeout(8000) });
-      this.notes = (await answer.json()).key_objects;
-      this.notesOf.set(study.uid, this.notes);
+      const answer = await ask(`/api/v1/studies/${uid}/presentation-states`, { signal: timeout(8000) });
+      this.notesOf.set(uid, (await answer.json()).key_objects);
       this.show();
     } catch (error) {
-      this.asked = ""; // asked again with the next refresh
+      this.asked.delete(uid); // asked again with the next refresh
     }
+  }
+
+  /**
+   * @param {string} studyUid
+   * @returns {boolean} whether it is known which of its images are key images
+   */
+  isKnown(studyUid) {
+    return this.notesOf.has(studyUid) && Boolean(this.marks.lists.get(studyUid)?.isTold);
+  }
+
+  /**
+   * @param {import("./stack.js").Slice} slice
+   * @returns {boolean} whether it is shown when only key images are
+   */
+  isLetThrough(slice) {
+    return !this.isKnown(slice.study_instance_uid) || this.isKey(slice);
   }
 
   /**
@@ -101,7 +125,8 @@ export class KeyImages {
    */
   sign(tile) {
     const isMarked = this.marks.marksOn(tile).some((mark) => mark.kind === "key");
-    const isNamed = tile.frame ? this.notes.some((note) => names(note, tile.frame?.slice)) : false;
+    const notes = this.notesOf.get(tile.study?.uid || "") || [];
+    const isNamed = tile.frame ? notes.some((note) => names(note, tile.frame?.slice)) : false;
     tile.root.dataset.key = isMarked ? "marked" : isNamed ? "named" : "";
   }
 

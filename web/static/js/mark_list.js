@@ -34,6 +34,8 @@ export class MarkList {
     /** @type {Change[][]} */
     this.undone = [];
     this.tag = "";
+    /** Whether the node has told what it has. */
+    this.isTold = false;
     /** What people must know, in words; "" when there is nothing. */
     this.trouble = "";
     /** @type {Promise<void>} one conversation with the node at a time */
@@ -187,6 +189,7 @@ export class MarkList {
     if (answer.status === 304) return;
     const found = await answer.json();
     this.tag = answer.headers.get("ETag") || "";
+    this.isTold = true;
     this.stored = new Map(found.marks.map((/** @type {any} */ mark) => [mark.mark_id, mark]));
     const mine = [...this.due].map((id) => /** @type {[string, Mark | undefined]} */ ([id, this.marks.get(id)]));
     this.marks = new Map([...this.stored].map(([id, mark]) => [id, this.known(id, mark)]));
