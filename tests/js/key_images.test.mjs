@@ -1,10 +1,11 @@
 // Key images of every open study: nothing is hidden of a study that has not told which they are.
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { after, test, mock } from "node:test";
 
 import { KeyFilter } from "../../web/static/js/key_filter.js";
 import { KeyImages } from "../../web/static/js/key_images.js";
 
+mock.timers.enable({ apis: ["setTimeout"] }); // no limit of time is waited for
 const real = { fetch: globalThis.fetch };
 after(() => Object.assign(globalThis, real));
 

@@ -1,10 +1,11 @@
 // A study in a page asks only for what has changed.
 import assert from "node:assert/strict";
-import { afterEach, test } from "node:test";
+import { afterEach, test, mock } from "node:test";
 
 import { Changes } from "../../web/static/js/page.js";
 import { Study } from "../../web/static/js/study.js";
 
+mock.timers.enable({ apis: ["setTimeout"] }); // no limit of time is waited for
 const real = { fetch: globalThis.fetch, document: globalThis.document };
 afterEach(() => Object.assign(globalThis, real));
 
