@@ -38,6 +38,7 @@ def test_help_names_the_options(run_benchmarks):
         assert option in done.stdout
 
 
+@pytest.mark.full_faults
 @pytest.mark.timeout(700)
 def test_a_quick_render_run_measures_lifeboat_names_absent_peers_and_cleans_up(
     run_benchmarks, tmp_path

@@ -16,6 +16,7 @@ def dataset_digest(path: Path) -> str:
     return hashlib.sha256(content[read_file_head(path).dataset_offset :]).hexdigest()
 
 
+@pytest.mark.full_faults  # beside tests/faults/test_kill.py
 def test_nothing_acknowledged_is_missing_after_kill_9(
     make_node, make_series, storescu_process, acknowledged, wait
 ):

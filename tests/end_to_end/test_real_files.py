@@ -63,7 +63,7 @@ SOURCES = {
 }
 RUNS = [
     *(("dcmsend", source) for source in ("pydicom", "pydicom-data", "corpus")),
-    ("storescu", "pydicom"),
+    pytest.param("storescu", "pydicom", marks=pytest.mark.all_files),
     *(
         pytest.param(tool, "all", marks=(pytest.mark.all_files, pytest.mark.timeout(1800)))
         for tool in ("dcmsend", "storescu")

@@ -299,7 +299,14 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+LONG = ("row58-900000-fragments", "row60-300000-elements", "row60-500000-items")
+"""What takes long and has a smaller or a like case beside it."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.full_faults if name in LONG else ()) for name in CASES],
+)
 def test_a_bad_data_set_is_kept_and_shown_truthfully_or_not_at_all(target, name):
     case = CASES[name]
     uid = new_uid()

@@ -82,7 +82,7 @@ def entries_of(ds: Dataset) -> int:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=20)
 @given(ds=data_sets())
 def test_a_walk_counts_what_pydicom_builds(encoding: str, ds: Dataset) -> None:
     encoded = encode(ds, encoding)

@@ -186,8 +186,8 @@ EFFECTS: Final[dict[str, Effect]] = {
     "Help": opens("keys"),
 }
 QUICK: Final = {
-    ("Next image", "touch"), ("Window by hand", "touch"), ("Zoom in", "touch"), ("Invert", "keys"),
-    ("Move", "touch"), ("Cross-hair", "keys"), ("Move without a drag", "mouse"),
+    ("Window by hand", "touch"), ("Zoom in", "touch"), ("Invert", "keys"),
+    ("Move without a drag", "mouse"),
 }  # fmt: skip
 """Stand for the others where all of them would take too long."""
 
