@@ -97,7 +97,7 @@ class ConversationLost(PeerUnreachable):
 
     code = "conversation-lost"
 
-    def __init__(self, message: str, in_hand: Sequence[int] = ()) -> None:
+    def __init__(self, message: str = "", in_hand: Sequence[int] = ()) -> None:
         super().__init__(message)
         self.in_hand = tuple(in_hand)
 
