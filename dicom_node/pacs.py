@@ -64,6 +64,9 @@ SAME_ASSOCIATION_WAIT_S: Final = 0.5
 ASKED_TOGETHER: Final = 20
 """Instances asked for in one query by their UIDs."""
 
+MOST_CUT_QUERIES: Final = 2
+"""So many in a row may be cut off and are asked again; who cuts off more takes no queries."""
+
 _STUDY_ROOT: Final = StudyRootQueryRetrieveInformationModelFind
 _PENDING: Final = (0xFF00, 0xFF01)
 _REQUEST_COMMITMENT: Final = 1
@@ -110,6 +113,7 @@ class Pacs:
         self._cap = RateCap(settings.max_images_per_s, settings.max_mbit_per_s, on_progress)
         self._in_hand = in_hand or InHand([0] * most_in_hand(settings))
         self._lanes: Lanes | None = None
+        self._cut_queries = 0
 
     def probe(
         self,
@@ -232,8 +236,11 @@ class Pacs:
         for status, match in association.send_c_find(identifier, model):
             self._on_progress()
             if "Status" not in status:
-                # not the same as having no answer to give: it is asked again
-                raise PeerUnreachable("it did not answer the query")
+                self._cut_queries += 1
+                if self._cut_queries > MOST_CUT_QUERIES:
+                    return None
+                raise PeerUnreachable("it did not answer the query")  # perhaps only the line broke
+            self._cut_queries = 0
             code = status.Status
             if code in _PENDING and match is not None:
                 found.append(match)

@@ -681,6 +681,23 @@ def test_a_query_that_is_cut_off_is_asked_again_before_anything_is_sent(
     assert set(pacs.received.values()) == {1}
 
 
+def test_a_pacs_that_cuts_off_every_query_gets_its_images_all_the_same(
+    room, make_pacs, make_desk, make_instance, wait
+):
+    fill(room, make_instance, count=2)
+    pacs = make_pacs(commitment=True)
+
+    def cut(event):
+        event.assoc.abort()
+        yield 0xFF00, None
+
+    pacs._find = cut
+    pacs.start()
+    desk = make_desk(pacs.port)
+    wait(lambda: desk.step(30) or len(pacs.received) == 2)
+    assert set(pacs.received.values()) == {1}
+
+
 def test_an_association_that_is_rejected_is_no_instances_fault(
     room, make_pacs, make_desk, make_instance
 ):
