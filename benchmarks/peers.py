@@ -140,6 +140,7 @@ def _orthanc_configuration(folder: Path, dicom_port: int, http_port: int) -> dic
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "DicomAlwaysAllowStore": True,
+        "DicomAlwaysAllowFind": True,  # as for a node that it knows
         "KeepAlive": True,
         "Plugins": [],
     }
