@@ -28,7 +28,7 @@ import { extremes, modalityValue, typedPixels } from "./windowing.js";
  */
 
 /**
- * With previews, pictures and the page itself a tab stays below 300 MB, however long the study is; the
+ * Chosen so that a tab stays below 300 MB with previews and the page itself, however long the study is; the
  * sheet that each tile paints a large frame on comes on top of it, eight bytes a pixel.
  */
 const BUDGET_BYTES = 96 * 1024 * 1024;
