@@ -1,8 +1,7 @@
 """C-STORE to a peer straight from the stored files: nothing is parsed, rebuilt or encoded again.
 
-A file is read once. Its blocks leave as they were read, and are taken into the digest while the
-peer works on them; the last fragment leaves only when the digest is right, so that no peer ever
-has a damaged instance whole.
+A file is read once, and its blocks leave as they were read. The last leaves only when all of them
+are what was stored, so that no peer ever has a damaged instance whole.
 """
 
 import fcntl
@@ -147,25 +146,15 @@ class FastSender:
         has_begun = False
         try:
             for block, is_end in file.blocks(self._fragment_bytes):
-                tail = self._tail(block) if is_end else len(block)
-                waiting += self._pdus(block[:tail], context_id, 0, is_end=False)
-                if tail:
-                    has_begun = True
-                    self._write(waiting)
-                    waiting = []
                 file.count(block)
                 if is_end:
                     file.check()
-                    waiting += self._pdus(block[tail:], context_id, 0, is_end=True)
-            self._write(waiting)
+                self._write(waiting + self._pdus(block, context_id, 0, is_end=is_end))
+                waiting, has_begun = [], True
         except Damaged:
             if has_begun:
                 self._lent.end(is_broken=False)
             raise
-
-    def _tail(self, block: memoryview) -> int:
-        """Return where the last fragment of the last block begins."""
-        return (len(block) - 1) // self._fragment_bytes * self._fragment_bytes
 
     def _pdus(self, data: memoryview, context_id: int, flags: int, *, is_end: bool) -> list[Buffer]:
         """Cut data into P-DATA-TF PDUs of one presentation data value each (PS3.8 9.3.5)."""

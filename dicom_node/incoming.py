@@ -8,8 +8,10 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
+from isal import isal_zlib
+
 from dicom_node.errors import NodeError, StorageFailed, StorageFull
-from dicom_node.part10 import digest_offset
+from dicom_node.part10 import seal, seal_offset
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 
@@ -22,13 +24,14 @@ class Incoming:
     path : str
         A new file in `incoming/`.
     head : bytes
-        From `build_head` with a place holder for the digest.
+        From `build_head` with place holders for its seal.
     """
 
     def __init__(self, path: str, head: bytes | memoryview) -> None:
         self.path = path
         self._hash = hashlib.sha256()
-        self._digest_offset = digest_offset(head)
+        self._checksum = 0
+        self._seal_offset = seal_offset(head)
         self.size_bytes = 0
         self.is_published = False
         self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -41,6 +44,7 @@ class Incoming:
     def write(self, data: bytes | memoryview) -> None:
         """Append data set bytes."""
         self._hash.update(data)
+        self._checksum = isal_zlib.crc32(data, self._checksum)
         self._write_all(data)
 
     def content(self) -> memoryview:
@@ -54,9 +58,9 @@ class Incoming:
             os.fdatasync(self._fd)
 
     def finish(self, *, sync: bool) -> str:
-        """Write the digest into the head, sync, close, and return the digest in hex."""
+        """Seal the head with checksum and digest, sync, close, and return the digest in hex."""
         digest = self._hash.hexdigest()
-        os.pwrite(self._fd, digest.encode("ascii"), self._digest_offset)
+        os.pwrite(self._fd, seal(self._checksum, digest), self._seal_offset)
         self.sync(sync=sync)
         self._close()
         return digest

@@ -1,7 +1,7 @@
 """The head of our DICOM files: preamble, prefix and file meta information (PS3.10 section 7.1).
 
 The data set behind the head is exactly what was received. What we must know about a file and no
-data set can tell (its digest, when and from whom it came) lies in the standard's own place for
+data set can tell (its digests, when and from whom it came) lies in the standard's own place for
 private information of the writer, (0002,0100) and (0002,0102), so that the index can be rebuilt
 from the files alone and every file can be checked against itself.
 """
@@ -21,6 +21,8 @@ MAXIMUM_HEAD_BYTES: Final = 64 * 1024
 AE_TITLE_LENGTH: Final = 16
 DIGEST_LENGTH: Final = 64
 NO_DIGEST: Final = "0" * DIGEST_LENGTH
+CHECKSUM_LENGTH: Final = 8
+NO_CHECKSUM: Final = "0" * CHECKSUM_LENGTH
 
 _LONG_VRS: Final = frozenset((b"OB", b"OW", b"OF", b"OD", b"OL", b"SQ", b"UC", b"UN", b"UR", b"UT"))
 _SHORT: Final = struct.Struct("<HH2sH")
@@ -32,7 +34,8 @@ class FileHead:
     """What stands before the data set of a DICOM file.
 
     `dataset_offset` is in bytes from the start of the file. `digest` is the SHA-256 of the data set
-    bytes in hex and `received_at` an ISO 8601 time in UTC; both are '' in files of other writers.
+    bytes in hex, `checksum` their CRC-32 in hex and `received_at` an ISO 8601 time in UTC; they are
+    '' in files of other writers, and `checksum` where none was taken.
     """
 
     sop_class_uid: str
@@ -41,6 +44,7 @@ class FileHead:
     dataset_offset: int
     source_ae_title: str = ""
     digest: str = ""
+    checksum: str = ""
     received_at: str = ""
 
 
@@ -65,7 +69,7 @@ def build_head(
         ISO 8601 time in UTC.
     digest : str
         SHA-256 of the data set in hex; a place holder of the same length may be overwritten later
-        at `digest_offset`.
+        at `digest_offset`, or together with the checksum by `seal` at `seal_offset`.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def build_head(
     if source_ae_title:
         elements.append(_short(0x0016, b"AE", source_ae_title[:AE_TITLE_LENGTH]))
     elements.append(_short(0x0100, b"UI", PRIVATE_INFORMATION_CREATOR_UID))
-    private = f"{received_at} {digest}".encode("ascii")
+    private = f"{received_at} {NO_CHECKSUM} {digest}".encode("ascii")
     # the digest ends the head: odd lengths are padded in front, so that its place is always known
     elements.append(_long(0x0102, b"OB", b" " * (len(private) % 2) + private))
     meta = b"".join(elements)
@@ -94,6 +98,24 @@ def build_head(
 def digest_offset(head: bytes | memoryview) -> int:
     """Return where in a head of `build_head` the digest stands, in bytes."""
     return len(head) - DIGEST_LENGTH
+
+
+def seal(checksum: int, digest: str) -> bytes:
+    """Return the end of a head: what its data set can be checked by.
+
+    Parameters
+    ----------
+    checksum : int
+        CRC-32 of the data set, 0 to 2**32 - 1. An instance whose checksum is 0 has none.
+    digest : str
+        SHA-256 of the data set in hex.
+    """
+    return f"{checksum:0{CHECKSUM_LENGTH}x} {digest}".encode("ascii")
+
+
+def seal_offset(head: bytes | memoryview) -> int:
+    """Return where in a head of `build_head` the seal stands, in bytes."""
+    return digest_offset(head) - 1 - CHECKSUM_LENGTH
 
 
 def read_head(data: bytes) -> FileHead:
@@ -136,9 +158,9 @@ def _file_head(values: dict[int, bytes], dataset_offset: int) -> FileHead:
     }
     if not text.get(0x0010):
         raise BadDataset("the file names no transfer syntax (0002,0010)")
-    received_at = digest = ""
+    received_at = checksum = digest = ""
     if _is_ours(values):
-        received_at, digest = _private_information(values.get(0x0102, b""))
+        received_at, checksum, digest = _private_information(values.get(0x0102, b""))
     return FileHead(
         sop_class_uid=text.get(0x0002, ""),
         sop_instance_uid=text.get(0x0003, ""),
@@ -146,6 +168,7 @@ def _file_head(values: dict[int, bytes], dataset_offset: int) -> FileHead:
         dataset_offset=dataset_offset,
         source_ae_title=text.get(0x0016, "").strip(),
         digest=digest,
+        checksum=checksum,
         received_at=received_at,
     )
 
@@ -155,9 +178,13 @@ def _is_ours(values: dict[int, bytes]) -> bool:
     return creator == PRIVATE_INFORMATION_CREATOR_UID.encode()
 
 
-def _private_information(value: bytes) -> tuple[str, str]:
-    received_at, _, digest = value.decode("ascii", "replace").strip().partition(" ")
-    return received_at, digest if len(digest) == DIGEST_LENGTH else ""
+def _private_information(value: bytes) -> tuple[str, str, str]:
+    """Return when it came, its checksum and its digest; without a checksum there are two words."""
+    received_at, _, rest = value.decode("ascii", "replace").strip().partition(" ")
+    checksum, _, digest = rest.rpartition(" ")
+    is_checksum = len(checksum) == CHECKSUM_LENGTH and checksum != NO_CHECKSUM
+    is_digest = len(digest) == DIGEST_LENGTH
+    return received_at, checksum if is_checksum else "", digest if is_digest else ""
 
 
 def _meta_elements(data: bytes, offset: int) -> Iterator[tuple[int, bytes, int]]:

@@ -2,11 +2,12 @@
 
 import hashlib
 import os
+import zlib
 
 import pytest
 
 from dicom_node.pacs import Pacs
-from dicom_node.part10 import build_head
+from dicom_node.part10 import build_head, seal, seal_offset
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Shipment
 from dicom_node.stored_file import read_file_head
@@ -31,7 +32,7 @@ def make_peer():
 def make_shipment(tmp_path, encode_dataset, make_instance):
     made = []
 
-    def make(size: int = 0) -> Shipment:
+    def make(size: int = 0, *, is_sealed: bool = True) -> Shipment:
         """Store an instance with as many bytes of pixel data."""
         ds = make_instance(len(made) + 1)
         if size:
@@ -42,6 +43,8 @@ def make_shipment(tmp_path, encode_dataset, make_instance):
         head = build_head(
             CT, uid, EXPLICIT, source_ae_title="CT1", received_at="2026-01-02", digest=digest
         )
+        if is_sealed:
+            head = head[: seal_offset(head)] + seal(zlib.crc32(data), digest)
         path.write_bytes(head + data)
         made.append(Shipment(len(made), path, CT, uid, EXPLICIT, digest))
         return made[-1]

@@ -2,6 +2,7 @@
 
 import inspect
 import time
+from dataclasses import replace
 
 import pynetdicom
 import pytest
@@ -67,11 +68,13 @@ def test_dcmtk_takes_it_byte_for_byte(bit_preserving_receiver, make_shipment):
         assert received[item.sop_instance_uid].read_bytes().endswith(data_set(item))
 
 
-@pytest.mark.parametrize("size", [0, 200_000, 3_000_000])
+@pytest.mark.parametrize(
+    ("size", "is_sealed"), [(0, True), (200_000, False), (200_000, True), (3_000_000, True)]
+)
 def test_a_flipped_byte_never_reaches_a_peer_as_a_stored_instance(
-    make_peer, make_shipment, bit_preserving_receiver, tmp_path, size
+    make_peer, make_shipment, bit_preserving_receiver, tmp_path, size, is_sealed
 ):
-    good, bad, last = make_shipment(size), make_shipment(size), make_shipment(size)
+    good, bad, last = (make_shipment(size, is_sealed=is_sealed) for _ in range(3))
     flip(bad, -5000)
     scripted = make_peer(serve_all)
     with PracticePacs(tmp_path / "pacs", port=0) as practice:
@@ -93,6 +96,16 @@ def test_orthanc_takes_the_good_ones_and_never_the_damaged_one(make_orthanc, mak
     )
     assert outcomes(pacs.send(items)) == ["stored", "unreadable", "stored", "stored"]
     assert orthanc.number_of_instances() == 3
+
+
+def test_another_version_of_an_instance_is_not_sent_for_the_one_that_is_owed(
+    make_peer, make_shipment
+):
+    peer = make_peer(serve_all)
+    item = make_shipment(50_000)
+    owed = replace(item, digest="0123456789abcdef" * 4)
+    assert outcomes(pacs_at(peer.port).send([owed])) == ["unreadable"]
+    assert not peer.stored
 
 
 def test_a_file_that_is_cut_gone_or_another_one_is_not_sent(make_peer, make_shipment):

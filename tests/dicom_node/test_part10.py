@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_node.errors import BadDataset
-from dicom_node.part10 import DIGEST_LENGTH, build_head, digest_offset, read_head
+from dicom_node.part10 import (
+    DIGEST_LENGTH,
+    build_head,
+    digest_offset,
+    read_head,
+    seal,
+    seal_offset,
+)
 
 CLASS, INSTANCE, SYNTAX = "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4", "1.2.840.10008.1.2.1"
 
@@ -33,6 +40,27 @@ def test_the_digest_can_be_overwritten_in_place(source):
     at = digest_offset(bytes(built))
     built[at : at + DIGEST_LENGTH] = b"b" * DIGEST_LENGTH
     assert read_head(bytes(built)).digest == "b" * 64
+
+
+@pytest.mark.parametrize("source", ["", "A", "AB"])
+def test_a_head_is_sealed_in_place_and_without_a_seal_has_no_checksum(source):
+    built = head(source)
+    assert read_head(built).checksum == ""
+    sealed = built[: seal_offset(built)] + seal(0xBEEF, "c" * 64)
+    assert len(sealed) == len(built)
+    found = read_head(sealed)
+    assert (found.checksum, found.digest) == ("0000beef", "c" * 64)
+    assert found.received_at == read_head(built).received_at
+
+
+def test_a_head_of_a_time_without_checksums_is_read():
+    built = head()
+    digest = b"a" * DIGEST_LENGTH
+    older = built.replace(b"2026", b" " * 9 + b"2026").replace(b"00000000 " + digest, digest)
+    assert len(older) == len(built)
+    found = read_head(older)
+    assert (found.checksum, found.digest) == ("", "a" * 64)
+    assert found.received_at == "2026-01-02T03:04:05.678+00:00"
 
 
 def test_pydicom_reads_the_head():

@@ -2,6 +2,7 @@ import errno
 import hashlib
 import os
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def test_the_data_set_lies_on_disk_as_received(store):
     found = read_file_head(store.data / stored.path)
     assert content[found.dataset_offset :] == data
     assert stored.digest == found.digest == hashlib.sha256(data).hexdigest()
+    assert found.checksum == f"{zlib.crc32(data):08x}"
     assert stored.path == str(NAME)
     assert stored.size_bytes == len(content)
 
