@@ -141,9 +141,8 @@ def _make(
             raise NotCovered(NOT_REWRITTEN) from exc
     with target.open("rb") as copy:
         found = header_of(copy, read_head(copy.read(MAXIMUM_HEAD_BYTES)))
-    if _uids(found) != [order.uids.get(uid, uid) for uid in _uids(header)] or differences(
-        Identity.of(found), order.correction.of(before)
-    ):
+    has_its_uids = _uids(found) == [order.uids.get(uid, uid) for uid in _uids(header)]
+    if not has_its_uids or differences(Identity.of(found), order.correction.of(before)):
         raise NotCovered(READS_OTHERWISE)
     return copy_digest
 

@@ -6,7 +6,7 @@ transaction, so that a crash between any two leaves what the next start goes on 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -62,7 +62,8 @@ STATE_WORDS: Final[Mapping[str, str]] = {
     ReissueState.REJECTED: "the new ones are proven, and the PACS took the note that rejects the "
     "old ones",
     ReissueState.REFUSED: "the new ones are proven, but the PACS does not take the note that "
-    "rejects the old ones: ask its administrator to remove them",
+    "rejects the old ones: ask its administrator to remove them there; lifeboat sync report "
+    "--study names each",
     ReissueState.NOTHING_LEFT: "the new ones are proven, and the PACS lists none of the old ones",
     ReissueState.UNDONE: "taken back before anything was sent",
 }
@@ -172,7 +173,7 @@ def enter(
     number = connection.execute(sa.insert(reissues).values(values)).inserted_primary_key
     assert number is not None  # one row was entered
     settled = set(State) - {State.QUEUED, State.SENDING}
-    count = _assign(connection, _with_id(made, number[0]), settled)
+    count = _assign(connection, replace(made, reissue_id=number[0]), settled)
     is_it = _is_of(identity_difference, destination, study)
     connection.execute(sa.delete(identity_difference).where(is_it))
     for other in _other_places(connection, destination, study):
@@ -216,7 +217,7 @@ def undo(connection: sa.Connection, destination: str, study_instance_uid: str) -
     }
     for item in owed:
         old = was_there.get(item.delivery_id)
-        values = _FRESH | dict.fromkeys(_SENT_UIDS, "")
+        values: dict[str, Any] = {**_FRESH, **dict.fromkeys(_SENT_UIDS, "")}
         if old is not None:
             kept = {name: old[name] for name in ("sent_at", "stored_at", "correction_id")}
             values |= {**kept, "state": State.STORED}
@@ -326,14 +327,6 @@ _SENT_UIDS: Final = (
     "sent_sop_instance_uid",
     "sent_digest",
 )
-
-
-def _with_id(reissue: Reissue, reissue_id: int) -> Reissue:
-    return Reissue(**{**_values(reissue), "reissue_id": reissue_id})
-
-
-def _values(reissue: Reissue) -> dict[str, Any]:
-    return {name: getattr(reissue, name) for name in reissues.c.keys()}
 
 
 def _assign(connection: sa.Connection, reissue: Reissue, states: Collection[State]) -> int:

@@ -101,7 +101,8 @@ def _may_name(element: Any, uids: Mapping[str, str]) -> bool:
 
 def _rewrite_element(element: DataElement, uids: Mapping[str, str]) -> bool:
     if element.VR == "SQ":
-        return any([bool(rewrite(item, uids)) for item in element.value])
+        changed = [rewrite(item, uids) for item in element.value]
+        return any(changed)
     if element.VR != "UI":
         return False
     before = element.value

@@ -106,7 +106,8 @@ def _put_series(ds: Dataset, reissue: Reissue) -> None:
 
 def _evidence(instances: Iterable[Delivery]) -> Dataset:
     """Return the one study, its series and their instances (PS3.3 Table C.17-3b)."""
-    study, series = Dataset(), {}
+    study = Dataset()
+    series: dict[str, Dataset] = {}
     for item in instances:
         study.StudyInstanceUID = item.study_instance_uid
         of_series = series.setdefault(item.series_instance_uid, Dataset())

@@ -48,7 +48,9 @@ def page_pieces(report: Report, closing: Closing | None = None) -> Iterator[str]
     decided: list[tuple[str, IdentityDecision]] = []
     for study in report.studies():
         tables.append(_study_row(report, study))
-        decided += [(study.study_instance_uid, one) for one in study.decisions]
+        uid = study.study_instance_uid
+        decided += [(uid, decision_words(one)) for one in study.decisions]
+        decided += [(uid, f"{one.destination}: {one.words}") for one in study.reissues]
         if report.study_instance_uid:
             tables.append("</tbody></table></div>" + _instances(report, study))
     totals = report.totals
@@ -107,6 +109,8 @@ def _summary(report: Report, totals: Totals) -> str:
         f"Studies under another identity at a PACS: {totals.identity_differences}; accepted by a "
         f"person: {totals.identities_accepted}; proven, but their identity not verified: "
         f"{totals.studies_not_verified}",
+        f"Reissued under new UIDs: {totals.reissues}; the old images not rejected yet: "
+        f"{totals.reissues_open}",
         f"Arrived and not stored as an image (quarantine): {report.quarantined}",
     ]
     if not report.destinations:
@@ -156,10 +160,9 @@ def _identity_words(study: StudyLines) -> str:
     return f"{study.identities_accepted} accepted" if study.identities_accepted else "same"
 
 
-def _decisions(decided: Sequence[tuple[str, IdentityDecision]]) -> str:
+def _decisions(decided: Sequence[tuple[str, str]]) -> str:
     rows = "".join(
-        f'<tr><td class="uid">{escape(uid)}</td>{_cells((decision_words(one),))}</tr>'
-        for uid, one in decided
+        f'<tr><td class="uid">{escape(uid)}</td>{_cells((words,))}</tr>' for uid, words in decided
     )
     heads = _table_head(["Study", "Decision"])
     title = "Decisions about other identities"

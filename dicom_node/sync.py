@@ -351,8 +351,10 @@ class Destination:
             attempt = self._blame.after_sending(receipt, item, self._clock(), has_stored_since)
             syntax = self._forms.sent_in.get(receipt.delivery_id, "")
             is_stored = attempt.state is State.STORED
-            sent = {"transfer_syntax_uid": syntax, "sent_digest": receipt.sent_digest}
-            attempts.append(replace(attempt, **sent) if is_stored else attempt)
+            if is_stored:
+                digest = receipt.sent_digest
+                attempt = replace(attempt, transfer_syntax_uid=syntax, sent_digest=digest)
+            attempts.append(attempt)
         self._ledger.record_attempts(attempts)
 
 

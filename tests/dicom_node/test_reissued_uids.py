@@ -1,4 +1,4 @@
-"""Sent under new UIDs: every reference follows, nothing else changes, and the pixels are the same."""
+"""Sent under new UIDs: every reference follows, and nothing else changes, pixels least of all."""
 
 from pathlib import Path
 
