@@ -62,13 +62,13 @@ class Reissuing:
         self._clock = clock
         self._orders = SyncOrders(data, clock)
 
-    def places(self, study_instance_uid: str) -> list[str]:
-        """Return the destinations that have, or may have, any of a study under its own UIDs."""
-        reissued = {one.destination for one in reissues_of(self._ledger, study_instance_uid)}
-        there = filter(may_be_there, self._ledger.deliveries(study_instance_uid))
-        return [
-            name for name in dict.fromkeys(i.destination for i in there) if name not in reissued
-        ]
+    def places(self, correction: Correction) -> list[str]:
+        """Return the destinations that have, or may have, images without this correction."""
+        study = correction.study_instance_uid
+        reissued = {one.destination for one in reissues_of(self._ledger, study)}
+        there = [i for i in self._ledger.deliveries(study) if _is_wrong(i, correction)]
+        names = dict.fromkeys(item.destination for item in there)
+        return [name for name in names if name not in reissued]
 
     def preview(self, correction: Correction, destination: str) -> Preview:
         """Return what would be sent under which identity, and what would be rejected.
@@ -82,11 +82,11 @@ class Reissuing:
         if self.at(study, destination) is not None:
             raise ReissueRefused(f"this study is reissued to {destination} already")
         owed = self._owed(study, destination)
-        there = sum(map(may_be_there, owed))
-        if not there:
+        if destination not in self.places(correction):
             raise ReissueRefused(
-                f"{destination or 'no PACS'} was never sent this study: a correction is enough"
+                f"{destination or 'no PACS'} has nothing of this study that lacks the correction"
             )
+        there = sum(map(may_be_there, owed))
         before = correction.identities[0]
         return Preview(correction, destination, before, correction.of(before), len(owed), there)
 
@@ -219,6 +219,12 @@ def draft(
     with CorrectionDesk(data) as desk:
         desk.draft([made], clock())
     return made
+
+
+def _is_wrong(item: Delivery, correction: Correction) -> bool:
+    """Tell whether a destination may have an instance, and not as it is corrected."""
+    is_corrected = item.correction_id == correction.correction_id
+    return may_be_there(item) and not (is_corrected and item.identity_state != "differs")
 
 
 def _identities(index: IndexReader, study_instance_uid: str) -> Iterator[Identity]:

@@ -8,7 +8,6 @@ from typing import Final
 
 from dicom_node.closing import Closing, closing_words
 from dicom_node.delivery_report import NO_LIST, InstanceLine, Report, StudyLines, Tally, Totals
-from dicom_node.identity_decisions import IdentityDecision
 from dicom_node.report_files import decision_words, rows_of
 
 STYLE: Final = """
@@ -45,7 +44,7 @@ def page_pieces(report: Report, closing: Closing | None = None) -> Iterator[str]
     str
     """
     tables: list[str] = []
-    decided: list[tuple[str, IdentityDecision]] = []
+    decided: list[tuple[str, str]] = []
     for study in report.studies():
         tables.append(_study_row(report, study))
         uid = study.study_instance_uid

@@ -276,7 +276,7 @@ def correction_page(
     ids = [one.correction_id for one in group]
     target = first.of(first.identities[0])
     reissuing = Reissuing(context.settings.node.data, context.ledger, context.clock)
-    places = reissuing.places(first.study_instance_uid) if len(group) == 1 else []
+    places = reissuing.places(first) if len(group) == 1 else []
     return page(
         "reconcile_correction.html",
         correction=correction_row(first, context.corrections.steps(ids)),
