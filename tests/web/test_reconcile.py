@@ -180,6 +180,7 @@ def test_what_was_sent_before_is_reissued_from_its_preview_and_that_is_taken_bac
     assert "Reissue to main" not in said
     study = text_of(client.get(f"/reconcile/studies/{temporary.StudyInstanceUID}"))
     assert "main: reissued under new UIDs by A. Smith" in study
+    assert "reissued under new UIDs by A. Smith" in text_of(client.get("/sync"))
     taken = client.post(f"{address}/undo-reissue", data=WHO | {"destination": "main"})
     assert taken.status_code == 303
     keeper.step()
