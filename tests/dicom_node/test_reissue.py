@@ -1,5 +1,8 @@
 """A reissue step by step: it can be undone, counts each image once, and says what is left to do."""
 
+from time import monotonic
+from types import SimpleNamespace
+
 import pytest
 from click.testing import CliRunner
 from pydicom.dataset import Dataset
@@ -222,7 +225,8 @@ def test_an_order_whose_correction_was_taken_back_reissues_nothing(case):
 
 @pytest.fixture
 def run(case, monkeypatch):
-    monkeypatch.setattr("time.sleep", lambda seconds: case.desk.step(1))
+    clock = SimpleNamespace(monotonic=monotonic, sleep=lambda seconds: case.desk.step(1))
+    monkeypatch.setattr("dicom_node.reissue_command.time", clock)
 
     def run(*arguments: str, answer: str = ""):
         options = [f"--data={case.room.data}", "--destination=pacs", "--why=wrong entry"]
