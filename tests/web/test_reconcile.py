@@ -132,7 +132,7 @@ def sent(make_ledger, context, state=State.STORED, correction_id="") -> None:
     ledger = make_ledger("main")
     records = context.index.instances_after(0, 10)
     data = context.settings.node.data
-    ledger.enqueue(records, ["main"], data=data, now="2026-01-02", marks={})
+    ledger.enqueue(records, ["main"], data=data, now="2026-01-02T00:00:00.000+00:00", marks={})
     ledger.update([1], expected=State.QUEUED, state=state, correction_id=correction_id)
 
 
