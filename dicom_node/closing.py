@@ -154,6 +154,7 @@ def open_words(report: Report) -> str:
             totals.identity_differences,
             "studies under another identity at the PACS, to be corrected there",
         ),
+        (totals.reissues_open, "studies reissued, the old images not rejected yet"),
         (totals.missing, "named by a scanner and never received"),
     ]
     found = [f"{number} {words}" for number, words in parts if number]

@@ -1,6 +1,7 @@
 """A copy of one stored file with a correction applied, made to be sent and gone afterwards.
 
-The copy has the same SOP Instance UID, so a correction is for before the first send. Only the
+The copy has the same SOP Instance UID, so a correction is for before the first send; after it, the
+copy goes under new UIDs, and what names the old ones is rewritten (`reissued_uids`). Only the
 elements that change are written anew; all others, the pixels among them, are copied as they are,
 block by block. The same file and the same correction always make the same bytes.
 """
@@ -10,9 +11,9 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -29,7 +30,8 @@ from dicom_node.held_reasons import ANOTHER_PATIENT, NOT_REWRITTEN, READS_OTHERW
 from dicom_node.identity import Identity, differences
 from dicom_node.identity_edits import Encoding, Span, edits
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES, FileHead, build_head, digest_offset, read_head
-from dicom_node.stored_identity import identity_of
+from dicom_node.reissued_uids import OF_INSTANCE
+from dicom_node.stored_identity import header_of
 
 FOLDER: Final = "outgoing"
 BLOCK_BYTES: Final = 1 << 19
@@ -58,11 +60,15 @@ class NotCovered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CopyOrder:
-    """What is to be corrected on the way out; `folder` is where the copy may be."""
+    """What is to be corrected on the way out; `folder` is where the copy may be.
+
+    `uids` are old and new ones, where the instances are sent once more under new UIDs.
+    """
 
     correction: Correction
     folder: Path
     modifying_system: str
+    uids: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -125,7 +131,8 @@ def _make(
         head = read_head(source.read(MAXIMUM_HEAD_BYTES))
         source.seek(head.dataset_offset)
         _check(source, head, digest, on_progress)
-        before = identity_of(source, head)
+        header = header_of(source, head)
+        before = Identity.of(header)
         if not order.correction.covers(before):
             raise NotCovered(ANOTHER_PATIENT)
         try:
@@ -133,10 +140,15 @@ def _make(
         except _UNREADABLE as exc:
             raise NotCovered(NOT_REWRITTEN) from exc
     with target.open("rb") as copy:
-        found = identity_of(copy, read_head(copy.read(MAXIMUM_HEAD_BYTES)))
-    if differences(found, order.correction.of(before)):
+        found = header_of(copy, read_head(copy.read(MAXIMUM_HEAD_BYTES)))
+    has_its_uids = _uids(found) == [order.uids.get(uid, uid) for uid in _uids(header)]
+    if not has_its_uids or differences(Identity.of(found), order.correction.of(before)):
         raise NotCovered(READS_OTHERWISE)
     return copy_digest
+
+
+def _uids(header: Mapping[str, str]) -> list[str]:
+    return [header.get(name, "") for name in OF_INSTANCE]
 
 
 def _check(source: BinaryIO, head: FileHead, digest: str, on_progress: Callable[[], None]) -> None:
@@ -173,8 +185,11 @@ def _write(
         before,
         modified_by=order.modifying_system,
         came_from=head.source_ae_title,
+        uids=order.uids,
     )
     parts = _parts(dataset, begin, new, spans)
+    uid = order.uids.get(head.sop_instance_uid, head.sop_instance_uid)
+    head = replace(head, sop_instance_uid=uid)
     return _write_file(target, head, _deflated(parts) if is_deflated else parts, on_progress)
 
 

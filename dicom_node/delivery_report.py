@@ -28,11 +28,13 @@ from dicom_node.ledger_tables import (
     events,
     identity_decisions,
     identity_difference,
+    reissues,
 )
 from dicom_node.named_images import NamedImages, named_images
 from dicom_node.outages import ModeBand, Outage, choose_outage, mode_bands, outages
 from dicom_node.quarantine import FOLDER as QUARANTINE
 from dicom_node.quarantine import count_quarantine
+from dicom_node.reissue import IN_FORCE, Reissue, ReissueState
 from dicom_node.settings import Settings
 
 NO_LIST: Final = "no list from a scanner"
@@ -107,7 +109,7 @@ class StudyLines:
     when there is none; `is_identity_verified` is not True when a PACS that proved an instance was
     not asked, or could not say, under which identity it keeps it; `identities_accepted` counts
     the PACS that may keep it under another identity, and `decisions` say who decided so and who
-    took it back; `missing` is None without a list from a scanner.
+    took it back; `reissues` are those to any PACS; `missing` is None without a list from a scanner.
     """
 
     study_instance_uid: str
@@ -125,6 +127,7 @@ class StudyLines:
     is_identity_verified: bool = True
     identities_accepted: int = 0
     decisions: list[IdentityDecision] = field(default_factory=list)
+    reissues: list[Reissue] = field(default_factory=list)
     corrected: int = 0
     named: NamedImages | None = None
     missing: int | None = None
@@ -134,7 +137,8 @@ class StudyLines:
 class Totals:
     """All studies of a report together; `faults` say where the count does not come out.
 
-    `accepted` are the studies that a PACS may keep under another identity.
+    `accepted` are the studies that a PACS may keep under another identity; `reissues_open` counts
+    the reissues of which the old instances are not rejected yet.
     """
 
     studies: int = 0
@@ -143,6 +147,8 @@ class Totals:
     unsent_since: str = ""
     identity_differences: int = 0
     identities_accepted: int = 0
+    reissues: int = 0
+    reissues_open: int = 0
     studies_not_verified: int = 0
     studies_without_list: int = 0
     missing: int = 0
@@ -152,7 +158,8 @@ class Totals:
     @property
     def is_closable(self) -> bool:
         """Whether nothing is open: then a person may sign that the outage is over."""
-        return not (self.tally.open or self.faults or self.identity_differences or self.missing)
+        is_open = self.tally.open or self.faults or self.identity_differences or self.missing
+        return not (is_open or self.reissues_open)
 
     def add(self, study: StudyLines) -> None:
         """Count a study."""
@@ -164,6 +171,8 @@ class Totals:
         self.identity_differences += study.identity_differences
         self.identities_accepted += study.identities_accepted
         self.accepted += [study.study_instance_uid] if study.identities_accepted else []
+        self.reissues += len(study.reissues)
+        self.reissues_open += sum(o.state == ReissueState.SENDING for o in study.reissues)
         self.studies_not_verified += not study.is_identity_verified
         self.studies_without_list += study.missing is None
         self.missing += study.missing or 0
@@ -253,6 +262,7 @@ class Report:
         study.decisions = [
             IdentityDecision(**row) for row in self._ledger(_DECISIONS, {"study": uid})
         ]
+        study.reissues = [Reissue(**row) for row in self._ledger(_REISSUES, {"study": uid})]
         for line in filter(self._counts, self._lines(uid)):
             self._enter(study, line)
         study.named = named_images(uid)
@@ -461,6 +471,9 @@ _DECISIONS: Final = (
     sa.select(identity_decisions)
     .where(identity_decisions.c.study_instance_uid == sa.bindparam("study"))
     .order_by(identity_decisions.c.decision_id)
+)
+_REISSUES: Final = sa.select(reissues).where(
+    reissues.c.study_instance_uid == sa.bindparam("study"), reissues.c.state.in_(IN_FORCE)
 )
 _PROVEN_IN_LEDGER: Final = (
     sa.select(deliveries.c.destination, sa.func.count().label("n"))

@@ -79,6 +79,12 @@ class CorrectionRefused(NodeError):
     code = "correction-refused"
 
 
+class ReissueRefused(CorrectionRefused):
+    """A study cannot be sent under new UIDs, or that cannot be taken back any more."""
+
+    code = "reissue-refused"
+
+
 class PeerUnreachable(NodeError):
     """No association with the peer: no route, no answer, or it closed on us."""
 
@@ -121,6 +127,7 @@ DIMSE_STATUS: Final[dict[type[NodeError], int]] = {
     StoreInUse: 0xA700,
     BadCorrection: 0x0110,
     CorrectionRefused: 0x0110,
+    ReissueRefused: 0x0110,
     ConversationLost: 0x0110,
     PeerUnreachable: 0x0110,
     PeerRefused: 0x0110,

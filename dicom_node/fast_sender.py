@@ -106,7 +106,7 @@ class FastSender:
             return Receipt(item.delivery_id, Outcome.NOT_SENT)
         try:
             with as_sent(item, self._on_progress) as sent, OutgoingFile(sent, self._buffer) as file:
-                return self._send(item, file, context_id)
+                return self._send(sent, file, context_id)
         except NotCovered as error:
             return Receipt(item.delivery_id, Outcome.NOT_COVERED, comment=str(error))
         except Damaged:
@@ -139,7 +139,8 @@ class FastSender:
         self._check(answer, item)
         is_stored = answer.status == 0 or answer.status >> 12 == 0xB
         outcome = Outcome.STORED if is_stored else Outcome.REFUSED
-        return Receipt(item.delivery_id, outcome, answer.status, answer.comment)
+        digest = item.digest if item.copy_order else ""
+        return Receipt(item.delivery_id, outcome, answer.status, answer.comment, digest)
 
     def _write_message(self, file: OutgoingFile, request: bytes, context_id: int) -> None:
         waiting = self._pdus(memoryview(request), context_id, _COMMAND, is_end=True)

@@ -5,8 +5,9 @@ in Original Attributes Sequence (0400,0561), who changed it and why in Contribut
 Sequence (0018,A001).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, BinaryIO, Final
 
 from pydicom.charset import convert_encodings
@@ -22,6 +23,7 @@ from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 from dicom_node.correction import Correction, Source
 from dicom_node.errors import BadDataset
 from dicom_node.identity import Identity
+from dicom_node.reissued_uids import OF_INSTANCE, rewrite
 
 KEYWORDS: Final = {
     "patient_name": "PatientName",
@@ -33,6 +35,7 @@ KEYWORDS: Final = {
     "study_description": "StudyDescription",
 }
 UTF_8: Final = "ISO_IR 192"
+NO_UIDS: Final[Mapping[str, str]] = MappingProxyType({})
 _CHARACTER_SET: Final = 0x00080005
 _ORIGINAL_ATTRIBUTES: Final = 0x04000561
 _CONTRIBUTING_EQUIPMENT: Final = 0x0018A001
@@ -112,6 +115,7 @@ def edits(
     *,
     modified_by: str,
     came_from: str,
+    uids: Mapping[str, str] = NO_UIDS,
 ) -> tuple[dict[int, bytes], list[Span]]:
     """Return what a correction writes into a data set.
 
@@ -128,6 +132,8 @@ def edits(
         Name of this node, for Modifying System (0400,0563).
     came_from : str
         Who sent the instance, for Source of Previous Values (0400,0564).
+    uids : mapping
+        Old to new, where it is sent under new UIDs: whatever names an old one is rewritten.
 
     Returns
     -------
@@ -142,7 +148,7 @@ def edits(
         into it without loss; or its elements are in no order.
     """
     begin = file.tell()
-    ds, spans = encoding.read(file, _ORIGINAL_ATTRIBUTES)
+    ds, spans = encoding.read(file, _FIRST_PIXELS - 1 if uids else _ORIGINAL_ATTRIBUTES)
     character_set = ds.get("SpecificCharacterSet")
     new: dict[int, bytes] = {}
     texts = [*correction.values.values(), correction.by, correction.reason, modified_by]
@@ -153,7 +159,9 @@ def edits(
         new = _in_utf_8(ds, encoding)
     if any(getattr(before, name) and KEYWORDS[name] not in ds for name in correction.values):
         raise BadDataset("one of its elements stands behind those that follow it")
-    for element in _corrected(ds, correction, modified_by, came_from):
+    corrected = list(_corrected(ds, correction, modified_by, came_from, uids))
+    changed = [ds[tag] for tag in rewrite(ds, uids)] if uids else []
+    for element in changed + corrected:
         new[int(element.tag)] = encoding.write(element, character_set)
     return new, spans
 
@@ -202,13 +210,20 @@ def _has_foreign_text(element: DataElement) -> bool:
 
 
 def _corrected(
-    ds: Dataset, correction: Correction, modified_by: str, came_from: str
+    ds: Dataset,
+    correction: Correction,
+    modified_by: str,
+    came_from: str,
+    uids: Mapping[str, str],
 ) -> Iterator[DataElement]:
     """Make the corrected elements, and the two that tell of the correction."""
     for name, text in correction.values.items():
         keyword = KEYWORDS[name]
         yield DataElement(Tag(keyword), dictionary_VR(keyword), text)
-    yield _extended(ds, _ORIGINAL_ATTRIBUTES, _original(ds, correction, modified_by, came_from))
+    keywords = [KEYWORDS[name] for name in correction.values]
+    keywords += [keyword for keyword in OF_INSTANCE.values() if ds.get(keyword) in uids]
+    original = _original(ds, keywords, correction, modified_by, came_from)
+    yield _extended(ds, _ORIGINAL_ATTRIBUTES, original)
     yield _extended(ds, _CONTRIBUTING_EQUIPMENT, _contribution(correction, modified_by))
 
 
@@ -217,10 +232,11 @@ def _extended(ds: Dataset, tag: int, item: Dataset) -> DataElement:
     return DataElement(tag, "SQ", [*before, item])
 
 
-def _original(ds: Dataset, correction: Correction, modified_by: str, came_from: str) -> Dataset:
+def _original(
+    ds: Dataset, keywords: Iterable[str], correction: Correction, modified_by: str, came_from: str
+) -> Dataset:
     modified = Dataset()
-    for name in correction.values:
-        keyword = KEYWORDS[name]
+    for keyword in keywords:
         setattr(modified, keyword, ds.get(keyword, ""))
     item = Dataset()
     item.SourceOfPreviousValues = came_from[:64]

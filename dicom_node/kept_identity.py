@@ -37,9 +37,9 @@ NOT_SEEN: Final = (Kept.UNLISTED, Kept.UNANSWERED)
 
 WORDS: Final = {
     Kept.KEPT: "the PACS kept the old identity: sending again changes nothing; ask its "
-    "administrator to correct or reject it there, or accept it as it is",
+    "administrator to correct or reject it there, reissue it, or accept it as it is",
     Kept.SPLIT: "the PACS lists this study under more than one patient: ask its administrator to "
-    "correct or reject it there under the wrong one, or accept it as it is",
+    "correct or reject it there under the wrong one, reissue it, or accept it as it is",
     Kept.THERE_BEFORE: "the PACS had this study before, under another identity; a person must say "
     "which is right",
     Kept.UNLISTED: "the PACS vouches for this study but does not list it: its identity is not "

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -77,13 +77,23 @@ class StudyDelivery:
     last_error: str
 
 
+class InstanceUids(NamedTuple):
+    """(0020,000D), (0020,000E) and (0008,0018) of one instance."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One instance at one destination. Times are ISO 8601 in UTC, '' when never.
 
     `sent_transfer_syntax_uid` is '' until it was sent; `verified_at` is when the PACS was last
     asked whether it still has it; `identity_state` is '', `same`, `accepted` or `differs`;
-    `correction_id` is that of the correction it was sent with.
+    `correction_id` is that of the correction it was sent with. The `sent_` UIDs are those it goes
+    under when it is reissued, '' where it goes under its own; `sent_digest` is that of the data set
+    which left then.
     """
 
     delivery_id: int
@@ -111,6 +121,19 @@ class Delivery:
     verified_at: str = ""
     identity_state: str = ""
     correction_id: str = ""
+    sent_study_instance_uid: str = ""
+    sent_series_instance_uid: str = ""
+    sent_sop_instance_uid: str = ""
+    sent_digest: str = ""
+
+    @property
+    def there(self) -> InstanceUids:
+        """The UIDs the destination has it under, or will have."""
+        return InstanceUids(
+            self.sent_study_instance_uid or self.study_instance_uid,
+            self.sent_series_instance_uid or self.series_instance_uid,
+            self.sent_sop_instance_uid or self.sop_instance_uid,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +153,8 @@ class Attempt:
 
     `status` is (0000,0900), None without an answer; `stored_at` is None where nothing was stored.
     `counts` tells whether it is one of the tries after which a person must look; `failed_at` is ''
-    where it went well; `transfer_syntax_uid` is the one it was sent in, '' if it was not. `sent_at`
+    where it went well; `transfer_syntax_uid` is the one it was sent in, '' if it was not, and
+    `sent_digest` that of the copy which was sent. `sent_at`
     is that of an earlier try where this one certainly did not leave, None where it may have.
     """
 
@@ -144,6 +168,7 @@ class Attempt:
     failed_at: str = ""
     transfer_syntax_uid: str = ""
     sent_at: str | None = None
+    sent_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

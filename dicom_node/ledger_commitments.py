@@ -45,7 +45,7 @@ class LedgerCommitments:
             {
                 "transaction_uid": transaction_uid,
                 "delivery_id": item.delivery_id,
-                "sop_instance_uid": item.sop_instance_uid,
+                "sop_instance_uid": item.there.sop_instance_uid,
             }
             for item in batch
         ]
@@ -145,12 +145,17 @@ class LedgerCommitments:
                     deliveries.c.transaction_uid == transaction_uid,
                     deliveries.c.delivery_id.in_(_asked(transaction_uid, sop_instance_uid)),
                 ),
-                deliveries.c.sop_instance_uid == sop_instance_uid,
+                _is_there_as(sop_instance_uid),
                 is_waiting | is_proven_by_other,
                 ~_is_asked_since(transaction_uid),
             ),
             limit=10,
         )
+
+
+def _is_there_as(sop_instance_uid: str) -> sa.ColumnElement[bool]:
+    reissued = sa.func.nullif(deliveries.c.sent_sop_instance_uid, "")
+    return sa.func.coalesce(reissued, deliveries.c.sop_instance_uid) == sop_instance_uid
 
 
 def _asked(transaction_uid: str, sop_instance_uid: str) -> sa.Select[Any]:

@@ -116,5 +116,27 @@ def _to_3(operations: Operations) -> None:
     operations.create_index("identity_decisions_study", "identity_decisions", columns)
 
 
-STEPS: Final[Mapping[int, Callable[[Operations], None]]] = {2: _to_2, 3: _to_3}
+def _to_4(operations: Operations) -> None:
+    uids = ("sent_study_instance_uid", "sent_series_instance_uid", "sent_sop_instance_uid")
+    for name in (*uids, "sent_digest"):
+        operations.add_column("deliveries", _text(name))
+    names = ("destination", "study_instance_uid", "correction_id", "namespace", "title")
+    more = ("at", "by", "reason", "state", "settled_at", "detail")
+    operations.create_table(
+        "reissues",
+        sa.Column("reissue_id", sa.Integer, primary_key=True),
+        *map(_text, (*names, *more)),
+        sa.Column("still_listed", sa.Integer),
+        _text("looked_at"),
+    )
+    operations.create_index("reissues_study", "reissues", ["study_instance_uid", "destination"])
+    operations.create_table(
+        "rejected_instances",
+        sa.Column("reissue_id", sa.Integer, primary_key=True),
+        sa.Column("delivery_id", sa.Integer, primary_key=True),
+        *map(_text, ("sent_at", "stored_at", "correction_id")),
+    )
+
+
+STEPS: Final[Mapping[int, Callable[[Operations], None]]] = {2: _to_2, 3: _to_3, 4: _to_4}
 """The step that makes each version out of the one before."""

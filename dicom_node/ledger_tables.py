@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from dicom_node.database import text_column
 
-SCHEMA_VERSION: Final = "3"
+SCHEMA_VERSION: Final = "4"
 """An older ledger is brought up to date by `ledger_migration`, which has a step for each."""
 
 metadata = sa.MetaData()
@@ -61,6 +61,10 @@ deliveries = sa.Table(
     text_column("verified_at"),
     text_column("identity_state"),
     text_column("correction_id"),
+    text_column("sent_study_instance_uid"),
+    text_column("sent_series_instance_uid"),
+    text_column("sent_sop_instance_uid"),
+    text_column("sent_digest"),
     sa.UniqueConstraint("destination", "sop_instance_uid", "digest"),
     sa.Index("deliveries_study", "study_instance_uid", "destination", "state"),
     sa.Index("deliveries_due", "destination", "state", "queued_at"),
@@ -117,7 +121,39 @@ identity_decisions = sa.Table(
 )
 """What people decided about such studies; rows are added and never changed."""
 
-LAST_TABLE: Final = identity_decisions.name
+reissues = sa.Table(
+    "reissues",
+    metadata,
+    sa.Column("reissue_id", sa.Integer, primary_key=True),
+    text_column("destination"),
+    text_column("study_instance_uid"),
+    text_column("correction_id"),
+    text_column("namespace"),
+    text_column("title"),
+    text_column("at"),
+    text_column("by"),
+    text_column("reason"),
+    text_column("state"),
+    text_column("settled_at"),
+    text_column("detail"),
+    sa.Column("still_listed", sa.Integer),
+    text_column("looked_at"),
+    sa.Index("reissues_study", "study_instance_uid", "destination"),
+)
+"""Studies a PACS is sent once more under new UIDs; see `reissue.Reissue`."""
+
+rejected_instances = sa.Table(
+    "rejected_instances",
+    metadata,
+    sa.Column("reissue_id", sa.Integer, primary_key=True),
+    sa.Column("delivery_id", sa.Integer, primary_key=True),
+    text_column("sent_at"),
+    text_column("stored_at"),
+    text_column("correction_id"),
+)
+"""What a PACS had, or perhaps had, under the old UIDs, and what the ledger said of it then."""
+
+LAST_TABLE: Final = rejected_instances.name
 """Where it is there, the ledger has the form of today."""
 
 events = sa.Table(

@@ -47,6 +47,7 @@ _ATTEMPTED = (
         sent_transfer_syntax_uid=_kept(
             sa.bindparam("sent_in"), deliveries.c.sent_transfer_syntax_uid
         ),
+        sent_digest=_kept(sa.bindparam("digest_sent"), deliveries.c.sent_digest),
     )
 )
 """Enters one outcome; built once, because building it takes longer than the database does."""
@@ -343,6 +344,7 @@ class Ledger:
                 "tries": int(attempt.counts),
                 "failed_at": attempt.failed_at,
                 "sent_in": attempt.transfer_syntax_uid,
+                "digest_sent": attempt.sent_digest,
             }
             for attempt in attempts
         ]

@@ -1,16 +1,20 @@
 """Enters in the ledger what people order delivery to do."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
+from dicom_node import reissue
 from dicom_node.clock import Clock, stamp, utc_now
+from dicom_node.correction import Correction
 from dicom_node.identity_decisions import accept, undo
 from dicom_node.ledger import State, may_be_tried_again
 from dicom_node.ledger_entries import add_event, set_mark
 from dicom_node.ledger_proofs import look_again
 from dicom_node.ledger_tables import deliveries
 from dicom_node.ledger_writer import Ledger
+from dicom_node.reissued_uids import NAMESPACE_BYTES
 from dicom_node.sync_order import ORDERS_MARK, OrderKind, SyncOrder, SyncOrders
 
 
@@ -24,6 +28,10 @@ class OrderKeeper:
     destinations : sequence of str
         Names of the configured ones.
     clock : Clock
+    correction_of : callable
+        Returns the correction in force for a study, by its UID.
+    randomness : callable
+        Returns so many random bytes.
     """
 
     def __init__(
@@ -32,11 +40,15 @@ class OrderKeeper:
         ledger: Ledger,
         destinations: Sequence[str],
         clock: Clock = utc_now,
+        correction_of: Callable[[str], Correction | None] = lambda study_instance_uid: None,
+        randomness: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._orders = orders
         self._ledger = ledger
         self._destinations = destinations
         self._clock = clock
+        self._correction_of = correction_of
+        self._randomness = randomness
 
     def step(self) -> bool:
         """Enter what is new; return False, because there is never more."""
@@ -61,8 +73,22 @@ class OrderKeeper:
                     detail += f" ({accept(connection, order, name, now)})"
                 elif order.kind is OrderKind.UNDO_ACCEPT:
                     detail += f" ({undo(connection, order, name, now)})"
+                elif order.kind is OrderKind.REISSUE:
+                    detail += f" ({self._reissue(connection, order, name, now)})"
+                elif order.kind is OrderKind.UNDO_REISSUE:
+                    said = reissue.undo(connection, name, order.study_instance_uid)
+                    detail += f" ({said})"
                 add_event(connection, f"{order.kind}_ordered", name, detail, now)
             set_mark(connection, ORDERS_MARK, str(number))
+
+    def _reissue(
+        self, connection: sa.Connection, order: SyncOrder, destination: str, now: str
+    ) -> str:
+        correction = self._correction_of(order.study_instance_uid)
+        if correction is None or correction.correction_id != order.seen:
+            return "not reissued: its correction is not in force"
+        randomness = self._randomness(NAMESPACE_BYTES)
+        return reissue.enter(connection, order, destination, now, randomness)
 
 
 def _put_back(connection: sa.Connection, destination: str, study_instance_uid: str) -> int:

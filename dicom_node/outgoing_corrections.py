@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from dicom_node import reissue
 from dicom_node.corrected_copy import FOLDER, CopyOrder
 from dicom_node.correction import Correction
 from dicom_node.correction_desk import CorrectionReader, deciding
@@ -41,7 +42,12 @@ class OutgoingCorrections:
         self._reader.close()
 
     def release(self) -> None:
-        """Let go what was held for a correction that is no longer in force."""
+        """Let go what was held for a correction that is no longer in force.
+
+        What came late for a study that is reissued gets its new UIDs here: nothing is on its way.
+        """
+        with self._ledger.change() as connection:
+            reissue.assign(connection, self._destination)
         for study_uid, correction_id in self._ledger.held_for(self._destination, FOR_A_CORRECTION):
             active = self._reader.active(study_uid)
             if active is None or active.correction_id != correction_id:
@@ -70,30 +76,44 @@ class OutgoingCorrections:
         """
         if not batch:
             return [], None
-        correction = self._reader.active(batch[0].study_instance_uid)
-        if correction is not None and (objection := self._objection(correction, ask)):
-            self._hold(batch, correction, objection)
+        study_uid = batch[0].study_instance_uid
+        uids = self._new_uids(study_uid)
+        if uids is not None:
+            batch = [item for item in batch if item.sent_sop_instance_uid]
+        correction = self._reader.active(study_uid)
+        if uids is not None and correction is None:
+            self._hold(batch, "", reissue.NEVER_SENT)
+            return [], None
+        if correction and uids is None and (objection := self._objection(correction, ask)):
+            self._hold(batch, correction.correction_id, objection)
             return [], None
         ids = [item.delivery_id for item in batch]
         with deciding(self._data):
-            if self._reader.active(batch[0].study_instance_uid) != correction:
+            if self._reader.active(study_uid) != correction:
                 return [], None  # decided meanwhile: the next step sees it
             taken = self._ledger.take(ids, now)
             correction_id = correction.correction_id if correction else ""
             self._ledger.update(ids, expected=State.SENDING, correction_id=correction_id)
-        return [item for item in batch if item.delivery_id in taken], self._order(correction)
+        order = self._order(correction, uids or {})
+        return [item for item in batch if item.delivery_id in taken], order
 
-    def _order(self, correction: Correction | None) -> CopyOrder | None:
+    def _new_uids(self, study_instance_uid: str) -> dict[str, str] | None:
+        """Return old and new UIDs of a study that is reissued, None of any other."""
+        with self._ledger.engine.connect() as connection:
+            found = reissue.of_study(connection, study_instance_uid, self._destination)
+            return reissue.uid_map(connection, found[0]) if found else None
+
+    def _order(self, correction: Correction | None, uids: dict[str, str]) -> CopyOrder | None:
         if correction is None:
             return None
-        return CopyOrder(correction, self._data / FOLDER, self._node_name)
+        return CopyOrder(correction, self._data / FOLDER, self._node_name, uids)
 
-    def _hold(self, batch: Sequence[Delivery], correction: Correction, why: str) -> None:
+    def _hold(self, batch: Sequence[Delivery], correction_id: str, why: str) -> None:
         self._ledger.update(
             [item.delivery_id for item in batch],
             expected=State.QUEUED,
             state=State.HELD,
-            correction_id=correction.correction_id,
+            correction_id=correction_id,
             last_error=why,
         )
 

@@ -171,7 +171,8 @@ class Prover:
         )
         try:
             answer = self._courier.request_commitment(
-                transaction_uid, [(item.sop_class_uid, item.sop_instance_uid) for item in batch]
+                transaction_uid,
+                [(item.sop_class_uid, item.there.sop_instance_uid) for item in batch],
             )
         except NodeError as error:
             self._commitments.withdraw_commitment(transaction_uid, str(error))
@@ -189,8 +190,8 @@ class Prover:
         return answer.is_supported
 
     def _prove_by_query(self, batch: Sequence[Delivery]) -> None:
-        for (study_uid, series_uid), of_series in by_series(batch):
-            held = self._held(study_uid, series_uid)
+        for of_series in by_series(batch).values():
+            held = self._held(of_series[0])
             if held is None:
                 # it offers no query either: stored is all that can be said for now
                 self._ledger.update(
@@ -200,7 +201,7 @@ class Prover:
                     last_error="the PACS can neither commit nor be asked what it holds",
                 )
                 continue
-            there = [item.delivery_id for item in of_series if item.sop_instance_uid in held]
+            there = [item.delivery_id for item in of_series if item.there.sop_instance_uid in held]
             self._ledger.update(
                 there,
                 expected=State.STORED,
@@ -210,20 +211,20 @@ class Prover:
                 last_error="",
             )
             for item in of_series:
-                if item.sop_instance_uid not in held:
+                if item.there.sop_instance_uid not in held:
                     self._ask_again(item)
 
-    def _held(self, study_uid: str, series_uid: str) -> set[str] | None:
-        """Ask what it holds; a study it cannot be asked about waits, and holds up no other."""
+    def _held(self, one: Delivery) -> set[str] | None:
+        """Ask what it holds of a series; a study it cannot be asked about holds up no other."""
         try:
-            return self._courier.held_instances(study_uid, series_uid)
+            return self._courier.held_instances(*one.there[:2])
         except (PeerRefused, PeerUnreachable) as error:
             until, latest = (
                 self._after(self._sync.retry_max_s),
                 self._after(longest_wait_s(self._sync)),
             )
             waits = (self._now(), until, latest)
-            self._proofs.postpone(study_uid, State.STORED, *waits, str(error))
+            self._proofs.postpone(one.study_instance_uid, State.STORED, *waits, str(error))
             raise
 
     def _ask_again(self, item: Delivery) -> None:
@@ -238,10 +239,8 @@ def _is_within(now: datetime, since: datetime, seconds: float) -> bool:
     return timedelta(0) <= now - since < timedelta(seconds=seconds)
 
 
-def by_series(
-    batch: Sequence[Delivery],
-) -> list[tuple[tuple[str, str], list[Delivery]]]:
-    """Return deliveries by study and series, in their order.
+def by_series(batch: Sequence[Delivery]) -> dict[tuple[str, str], list[Delivery]]:
+    """Return deliveries by study and series at the destination, in their order.
 
     Parameters
     ----------
@@ -249,6 +248,5 @@ def by_series(
     """
     series: dict[tuple[str, str], list[Delivery]] = {}
     for item in batch:
-        key = (item.study_instance_uid, item.series_instance_uid)
-        series.setdefault(key, []).append(item)
-    return list(series.items())
+        series.setdefault(item.there[:2], []).append(item)
+    return series

@@ -16,10 +16,14 @@ from dicom_node.ledger_version import is_current
 
 WAY_OUT: Final = (
     "An archive keeps the identity an image had when it first came, and a changed patient ID "
-    "would split the study. Ask the administrator of the PACS to correct it there, or to reject "
-    "it there as an incorrect worklist entry (reject note 113038): this program does not send "
-    "under new UIDs. Once that is done, Try again on the page Return to PACS sends what is held "
-    "here for a correction."
+    "would split the study. Ask the administrator of the PACS to correct it there, or reissue it: "
+    "it is sent under new UIDs, and once these are proven the PACS is told to reject the old ones. "
+    "Where it was corrected there, Try again on the page Return to PACS sends what is held here "
+    "for a correction."
+)
+REISSUED: Final = (
+    "Not undone: this study is being reissued with this correction. Undo the reissue first, with "
+    "lifeboat sync reissue --undo."
 )
 _ARRIVED: Final = (State.SENDING, State.STORED, State.PROVEN)
 
@@ -77,6 +81,7 @@ def confirm(
     reason: str,
     retyped_patient_id: str,
     now: datetime,
+    is_reissued: bool = False,
 ) -> None:
     """Put previewed corrections in force, unless that would do harm.
 
@@ -92,6 +97,8 @@ def confirm(
     retyped_patient_id : str
         Typed once more by who decides, where the images become those of another patient.
     now : datetime
+    is_reissued : bool
+        What was sent already is no objection: it is sent once more under new UIDs.
 
     Raises
     ------
@@ -107,7 +114,7 @@ def confirm(
         check_ledger(data)
         for draft in drafts:
             places = places_it_may_be(deliveries_of(draft.study_instance_uid))
-            if places:
+            if places and not is_reissued:
                 raise CorrectionRefused(
                     f"Not corrected: already sent, {places_words(places)}. {WAY_OUT}"
                 )
@@ -176,6 +183,8 @@ def take_back(
     with deciding(data), CorrectionDesk(data) as desk:
         check_ledger(data)
         for one in active:
+            if any(item.sent_sop_instance_uid for item in deliveries_of(one.study_instance_uid)):
+                raise CorrectionRefused(REISSUED)
             sent = places_it_may_be(deliveries_of(one.study_instance_uid), one.correction_id)
             if sent:
                 raise CorrectionRefused(

@@ -43,6 +43,10 @@ _DELIVERED: Final = (
     "verified_at",
     "identity_state",
     "correction_id",
+    "sent_study_instance_uid",
+    "sent_series_instance_uid",
+    "sent_sop_instance_uid",
+    "sent_digest",
     "attempts",
     "first_failed_at",
     "last_error",
@@ -172,6 +176,8 @@ def text_pieces(report: Report, closing: Closing | None) -> Iterator[str]:
             yield f"{study.study_instance_uid}: {words}\n"
         for decision in study.decisions:
             yield f"{study.study_instance_uid}: {decision_words(decision)}\n"
+        for one in study.reissues:
+            yield f"{study.study_instance_uid}: {one.destination}: {one.words}\n"
     totals = report.totals
     yield f"{totals.studies} studies: {_sum(totals.tally)}\n"
     for name, tally in totals.at.items():
@@ -181,6 +187,7 @@ def text_pieces(report: Report, closing: Closing | None) -> Iterator[str]:
     yield f"  oldest image some PACS still lacks: {totals.unsent_since or 'none'}\n"
     yield f"  studies under another identity at a PACS: {totals.identity_differences}\n"
     yield f"  other identities a person accepted: {totals.identities_accepted}\n"
+    yield f"  reissued under new UIDs: {totals.reissues}, open: {totals.reissues_open}\n"
     yield f"  studies whose identity was not verified: {totals.studies_not_verified}\n"
     yield f"  named by a scanner and never arrived: {found['missing']}\n"
     yield f"  not stored as an image (quarantine): {report.quarantined}\n"
@@ -246,6 +253,7 @@ def study_of(study: StudyLines) -> dict[str, Any]:
         "identity_differences": study.identity_differences,
         "is_identity_verified": study.is_identity_verified,
         "identities_accepted": study.identities_accepted,
+        "reissues": [asdict(one) for one in study.reissues],
         "identity_decisions": [_decision_of(one) for one in study.decisions],
         "corrected": study.corrected,
         "missing": NO_LIST if study.missing is None else study.missing,
@@ -268,6 +276,8 @@ def totals_of(totals: Totals) -> dict[str, Any]:
         "unsent_since": totals.unsent_since,
         "identity_differences": totals.identity_differences,
         "identities_accepted": totals.identities_accepted,
+        "reissues": totals.reissues,
+        "reissues_open": totals.reissues_open,
         "studies_not_verified": totals.studies_not_verified,
         "studies_without_list": totals.studies_without_list,
         "missing": NO_LIST if is_silent else totals.missing,

@@ -8,7 +8,6 @@ from typing import Final
 
 from dicom_node.closing import Closing, closing_words
 from dicom_node.delivery_report import NO_LIST, InstanceLine, Report, StudyLines, Tally, Totals
-from dicom_node.identity_decisions import IdentityDecision
 from dicom_node.report_files import decision_words, rows_of
 
 STYLE: Final = """
@@ -45,10 +44,12 @@ def page_pieces(report: Report, closing: Closing | None = None) -> Iterator[str]
     str
     """
     tables: list[str] = []
-    decided: list[tuple[str, IdentityDecision]] = []
+    decided: list[tuple[str, str]] = []
     for study in report.studies():
         tables.append(_study_row(report, study))
-        decided += [(study.study_instance_uid, one) for one in study.decisions]
+        uid = study.study_instance_uid
+        decided += [(uid, decision_words(one)) for one in study.decisions]
+        decided += [(uid, f"{one.destination}: {one.words}") for one in study.reissues]
         if report.study_instance_uid:
             tables.append("</tbody></table></div>" + _instances(report, study))
     totals = report.totals
@@ -107,6 +108,8 @@ def _summary(report: Report, totals: Totals) -> str:
         f"Studies under another identity at a PACS: {totals.identity_differences}; accepted by a "
         f"person: {totals.identities_accepted}; proven, but their identity not verified: "
         f"{totals.studies_not_verified}",
+        f"Reissued under new UIDs: {totals.reissues}; the old images not rejected yet: "
+        f"{totals.reissues_open}",
         f"Arrived and not stored as an image (quarantine): {report.quarantined}",
     ]
     if not report.destinations:
@@ -156,10 +159,9 @@ def _identity_words(study: StudyLines) -> str:
     return f"{study.identities_accepted} accepted" if study.identities_accepted else "same"
 
 
-def _decisions(decided: Sequence[tuple[str, IdentityDecision]]) -> str:
+def _decisions(decided: Sequence[tuple[str, str]]) -> str:
     rows = "".join(
-        f'<tr><td class="uid">{escape(uid)}</td>{_cells((decision_words(one),))}</tr>'
-        for uid, one in decided
+        f'<tr><td class="uid">{escape(uid)}</td>{_cells((words,))}</tr>' for uid, words in decided
     )
     heads = _table_head(["Study", "Decision"])
     title = "Decisions about other identities"

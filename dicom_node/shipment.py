@@ -49,12 +49,16 @@ class Shipment:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one shipment; `status` is (0000,0900), None without an answer."""
+    """What became of one shipment; `status` is (0000,0900), None without an answer.
+
+    `sent_digest` is that of the data set of a copy that was made on the way, '' without one.
+    """
 
     delivery_id: int
     outcome: Outcome
     status: int | None = None
     comment: str = ""
+    sent_digest: str = ""
 
     @property
     def is_out_of_resources(self) -> bool:

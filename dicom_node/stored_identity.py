@@ -1,6 +1,7 @@
 """The identity a stored file names, read by the very reader that every arrival passes."""
 
 import mmap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,7 +34,12 @@ def identity_of_file(path: Path) -> Identity:
 
 def identity_of(file: BinaryIO, head: FileHead) -> Identity:
     """Read whose an open Part 10 file is; see `identity_of_file`."""
+    return Identity.of(header_of(file, head))
+
+
+def header_of(file: BinaryIO, head: FileHead) -> Mapping[str, str]:
+    """Read what the index would keep of an open Part 10 file; see `identity_of_file`."""
     # not closed by hand: an error keeps views of it alive, the last one frees it
     content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     dataset = memoryview(content)[head.dataset_offset :]
-    return Identity.of(read_header(dataset, head.transfer_syntax_uid).values)
+    return read_header(dataset, head.transfer_syntax_uid).values

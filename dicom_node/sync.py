@@ -36,6 +36,7 @@ from dicom_node.outgoing_corrections import OutgoingCorrections
 from dicom_node.pacs import Pacs
 from dicom_node.prover import Prover, by_series
 from dicom_node.quiet_hours import QuietHours
+from dicom_node.rejecter import Rejecter
 from dicom_node.retry import Pause, longest_wait_s, retry_delay_s
 from dicom_node.sending_forms import SendingForms
 from dicom_node.setting_tables import PacsSettings, SyncSettings
@@ -126,6 +127,8 @@ class Destination:
         self._delivery = Pause(settings.sync, monotonic, jitter)
         self._proof = Pause(settings.sync, monotonic, jitter)
         self._verifying = Pause(settings.sync, monotonic, jitter)
+        self._rejecting = Pause(settings.sync, monotonic, jitter)
+        self._rejecter = Rejecter(pacs.name, settings, ledger, courier, clock)
         self._verifier = Verifier(pacs.name, settings.sync, ledger, courier, identity_of, clock)
 
     def step(self) -> bool:
@@ -139,8 +142,9 @@ class Destination:
         )
         self._try(self._prover.step, self._proof, "proof_paused")
         self._look_for_proof()
+        has_rejected = self._try(self._rejecter.step, self._rejecting, "rejection_paused")
         has_verified = self._try(self._verify, self._verifying, "verification_paused")
-        return has_sent or has_verified
+        return has_sent or has_verified or has_rejected
 
     def _verify(self) -> bool:
         """Verify what is new; what is old only when nothing else is to be done, and slowly."""
@@ -266,9 +270,9 @@ class Destination:
     def _without_held(self, batch: Sequence[Delivery]) -> list[Delivery]:
         """Leave out what the PACS holds already."""
         missing: list[Delivery] = []
-        for (study_uid, series_uid), of_series in by_series(batch):
-            held = self._courier.held_instances(study_uid, series_uid) or set()
-            there = [item.delivery_id for item in of_series if item.sop_instance_uid in held]
+        for series, of_series in by_series(batch).items():
+            held = self._courier.held_instances(*series) or set()
+            there = [item.delivery_id for item in of_series if item.there.sop_instance_uid in held]
             self._ledger.update(
                 there,
                 expected=State.QUEUED,
@@ -277,7 +281,7 @@ class Destination:
                 next_attempt_at="",
                 last_error="",
             )
-            missing += [item for item in of_series if item.sop_instance_uid not in held]
+            missing += [item for item in of_series if item.there.sop_instance_uid not in held]
         return missing
 
     def _send(self, batch: Sequence[Delivery], copy_order: CopyOrder | None) -> None:
@@ -332,7 +336,7 @@ class Destination:
             item.delivery_id,
             self._data / item.path,
             item.sop_class_uid,
-            item.sop_instance_uid,
+            item.there.sop_instance_uid,
             item.transfer_syntax_uid,
             item.digest,
             copy_order,
@@ -347,7 +351,10 @@ class Destination:
             attempt = self._blame.after_sending(receipt, item, self._clock(), has_stored_since)
             syntax = self._forms.sent_in.get(receipt.delivery_id, "")
             is_stored = attempt.state is State.STORED
-            attempts.append(replace(attempt, transfer_syntax_uid=syntax if is_stored else ""))
+            if is_stored:
+                digest = receipt.sent_digest
+                attempt = replace(attempt, transfer_syntax_uid=syntax, sent_digest=digest)
+            attempts.append(attempt)
         self._ledger.record_attempts(attempts)
 
 
@@ -383,7 +390,8 @@ class SyncService:
         modes = ModeKeeper(settings, self._ledger, self._hook.announce, clock)
         orders, sync_orders = ModeOrders(data, clock), SyncOrders(data, clock)
         names = [pacs.name for pacs in settings.pacs]
-        keeper = OrderKeeper(sync_orders, self._ledger, names, clock)
+        in_force = self._corrections.active
+        keeper = OrderKeeper(sync_orders, self._ledger, names, clock, in_force)
         self._couriers = [Courier(pacs, settings.dicom.ae_title) for pacs in settings.pacs]
         self._converters = [
             Converter(decompress, data / FOLDER) if decompress else None for pacs in settings.pacs

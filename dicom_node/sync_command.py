@@ -12,6 +12,7 @@ import click
 
 from dicom_node.accept_command import accept
 from dicom_node.command_line import login_name, settings_of, settings_options
+from dicom_node.reissue_command import reissue
 
 if TYPE_CHECKING:
     from dicom_node.delivery_report import Report
@@ -33,6 +34,7 @@ def sync() -> None:
 
 
 sync.add_command(accept)
+sync.add_command(reissue)
 
 
 @sync.command("status")

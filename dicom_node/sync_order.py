@@ -38,13 +38,18 @@ class OrderKind(StrEnum):
     """Let a PACS keep a study under the other identity that was looked at."""
     UNDO_ACCEPT = "undo_accept"
     """Take that back."""
+    REISSUE = "reissue"
+    """Send a study that has a wrong identity there once more, under new UIDs."""
+    UNDO_REISSUE = "undo_reissue"
+    """Take that back, as long as nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncOrder:
     """One order; `destination` and `study_instance_uid` are '' for all, `at` is ISO 8601 in UTC.
 
-    `meaning` and `seen` are only of `ACCEPT`: a `Meaning`, and the code of what was looked at.
+    `meaning` and `seen` are of `ACCEPT`: a `Meaning`, and the code of what was looked at; and of
+    `REISSUE`: a `reissue.Title`, and the ID of the correction it is sent with.
     """
 
     kind: OrderKind
@@ -107,7 +112,7 @@ class SyncOrders:
         study_instance_uid : str
             Not for `PAUSE` and `START`; '' for all studies.
         meaning, seen : str
-            Only for `ACCEPT`.
+            Only for `ACCEPT` and `REISSUE`.
         known : sequence of str
             Names of the destinations there are.
 

@@ -70,7 +70,7 @@ class Verifier:
         if study_uid is None:
             return False
         with self._avoiding_after_failure(study_uid):
-            answers = self._courier.find_study(study_uid)
+            answers = self._courier.find_study(self._there(study_uid))
         self._compare(study_uid, answers)
         return True
 
@@ -82,7 +82,7 @@ class Verifier:
         if study_uid is None:
             return False
         with self._avoiding_after_failure(study_uid):
-            answers = self._courier.find_study(study_uid)
+            answers = self._courier.find_study(self._there(study_uid))
             missing = self._missing(study_uid, answers)
         self._doubt(missing)
         self._compare(study_uid, answers)
@@ -106,6 +106,11 @@ class Verifier:
         }
         return self._failed_at
 
+    def _there(self, study_uid: str) -> str:
+        """Return the Study Instance UID it has there: another one when it was reissued."""
+        proven = self._proofs.proven(study_uid)
+        return proven[0].there.study_instance_uid if proven else study_uid
+
     def _missing(self, study_uid: str, answers: Sequence[StudyAnswer] | None) -> list[Delivery]:
         """Return what it no longer lists, instance by instance.
 
@@ -115,10 +120,10 @@ class Verifier:
         if answers is None:
             return []
         missing: list[Delivery] = []
-        for series, of_series in by_series(self._proofs.proven(study_uid)):
+        for series, of_series in by_series(self._proofs.proven(study_uid)).items():
             held = self._courier.held_instances(*series)
             if held is not None:
-                unlisted = [item for item in of_series if item.sop_instance_uid not in held]
+                unlisted = [i for i in of_series if i.there.sop_instance_uid not in held]
                 # a study it does not list at all is no list that was cut short
                 missing += self._not_found(series, unlisted) if answers else unlisted
         return missing
@@ -131,9 +136,10 @@ class Verifier:
         not_found: list[Delivery] = []
         for start in range(0, len(unlisted), ASKED_AT_ONCE):
             some = unlisted[start : start + ASKED_AT_ONCE]
-            held = self._courier.held_among(*series, [item.sop_instance_uid for item in some])
+            wanted = [item.there.sop_instance_uid for item in some]
+            held = self._courier.held_among(*series, wanted)
             if held is not None:
-                not_found += [item for item in some if item.sop_instance_uid not in held]
+                not_found += [i for i in some if i.there.sop_instance_uid not in held]
         return not_found
 
     def _doubt(self, missing: Sequence[Delivery]) -> None:

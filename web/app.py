@@ -43,6 +43,7 @@ from web import (
     print_page,
     quick,
     reconcile,
+    reissues,
     rendered,
     security,
     sync_orders,
@@ -155,6 +156,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Flask:
         rendered,
         preview,
         other_identities,
+        reissues,
         reconcile,
         sync_orders,
     ):

@@ -19,6 +19,8 @@ from dicom_node.identity import ATTRIBUTES, Identity
 from dicom_node.identity_decisions import decided_of
 from dicom_node.kept_identity import Kept
 from dicom_node.reconciling import confirm, places_it_may_be, places_words, take_back
+from dicom_node.reissue import TITLE_WORDS, reissues_of
+from dicom_node.reissuing import Reissuing
 from dicom_node.study_query import StudyQuery
 from web import pages, reconcile_answers, words
 from web.candidates import ask_all, pacs_question, worklist_question
@@ -138,6 +140,7 @@ def study_page(
         unreadable=unreadable,
         sent=places_words(places_it_may_be(context.ledger.deliveries(study))),
         problem=problem,
+        reissues=reissues_of(context.ledger, study),
         problems=kept + reconcile_answers.held_words(context, study),
         others=[other_identity_row(one, active.of(ours) if active else ours) for one in others],
         accepted=[
@@ -272,12 +275,17 @@ def correction_page(
     first = group[0]
     ids = [one.correction_id for one in group]
     target = first.of(first.identities[0])
+    reissuing = Reissuing(context.settings.node.data, context.ledger, context.clock)
+    places = reissuing.places(first) if len(group) == 1 else []
     return page(
         "reconcile_correction.html",
         correction=correction_row(first, context.corrections.steps(ids)),
         is_merge=len(group) > 1,
         studies=[correction_study(context, one) for one in group],
         needs_retyping=any(one.is_of_the_patient for one in group),
+        reissue_to=[] if first.state is CorrectionState.UNDONE else places,
+        reissues=reissues_of(context.ledger, first.study_instance_uid),
+        titles=TITLE_WORDS,
         patient_id=target.patient_id,
         destinations=", ".join(pacs.name for pacs in context.settings.pacs) or "no PACS is set up",
         problem=problem,

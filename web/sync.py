@@ -9,6 +9,7 @@ from dicom_node.ledger import DestinationState, LedgerEvent, StudyDelivery
 from dicom_node.mode_state import PacsState, read_mode
 from dicom_node.outages import outages
 from dicom_node.quarantine import FOLDER, QuarantineEntry, list_quarantine
+from dicom_node.reissue import reissues_of
 from web import words
 from web.context import WebContext
 from web.door import door_answer
@@ -60,6 +61,10 @@ def sync_answer(context: WebContext) -> dict[str, Any]:
     bands = bands_of(context)
     closings = Closings(data)
     refused = context.ledger.refused_studies(limit=MOST_REFUSED)
+    reissued = {
+        (one.study_instance_uid, one.destination): one.words for one in reissues_of(context.ledger)
+    }
+    studies = context.ledger.studies(limit=MOST_STUDIES)
     return {
         "mode": mode_answer(context),
         "mode_changes": [mode_change_row(one) for one in context.ledger.mode_changes()],
@@ -73,7 +78,10 @@ def sync_answer(context: WebContext) -> dict[str, Any]:
         "outages": [
             outage_row(one, closings.last(one.began_at)) for one in reversed(outages(bands))
         ],
-        "studies": [study_row(context, one) for one in context.ledger.studies(limit=MOST_STUDIES)],
+        "studies": [
+            study_row(context, one, reissued.get((one.study_instance_uid, one.destination), ""))
+            for one in studies
+        ],
         "events": [event_row(event) for event in context.ledger.events(limit=100)],
         "quarantine": [
             quarantine_row(entry) for entry in list_quarantine(context.settings.node.data / FOLDER)
@@ -188,7 +196,7 @@ def _since(place: DestinationState, now: datetime, unproven: str) -> str:
     return ". ".join(parts)
 
 
-def study_row(context: WebContext, one: StudyDelivery) -> dict[str, Any]:
+def study_row(context: WebContext, one: StudyDelivery, reissued: str = "") -> dict[str, Any]:
     """Return how far one study is at one destination.
 
     Parameters
@@ -197,6 +205,8 @@ def study_row(context: WebContext, one: StudyDelivery) -> dict[str, Any]:
         Knows the study's own values.
     one : StudyDelivery
         The delivery.
+    reissued : str
+        What is to be said of its reissue to that destination, "" when there is none.
 
     Returns
     -------
@@ -214,6 +224,7 @@ def study_row(context: WebContext, one: StudyDelivery) -> dict[str, Any]:
         "stored": words.moment(one.stored_at),
         "proven": words.moment(one.proven_at),
         "proof": ", ".join(_PROOFS.get(proof, proof) for proof in one.proofs),
+        "last_error": "; ".join(filter(None, (reissued, one.last_error))),
     }
 
 

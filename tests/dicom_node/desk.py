@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from dicom_node.adoption import Adopter
+from dicom_node.correction_desk import CorrectionReader
 from dicom_node.identity import Identity
 from dicom_node.identity_decisions import read_differences
 from dicom_node.ledger import LedgerReader
@@ -57,7 +58,9 @@ class Desk:
         self.orders = ModeOrders(self.room.data, clocks[0])
         trial = new_trial(pacs, self.settings, self.pacs, self.orders, self.room.reader, *clocks)
         self.sync_orders = SyncOrders(self.room.data, clocks[0])
-        self.keeper = OrderKeeper(self.sync_orders, self.ledger, [pacs.name], clocks[0])
+        self.corrections = CorrectionReader(self.room.data)
+        in_force = self.corrections.active
+        self.keeper = OrderKeeper(self.sync_orders, self.ledger, [pacs.name], clocks[0], in_force)
         self.destination = Destination(
             pacs,
             self.settings,
@@ -73,7 +76,11 @@ class Desk:
 
     def identity_of(self, study_instance_uid: str) -> Identity | None:
         study = self.room.reader.study(study_instance_uid)
-        return None if study is None else Identity.of(asdict(study))
+        if study is None:
+            return None
+        correction, identity = self.corrections.active(study_instance_uid), asdict(study)
+        ours = Identity.of(identity)
+        return correction.of(ours) if correction else ours
 
     def differences(self) -> dict[str, list[str]]:
         """Return how the PACS keeps studies otherwise than we: the state and the attributes."""
@@ -104,6 +111,7 @@ class Desk:
 
     def close(self) -> None:
         self.destination.close()
+        self.corrections.close()
         self.reader.close()
         self.ledger.close()
 

@@ -12,6 +12,7 @@ import pytest
 from dicom_node.database import writer_engine
 from dicom_node.errors import BadSettings, StorageFailed
 from dicom_node.ledger import LedgerReader
+from dicom_node.ledger_tables import SCHEMA_VERSION
 from dicom_node.ledger_writer import Ledger
 from tests.dicom_node.first_ledger import content, version, write_first_ledger
 
@@ -43,7 +44,7 @@ def test_every_row_of_an_older_ledger_is_kept(first_ledger):
 
     Ledger(first_ledger).close()
 
-    assert version(first_ledger) == "3"
+    assert version(first_ledger) == SCHEMA_VERSION
     assert content(first_ledger) == before
     reader = LedgerReader(first_ledger)
     [place] = reader.destinations()
@@ -81,13 +82,13 @@ def test_without_room_for_the_copy_nothing_is_changed(first_ledger):
 def test_a_ledger_of_a_newer_version_is_refused_in_words(tmp_path):
     path = tmp_path / "ledger.sqlite"
     ledger = Ledger(path)
-    ledger.set_mark("schema", "4")
+    ledger.set_mark("schema", "99")
     ledger.close()
 
-    with pytest.raises(BadSettings, match=r"newer version of Lifeboat \(form 4"):
+    with pytest.raises(BadSettings, match=r"newer version of Lifeboat \(form 99"):
         Ledger(path)
 
-    assert version(path) == "4"
+    assert version(path) == "99"
 
 
 def test_a_ledger_cut_off_before_its_version_was_written_is_migrated(first_ledger):
@@ -96,7 +97,7 @@ def test_a_ledger_cut_off_before_its_version_was_written_is_migrated(first_ledge
 
     Ledger(first_ledger).close()
 
-    assert version(first_ledger) == "3"
+    assert version(first_ledger) == SCHEMA_VERSION
 
 
 def test_a_reader_finds_an_older_ledger_empty_until_it_is_migrated(first_ledger):
@@ -121,10 +122,10 @@ def test_a_kill_at_any_step_leaves_the_old_ledger_or_the_new_one(first_ledger, t
 
     assert len(versions) > 20
     assert versions == sorted(versions)
-    assert set(versions) == {"1", "3"}
+    assert set(versions) == {"1", SCHEMA_VERSION}
     killed = sorted(folder.glob("*/ledger.sqlite"))
     assert all(content(path) == before for path in killed)
-    last_old = killed[versions.index("3") - 1]
+    last_old = killed[versions.index(SCHEMA_VERSION) - 1]
     Ledger(last_old).close()
-    assert version(last_old) == "3"
+    assert version(last_old) == SCHEMA_VERSION
     assert content(last_old) == before

@@ -4,7 +4,10 @@ import re
 
 import pytest
 
+from dicom_node.correction_desk import CorrectionReader
 from dicom_node.ledger import State
+from dicom_node.order_keeper import OrderKeeper
+from dicom_node.sync_order import SyncOrders
 from tests.dicom_node.first_ledger import write_first_ledger
 
 WHO = {"by": "A. Smith", "reason": "the worklist was down"}
@@ -129,7 +132,7 @@ def sent(make_ledger, context, state=State.STORED, correction_id="") -> None:
     ledger = make_ledger("main")
     records = context.index.instances_after(0, 10)
     data = context.settings.node.data
-    ledger.enqueue(records, ["main"], data=data, now="2026-01-02", marks={})
+    ledger.enqueue(records, ["main"], data=data, now="2026-01-02T00:00:00.000+00:00", marks={})
     ledger.update([1], expected=State.QUEUED, state=state, correction_id=correction_id)
 
 
@@ -144,6 +147,44 @@ def test_what_was_sent_before_cannot_be_corrected_here_and_the_way_out_is_said(
     assert "1 image at main" in said
     assert "under new UIDs" in said
     assert names_on_board(search) == {"EMERGENCY, Unknown"}
+
+
+def test_what_was_sent_before_is_reissued_from_its_preview_and_that_is_taken_back(
+    client, app, temporary, make_ledger, search, clock
+):
+    address = previewed(client, temporary, retyped="PH-2", **JANE)
+    context = app.extensions["lifeboat"]
+    sent(make_ledger, context)
+    assert "Reissue to main" in text_of(client.get(address))
+    form = WHO | {"destination": "main", "title": "113038", "retyped_patient_id": "PH-2"}
+    for changes, words in (
+        ({"retyped_patient_id": "PH-3"}, "Type the patient ID"),
+        ({"title": ""}, "title of the note"),
+        ({"by": ""}, "Give your name"),
+        ({"destination": "elsewhere"}, "has nothing of this study"),
+    ):
+        refused = client.post(f"{address}/reissue", data=form | changes)
+        assert refused.status_code in (400, 409)
+        assert words in text_of(refused)
+        assert names_on_board(search) == {"EMERGENCY, Unknown"}
+    assert client.post(f"{address}/reissue", data=form).status_code == 303
+    assert names_on_board(search) == {"DOE, Jane"}
+
+    ledger, data = make_ledger("main"), context.settings.node.data
+    keeper = OrderKeeper(SyncOrders(data), ledger, ["main"], clock, CorrectionReader(data).active)
+    keeper.step()
+    said = text_of(client.get(address))
+    assert "Reissued to main" in said
+    assert "by A. Smith" in said
+    assert "the worklist was down" in said
+    assert "Reissue to main" not in said
+    study = text_of(client.get(f"/reconcile/studies/{temporary.StudyInstanceUID}"))
+    assert "main: reissued under new UIDs by A. Smith" in study
+    assert "reissued under new UIDs by A. Smith" in text_of(client.get("/sync"))
+    taken = client.post(f"{address}/undo-reissue", data=WHO | {"destination": "main"})
+    assert taken.status_code == 303
+    keeper.step()
+    assert "Reissue to main" in text_of(client.get(address))
 
 
 def test_what_was_sent_with_it_cannot_be_undone_and_the_way_out_is_said(
