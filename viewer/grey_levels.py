@@ -5,7 +5,7 @@ table is exact for every window and lookup table, and is looked up nearly as fas
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +29,8 @@ _BLOCK_PIXELS: Final = 131_072
 """Worked on at once: few enough that what the formula needs stays in the cache."""
 _NEIGHBOURS: Final = 256
 """Values in a row whose ends may tell what lies between."""
+_TABLES_KEPT: Final = 64
+"""Of 64 KiB each."""
 _WHITE: Final = 255
 
 
@@ -93,7 +95,9 @@ def level_drawing(
     """
     if dtype.itemsize > 2:
         return partial(_by_formula, modality, voi, invert, padding)
-    return partial(_by_table, level_table(dtype, modality, voi, invert, padding))
+    is_short = isinstance(voi, Window) and modality.values is None
+    table = _kept_table if is_short else level_table
+    return partial(_by_table, table(dtype, modality, voi, invert, padding))
 
 
 def level_table(
@@ -117,6 +121,13 @@ def level_table(
     table = levels(values, modality, voi)
     _finish(table, values, invert, padding)
     return table.reshape(-1)
+
+
+@lru_cache(maxsize=_TABLES_KEPT)  # the frames of a stack are drawn with one window
+def _kept_table(*what: Any) -> NDArray[np.uint8]:
+    table = level_table(*what)
+    table.flags.writeable = False
+    return table
 
 
 def _levels(values: NDArray[Any], modality: ModalityLut, voi: Window | VoiLut) -> GreyFrame:
