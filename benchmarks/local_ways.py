@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -14,9 +15,8 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
 from benchmarks.processes import BenchmarkError
 from viewer.decode import open_instance
-from viewer.grey_levels import window_to_uint8
-from viewer.grey_transforms import grey_transforms_of
-from viewer.render import render_frame
+from viewer.render import grey_frame, render_frame
+from viewer.strips import StripThreads
 from viewer.windowing import Window
 
 JPEG_QUALITY: Final = 90
@@ -29,15 +29,13 @@ def lifeboat_jpeg(path: Path, center: float, width: float) -> bytes:
     return render_frame(open_instance(path), 1, window=window, quality=JPEG_QUALITY)
 
 
-def lifeboat_window(path: Path) -> Callable[[float, float], NDArray[np.uint8]]:
+def lifeboat_window(path: Path, processors: int = 1) -> Callable[[float, float], NDArray[np.uint8]]:
     """Return what maps the file's stored values, decoded beforehand, to display values."""
-    instance = open_instance(path)
+    instance = replace(open_instance(path), threads=StripThreads(processors))
     stored = instance.stored_frame(1)
-    transforms = grey_transforms_of(instance.header, 0, instance.frame_format(1))
 
     def apply(center: float, width: float) -> NDArray[np.uint8]:
-        window = Window(center, width, "LINEAR", None)
-        return window_to_uint8(stored, transforms.modality, window)
+        return grey_frame(instance, 1, Window(center, width), stored=stored)
 
     return apply
 

@@ -1,5 +1,6 @@
 """From a stored file to a picture on the screen: the same window, in each way there is."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -30,6 +31,7 @@ from benchmarks.render_peers import (
 from benchmarks.serving import MemoryResult, first_pictures, memory, rates
 
 LIFEBOAT: Final = "Lifeboat viewer, in process"
+LIFEBOAT_STRIPS: Final = f"{LIFEBOAT}, in strips"
 LIFEBOAT_HTTP: Final = "Lifeboat over HTTP"
 PYDICOM: Final = "pydicom and Pillow, in process"
 DCMJ2PNM: Final = "DCMTK dcmj2pnm"
@@ -43,6 +45,7 @@ SCREEN_PX: Final = 1280
 TURNS: Final = {CT: 15, DX: 2, MG: 1}
 """What is rendered, and how often in one round."""
 QUICK_TURNS: Final = {CT: 3}
+_PROCESSORS: Final = os.cpu_count() or 1
 _STARTS_TIMED: Final = 5
 _COARSE_PX: Final = 32
 
@@ -151,6 +154,7 @@ def _tasks(
         yield Task(f"{size}: file to window to {how.name}", kind, [*ways, *others], view)
     windows = [
         Way(LIFEBOAT, local.lifeboat_window(file.path)),
+        Way(LIFEBOAT_STRIPS, local.lifeboat_window(file.path, _PROCESSORS)),
         Way(PYDICOM, local.pydicom_window(file.path)),
         Way(BOUND, local.memory_bound(file.path), "as many bytes copied; gives no picture"),
     ]

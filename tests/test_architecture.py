@@ -16,7 +16,7 @@ MAY_IMPORT = {
 }
 DEMO = REPOSITORY / "sample_data" / "demo.py"  # plays the node, so it reads what the node wrote
 NOT_IN_VIEWER = {"flask", "sqlalchemy", "pynetdicom", "socket", "http"}
-NOT_IN_NODE = {"flask", "PIL", "imagecodecs", "numpy"}
+NOT_IN_NODE = {"flask", "PIL", "cv2", "imagecodecs", "numpy"}
 FILE_LINES = 500
 MEDIAN_FUNCTION_LINES = 12
 

@@ -1,19 +1,17 @@
 """Grey pictures drawn by the formulas of `viewer.windowing`, quickly and to the same level.
 
-Linear windows over 8 and 16 bit values run as one float32 pass over blocks that stay in the cache;
-everything else goes through a table of all stored values, 32 bit values through the formula itself.
-All three give the same values.
+Values of 8 and 16 bits go through a table of all of them, others through the formula itself. A
+table is exact for every window and lookup table, and is looked up nearly as fast as memory is read.
 """
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from viewer.opencv import cv2
 from viewer.windowing import (
     GreyFrame,
     ModalityLut,
@@ -28,22 +26,12 @@ DrawLevels = Callable[[NDArray[Any], GreyFrame], None]
 """Takes rows of stored values, and writes their display values into rows of a picture."""
 
 _BLOCK_PIXELS: Final = 131_072
-"""Worked on at once: few enough for the cache, enough that threads seldom wait for each other."""
+"""Worked on at once: few enough that what the formula needs stays in the cache."""
+_NEIGHBOURS: Final = 256
+"""Values in a row whose ends may tell what lies between."""
+_TABLES_KEPT: Final = 64
+"""Of 64 KiB each."""
 _WHITE: Final = 255
-_LEVELS: Final = np.arange(1, _WHITE + 1, dtype=np.float64)
-_SCALES_KEPT: Final = 256
-_SMALLEST_FACTOR: Final = 1e-20
-"""Levels for each stored value; offsets that go with less may be beyond float32."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """``trunc((clip(stored, low, high) + offset) * factor)`` in float32 is the display value."""
-
-    low: int
-    high: int
-    offset: np.float32
-    factor: np.float32
 
 
 def window_to_uint8(
@@ -107,11 +95,9 @@ def level_drawing(
     """
     if dtype.itemsize > 2:
         return partial(_by_formula, modality, voi, invert, padding)
-    if isinstance(voi, Window) and modality.values is None:
-        scale = _scale(modality, voi, dtype, invert)
-        if scale is not None:
-            return partial(_by_scale, scale, padding)
-    return partial(_by_table, level_table(dtype, modality, voi, invert, padding))
+    is_short = isinstance(voi, Window) and modality.values is None
+    table = _kept_table if is_short else level_table
+    return partial(_by_table, table(dtype, modality, voi, invert, padding))
 
 
 def level_table(
@@ -129,10 +115,36 @@ def level_table(
         (256,) or (65536,) uint8, indexed by the stored value's bits read as unsigned.
     """
     unsigned = np.arange(1 << (8 * dtype.itemsize), dtype=f"u{dtype.itemsize}")
-    table = np.empty(unsigned.shape, np.uint8)
-    every_value = unsigned.view(dtype)[np.newaxis]
-    _by_formula(modality, voi, invert, padding, every_value, table[np.newaxis])
+    values = unsigned.view(dtype.newbyteorder("=")).reshape(-1, _NEIGHBOURS)
+    is_linear = isinstance(voi, Window) and voi.function != "SIGMOID" and modality.values is None
+    levels = _between_ends if is_linear else _levels
+    table = levels(values, modality, voi)
+    _finish(table, values, invert, padding)
+    return table.reshape(-1)
+
+
+@lru_cache(maxsize=_TABLES_KEPT)  # the frames of a stack are drawn with one window
+def _kept_table(*what: Any) -> NDArray[np.uint8]:
+    table = level_table(*what)
+    table.flags.writeable = False
     return table
+
+
+def _levels(values: NDArray[Any], modality: ModalityLut, voi: Window | VoiLut) -> GreyFrame:
+    return display_values(modality_values(values, modality), voi)
+
+
+def _between_ends(values: NDArray[Any], modality: ModalityLut, voi: Window | VoiLut) -> GreyFrame:
+    """Return the display values of rows of neighbours, computing few of them.
+
+    Along a linear window they only rise, or only fall, in floating point as well: where both ends
+    of a row are equal, so is what lies between.
+    """
+    ends = _levels(values[:, [0, -1]], modality, voi)
+    found = np.repeat(ends[:, :1], values.shape[1], axis=1)
+    is_mixed = ends[:, 0] != ends[:, 1]
+    found[is_mixed] = _levels(values[is_mixed], modality, voi)
+    return found
 
 
 def _by_formula(
@@ -145,58 +157,13 @@ def _by_formula(
 ) -> None:
     for rows in _row_blocks(stored):
         part = stored[rows] if stored.dtype.kind != "f" else finite_values(stored[rows])
-        grey[rows] = display_values(modality_values(part, modality), voi)
+        grey[rows] = _levels(part, modality, voi)
     _finish(grey, stored, invert, padding)
 
 
 def _by_table(table: NDArray[np.uint8], stored: NDArray[Any], grey: GreyFrame) -> None:
-    places = stored.view(f"u{stored.dtype.itemsize}")
-    for rows in _row_blocks(stored):
-        # wrap instead of raise: no place is outside, and the check costs a copy
-        np.take(table, places[rows], out=grey[rows], mode="wrap")
-
-
-def _by_scale(
-    scale: _Scale, padding: tuple[float, float] | None, stored: NDArray[Any], grey: GreyFrame
-) -> None:
-    block = next(_row_blocks(stored), slice(0))
-    shape = (min(block.stop, stored.shape[0]), *stored.shape[1:])
-    narrow, wide = np.empty(shape, stored.dtype), np.empty(shape, np.float32)
-    low, high = stored.dtype.type(scale.low), stored.dtype.type(scale.high)
-    background = _values_to_blacken(stored.dtype, scale, padding)
-    for rows in _row_blocks(stored):
-        part = stored[rows]
-        value, level = narrow[: len(part)], wide[: len(part)]
-        part.clip(low, high, out=value)
-        np.copyto(level, value)
-        np.add(level, scale.offset, out=level)
-        np.multiply(level, scale.factor, out=level)
-        np.copyto(grey[rows], level, casting="unsafe")
-        if background is not None:
-            _blacken(grey[rows], part, *background)
-
-
-def _values_to_blacken(
-    dtype: np.dtype[Any], scale: _Scale, padding: tuple[float, float] | None
-) -> tuple[int, int] | None:
-    """Return the padding as far as it lies in the type, None when the window draws it black."""
-    if padding is None:
-        return None
-    limits = np.iinfo(dtype)
-    first = max(math.ceil(padding[0]), int(limits.min))
-    last = min(math.floor(padding[1]), int(limits.max))
-    is_black_below = (np.float32(scale.low) + scale.offset) * scale.factor < 1
-    is_drawn_black = scale.factor > 0 and is_black_below and last <= scale.low
-    return None if first > last or is_drawn_black else (first, last)
-
-
-def _blacken(grey: GreyFrame, stored: NDArray[Any], first: int, last: int) -> None:
-    """Make black what lies between two stored values, both within the type."""
-    limits = np.iinfo(stored.dtype)
-    stays = stored > last if first == limits.min else stored < first
-    if first != limits.min and last != limits.max:
-        np.logical_or(stays, stored > last, out=stays)
-    np.multiply(grey, stays.view(np.uint8), out=grey)
+    native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
+    cv2.LUT(native.view(f"u{native.dtype.itemsize}"), table, grey)
 
 
 def _row_blocks(stored: NDArray[Any]) -> Iterator[slice]:
@@ -220,76 +187,3 @@ def _finish(
         is_padding = part >= padding[0]
         np.logical_and(is_padding, part <= padding[1], out=is_padding)
         np.copyto(grey[rows], 0, where=is_padding)
-
-
-@lru_cache(maxsize=_SCALES_KEPT)  # the frames of a stack are drawn with one window
-def _scale(
-    modality: ModalityLut, window: Window, dtype: np.dtype[Any], invert: bool
-) -> _Scale | None:
-    """Find float32 numbers that reproduce the formula for every stored value, or None.
-
-    The display value rises with the stored value, so it is fully told by the lowest stored value
-    that reaches each of 1-255. An offset and a factor are accepted only when they step at exactly
-    those places, which leaves nothing to rounding luck.
-    """
-    if window.function == "SIGMOID" or modality.slope <= 0:
-        return None
-    limits = np.iinfo(dtype)
-    steps = _steps(modality, window, limits.min, limits.max)
-    if steps is None:
-        return None
-    low = min(max(int(steps[0]) - 1, limits.min), limits.max)
-    high = min(max(int(steps[-1]), low), limits.max)
-    factor = np.float32(_slope_per_stored_value(modality, window))
-    if factor < _SMALLEST_FACTOR:
-        return None
-    return _fit(steps, low, high, -factor if invert else factor)
-
-
-def _slope_per_stored_value(modality: ModalityLut, window: Window) -> float:
-    is_exact = window.function == "LINEAR_EXACT" or window.width < 1
-    span = window.width if is_exact else window.width - 1
-    return min(_WHITE * modality.slope / span, _WHITE) if span > 0 else _WHITE
-
-
-def _steps(
-    modality: ModalityLut, window: Window, lowest: int, highest: int
-) -> NDArray[np.int64] | None:
-    """Return the lowest stored value that reaches each display value 1-255.
-
-    Steps below the type's range are given as `lowest`, those above as `highest` + 1. None when
-    rounding hides where a step lies.
-    """
-    share = (_LEVELS - 0.5) / _WHITE - 0.5
-    if window.function == "LINEAR" and window.width >= 1:
-        x = share * (window.width - 1) + (window.center - 0.5)
-    else:
-        x = share * window.width + window.center
-    with np.errstate(over="ignore"):  # a minute slope: infinity is clipped to the range
-        near = np.ceil((x - modality.intercept) / modality.slope)
-    near = np.clip(near, lowest - 2, highest + 3)
-    candidates = near + np.arange(-2.0, 2.0)[:, np.newaxis]
-    reached = display_values(modality_values(candidates, modality), window) >= _LEVELS
-    missing = 4 - reached.sum(axis=0)
-    is_hidden = (missing == 0) & (near - 2 > lowest) | (missing == 4) & (near + 1 < highest)
-    if is_hidden.any():
-        return None
-    steps: NDArray[np.int64] = np.clip(near - 2 + missing, lowest, highest + 1).astype(np.int64)
-    return steps
-
-
-def _fit(steps: NDArray[np.int64], low: int, high: int, factor: np.float32) -> _Scale | None:
-    """Find the offset; a negative factor draws 255 where a positive one draws 0.
-
-    Clipped to `low` and `high`, each stored value must be drawn as many levels above the end of
-    the range as there are steps up to it.
-    """
-    places = np.clip(np.concatenate((steps, steps - 1, (low, high))), low, high)
-    levels = np.searchsorted(steps, places, side="right")
-    if factor < 0:
-        levels = _WHITE - levels
-    edges = np.stack((levels, levels + 1)) / np.float64(factor) - places
-    least, most = edges.min(axis=0).max(), edges.max(axis=0).min()
-    offset = np.float32((least + most) / 2)
-    drawn = ((places.astype(np.float32) + offset) * factor).astype(np.int64)
-    return _Scale(low, high, offset, factor) if np.array_equal(drawn, levels) else None

@@ -128,8 +128,7 @@ def render_frame(
     Notes
     -----
     PS3.18 8.3.5. Shrinking comes after the window, so that what the window cuts off does not
-    bleed into what it shows. The Hamming filter averages without overshoot: no pixel is brighter
-    or darker than those it stands for, and edges get no false halo as with Lanczos.
+    bleed into what it shows; `viewer.resize` says what it keeps.
     """
     _check_request(viewport, media_type, quality)
     facts = facts_of(instance, frame_number)
