@@ -108,7 +108,7 @@ class DecodedFrames:
         pool: DecodePool,
         files: FrameStore,
         index: IndexReader,
-        headers: ByteBoundedCache[str, HeldInstance],
+        headers: ByteBoundedCache[tuple[str, str], HeldInstance],
         threads: StripThreads,
     ) -> None:
         self._pool = pool
@@ -148,13 +148,8 @@ class DecodedFrames:
         viewer.errors.UnreadableFile
             The file is damaged, away, or holds another instance than the index says.
         """
-        instance = self._headers.get_or_compute(record.digest, lambda: self._opened(record))
-        found = str(instance.header.get("SOPInstanceUID", "")).strip()
-        if found != record.sop_instance_uid:
-            raise UnreadableFile(
-                "The stored file holds another instance than the index says. Tell the IT team."
-            )
-        return instance
+        key = record.digest, record.sop_instance_uid
+        return self._headers.get_or_compute(key, lambda: self._opened(record))
 
     def expect(self, record: InstanceRecord, frame_number: int) -> None:
         """Have a frame decoded that somebody is about to look at; returns at once.
@@ -196,6 +191,11 @@ class DecodedFrames:
 
     def _opened(self, record: InstanceRecord) -> HeldInstance:
         header = read_file_header(record.path)
+        found = str(header.dataset.get("SOPInstanceUID", "")).strip()
+        if found != record.sop_instance_uid:
+            raise UnreadableFile(
+                "The stored file holds another instance than the index says. Tell the IT team."
+            )
         is_quick = header.transfer_syntax_uid in QUICK_SYNTAXES
         return HeldInstance(
             record.path,
@@ -241,7 +241,7 @@ class DecodedFrames:
 
 
 def new_decoded_frames(
-    settings: Settings, index: IndexReader, headers: ByteBoundedCache[str, HeldInstance]
+    settings: Settings, index: IndexReader, headers: ByteBoundedCache[tuple[str, str], HeldInstance]
 ) -> DecodedFrames:
     """Return decoders by the settings, none of them started.
 
