@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from pydicom.uid import RLELossless
 
@@ -15,6 +15,7 @@ from viewer.codecs import NATIVE_SYNTAXES, FrameDecoder
 from viewer.decode import Instance, StoredFrame
 from viewer.decode_pool import DecodePool
 from viewer.errors import UnreadableFile
+from viewer.frame_facts import MOST_KEPT
 from viewer.frame_store import FrameStore, read_only
 from viewer.header import read_file_header
 from viewer.sandbox import DecodeLimits
@@ -28,6 +29,7 @@ KEPT_BYTES: Final = 128 * 1024 * 1024
 """What decoded frames may take in the memory of one process."""
 QUICK_SYNTAXES: Final = (RLELossless,)
 """Transfer syntaxes that are decoded as quickly as a file in the cache is read and checked."""
+_RANGE: Final = "native range"
 SPARE_WORKER_TIMEOUT_S: Final = 1.0
 MOST_PROCESSORS: Final = 8
 """As many make one picture at most: a large radiograph has no more strips."""
@@ -58,6 +60,16 @@ class HeldInstance(Instance):
     def key(self, frame_number: int) -> str:
         """Return what a decoded frame is kept under."""
         return f"{self.source} {frame_number}"
+
+    def native_range(self, frame_number: int) -> tuple[int, int] | None:
+        """Return what `Instance.native_range` does, worked out once."""
+        key, known = (_RANGE, frame_number), self.worked_out
+        if key in known:
+            return cast("tuple[int, int] | None", known[key])
+        found = super().native_range(frame_number)
+        if len(known) < MOST_KEPT:
+            known[key] = found
+        return found
 
     def stored_frame(self, frame_number: int, decoder: FrameDecoder | None = None) -> StoredFrame:
         """Decode one frame, or return it as decoded before.

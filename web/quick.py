@@ -6,7 +6,7 @@ call; every other one, and every refusal, is the application's.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -58,7 +58,7 @@ class _Asked:
         return dict(reversed(self.pairs))  # of several values the first counts
 
     @property
-    def forms(self) -> Sequence[Accepted]:
+    def forms(self) -> tuple[Accepted, ...]:
         named = tuple(value for name, value in self.pairs if name == "accept")
         return _forms(self.environ.get("HTTP_ACCEPT", ""), named)
 
@@ -162,10 +162,11 @@ class QuickPictures:
 
     def _stored(self, asked: _Asked) -> InstanceAnswer:
         instance = self._context.open(asked.record)
-        frames.frame_numbers(str(asked.frame_number), instance)
-        source = frames.choose(instance, asked.forms)
+        if not 1 <= asked.frame_number <= instance.number_of_frames:
+            frames.frame_numbers(str(asked.frame_number), instance)  # it has the words
+        form = frames.choose(instance.transfer_syntax_uid, asked.forms)
         base = _base(asked.environ["wsgi.url_scheme"], asked.environ["HTTP_HOST"])
-        return dicomweb.frame_answer(asked.record, source, asked.frame_number, base)
+        return dicomweb.frame_answer(asked.record, instance, asked.frame_number, form, base)
 
     def _pixels(self, asked: _Asked) -> InstanceAnswer:
         form = pixel_form(asked.parameters, takes_gzip=asked.takes_gzip)
@@ -209,7 +210,7 @@ def _base(scheme: str, host: str) -> str:
 
 
 @lru_cache(maxsize=_HEADERS_KEPT)  # a browser sends the same header with every request
-def _forms(accept: str, parameters: tuple[str, ...]) -> Sequence[Accepted]:
+def _forms(accept: str, parameters: tuple[str, ...]) -> tuple[Accepted, ...]:
     return tuple(accepted_forms(accept, parameters))
 
 
