@@ -176,6 +176,30 @@ class DecodedFrames:
         if record.transfer_syntax_uid not in NATIVE_SYNTAXES and self._pool.has_spare:
             self._read_ahead.expected(record, frame_number)
 
+    def prepare(self, record: InstanceRecord, frame_number: int) -> bool:
+        """Decode a frame here and now, should anybody want it, as long as nobody waits for one.
+
+        Parameters
+        ----------
+        record : InstanceRecord
+            Its instance.
+        frame_number : int
+            1-based.
+
+        Returns
+        -------
+        bool
+            False when no decoder was to spare; it may be tried again.
+
+        Raises
+        ------
+        viewer.errors.ViewerError
+            It cannot be opened or decoded.
+        """
+        if not self._pool.has_spare or self.is_at_hand(record, frame_number):
+            return True
+        return self._decode_ahead(record, frame_number)
+
     def is_at_hand(self, record: InstanceRecord, frame_number: int) -> bool:
         """Return whether a frame is read without waiting for a decoder.
 
