@@ -65,14 +65,12 @@ class FrameForm:
             The frame does not exist or cannot be read.
         """
         content_type = f"{self.media_type}; transfer-syntax={self.transfer_syntax_uid}"
-        found = None if self.is_decoded else instance.native_range(frame_number)
-        if found is not None:
+        if self.is_decoded:
+            body = decoded(instance, frame_number)
+        elif found := instance.native_range(frame_number):
             return Part(content_type, location, file_chunks(instance.path, *found), found[1])
-        body = (
-            decoded(instance, frame_number)
-            if self.is_decoded
-            else instance.encoded_frame(frame_number)[0]
-        )
+        else:
+            body, _ = instance.encoded_frame(frame_number)
         return Part(content_type, location, (body,), len(body))
 
 
