@@ -13,6 +13,7 @@ from jinja2 import Environment
 from dicom_node.errors import NodeError
 from dicom_node.study_query import StudyQuery
 from viewer.errors import ViewerError
+from web.board import Board
 from web.context import WebContext
 from web.first_picture import first_picture
 from web.opened_study import Opening, listed_study
@@ -42,14 +43,21 @@ class WarmUp:
         Of the process that has just started.
     pages : jinja2.Environment
         Holds the templates of the pages, which are compiled first.
+    board : Board
+        Says of each study what its page says.
     look_every_s : float
         As the constant above.
     """
 
     def __init__(
-        self, context: WebContext, pages: Environment, look_every_s: float = LOOK_EVERY_S
+        self,
+        context: WebContext,
+        pages: Environment,
+        board: Board,
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._context = context
+        self._board = board
         self._pages = pages
         self._look_every_s = look_every_s
         self._seen = 0
@@ -108,6 +116,10 @@ class WarmUp:
             self._try(partial(self._read, study_instance_uid))
 
     def _read(self, study_instance_uid: str) -> None:
+        study = self._context.index.study(study_instance_uid)
+        if study is None:
+            return
+        self._board.answers([study])
         opening = listed_study(self._context, study_instance_uid).opening
         if opening is not None:
             self._decode(opening)

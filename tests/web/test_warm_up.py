@@ -13,6 +13,7 @@ from pydicom.dataset import FileDataset
 
 from dicom_node.study_query import StudyQuery
 from web import warm_up
+from web.board import board_of
 from web.context import WebContext
 from web.decoded_frames import FOLDER
 from web.first_picture import first_picture
@@ -25,7 +26,7 @@ TIMEOUT_S = 30
 @contextmanager
 def warming(app: Flask) -> Iterator[WebContext]:
     context: WebContext = app.extensions["lifeboat"]
-    running = WarmUp(context, app.jinja_env, look_every_s=0.05)
+    running = WarmUp(context, app.jinja_env, board_of(app), look_every_s=0.05)
     running.start()
     try:
         yield context
