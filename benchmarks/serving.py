@@ -93,8 +93,9 @@ def first_pictures(
 ) -> list[Comparison]:
     """Measure from opening a study to the first picture of a series.
 
-    The node has run for some seconds, and nobody opened the study since it started. Once it is the
-    newest of the node, which reads that one by itself; once another came after it.
+    Nobody opened the study since the node started, which was some seconds ago. Once it is the
+    newest of the node; once another came after it. At last it is opened as soon as the node
+    answers: with no frame on disk, and with those that it has left there.
 
     Parameters
     ----------
@@ -110,22 +111,40 @@ def first_pictures(
     folder.mkdir()
     fill_lifeboat(folder / "newest", files)
     fill_lifeboat(folder / "older", [*files, other])
-    title = f"First of {len(files)} slices, JPEG 2000 lossless"
+    newest, older = folder / "newest", folder / "older"
     return [
-        _first_pictures(f"{title}: the newest study", folder / "newest", files, starts),
-        _first_pictures(f"{title}: an older study", folder / "older", files, starts),
+        _first_pictures(_Opening("the newest study", newest), files, starts),
+        _first_pictures(_Opening("an older study", older), files, starts),
+        _first_pictures(_Opening("an older study, at once", older, settle_s=0), files, starts),
+        _first_pictures(
+            _Opening("the same with the frames of before", older, settle_s=0, keeps_frames=True),
+            files,
+            starts,
+        ),
     ]
 
 
-def _first_pictures(title: str, folder: Path, files: list[InstanceFile], starts: int) -> Comparison:
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """Which study is opened of the node in `folder`, and how long after it has started."""
+
+    title: str
+    folder: Path
+    settle_s: float = _SETTLE_S
+    keeps_frames: bool = False
+
+
+def _first_pictures(how: _Opening, files: list[InstanceFile], starts: int) -> Comparison:
+    title, folder = f"First of {len(files)} slices, JPEG 2000 lossless: {how.title}", how.folder
     listed = Timing("Lifeboat: the study's list")
     shown = Timing("Lifeboat: list and first picture")
     study = files[0].uids["StudyInstanceUID"]
     for _ in range(starts):
-        shutil.rmtree(folder / "data" / "cache", ignore_errors=True)
+        if not how.keeps_frames:
+            shutil.rmtree(folder / "data" / "cache", ignore_errors=True)
         with lifeboat_web(folder) as port, contextlib.closing(KeepAliveClient(port)) as client:
             wait_until(lambda: _is_ready(client), "the node is ready")
-            time.sleep(_SETTLE_S)
+            time.sleep(how.settle_s)
             begin = time.perf_counter()
             client.get_json(f"/api/v1/studies/{study}")
             listed.times_ms.append((time.perf_counter() - begin) * 1e3)

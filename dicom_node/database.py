@@ -2,7 +2,8 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -106,14 +107,56 @@ class ReadOnlyDatabase:
         self._last_table = last_table
         self._opened: sa.Engine | None = None
         self._texts: dict[sa.Select[Any], _Text] = {}
+        self._watching = threading.Lock()
+        self._watch: tuple[sa.Engine, sa.PoolProxiedConnection] | None = None
         self._identity: tuple[int, int] | None = None
         self._seen_without: tuple[object, ...] = ()
 
     def close(self) -> None:
         """Close the file; the next `rows` opens it again."""
+        with self._watching:
+            self._end_watch()
         if self._opened is not None:
             self._opened.dispose()
             self._opened = None
+
+    def version(self) -> Hashable:
+        """Return what is another one after every commit, and in a file that was replaced.
+
+        What is read after it was taken is as new as it is, or newer. So it may be used for as long
+        as this returns the same.
+
+        Returns
+        -------
+        hashable
+            None while the file is missing.
+
+        Raises
+        ------
+        DatabaseFailed
+            The file is damaged, or the disk failed.
+        """
+        try:
+            engine = self._engine()
+            return None if engine is None else (engine, self._commits_seen(engine))
+        except (sqlite3.Error, sa.exc.DBAPIError) as exc:
+            raise self._failed() from exc
+
+    def _commits_seen(self, engine: sa.Engine) -> int:
+        """Return SQLite's `data_version`, which counts for one connection only: so that is kept."""
+        with self._watching:
+            if self._watch is None or self._watch[0] is not engine:
+                self._end_watch()
+                self._watch = engine, engine.raw_connection()
+            cursor = self._watch[1].cursor()
+            cursor.execute("PRAGMA data_version")
+            ((number,),) = cursor.fetchall()
+            return int(number)
+
+    def _end_watch(self) -> None:
+        if self._watch is not None:
+            self._watch[1].close()
+            self._watch = None
 
     def rows(self, statement: sa.Select[Any]) -> Sequence[sa.RowMapping]:
         """Return the rows of a query, none while the file is missing.

@@ -165,7 +165,22 @@ def current_board() -> Board:
     -------
     Board
     """
-    board = current_app.extensions[EXTENSION]
+    return board_of(current_app)
+
+
+def board_of(app: Flask) -> Board:
+    """Return the board of an application.
+
+    Parameters
+    ----------
+    app : Flask
+        Where it is installed.
+
+    Returns
+    -------
+    Board
+    """
+    board = app.extensions[EXTENSION]
     assert isinstance(board, Board)
     return board
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from pydicom.uid import RLELossless
 
@@ -15,6 +15,7 @@ from viewer.codecs import NATIVE_SYNTAXES, FrameDecoder
 from viewer.decode import Instance, StoredFrame
 from viewer.decode_pool import DecodePool
 from viewer.errors import UnreadableFile
+from viewer.frame_facts import MOST_KEPT
 from viewer.frame_store import FrameStore, read_only
 from viewer.header import read_file_header
 from viewer.sandbox import DecodeLimits
@@ -28,6 +29,7 @@ KEPT_BYTES: Final = 128 * 1024 * 1024
 """What decoded frames may take in the memory of one process."""
 QUICK_SYNTAXES: Final = (RLELossless,)
 """Transfer syntaxes that are decoded as quickly as a file in the cache is read and checked."""
+_RANGE: Final = "native range"
 SPARE_WORKER_TIMEOUT_S: Final = 1.0
 MOST_PROCESSORS: Final = 8
 """As many make one picture at most: a large radiograph has no more strips."""
@@ -58,6 +60,16 @@ class HeldInstance(Instance):
     def key(self, frame_number: int) -> str:
         """Return what a decoded frame is kept under."""
         return f"{self.source} {frame_number}"
+
+    def native_range(self, frame_number: int) -> tuple[int, int] | None:
+        """Return what `Instance.native_range` does, worked out once."""
+        key, known = (_RANGE, frame_number), self.worked_out
+        if key in known:
+            return cast("tuple[int, int] | None", known[key])
+        found = super().native_range(frame_number)
+        if len(known) < MOST_KEPT:
+            known[key] = found
+        return found
 
     def stored_frame(self, frame_number: int, decoder: FrameDecoder | None = None) -> StoredFrame:
         """Decode one frame, or return it as decoded before.
@@ -108,7 +120,7 @@ class DecodedFrames:
         pool: DecodePool,
         files: FrameStore,
         index: IndexReader,
-        headers: ByteBoundedCache[str, HeldInstance],
+        headers: ByteBoundedCache[tuple[str, str], HeldInstance],
         threads: StripThreads,
     ) -> None:
         self._pool = pool
@@ -148,13 +160,8 @@ class DecodedFrames:
         viewer.errors.UnreadableFile
             The file is damaged, away, or holds another instance than the index says.
         """
-        instance = self._headers.get_or_compute(record.digest, lambda: self._opened(record))
-        found = str(instance.header.get("SOPInstanceUID", "")).strip()
-        if found != record.sop_instance_uid:
-            raise UnreadableFile(
-                "The stored file holds another instance than the index says. Tell the IT team."
-            )
-        return instance
+        key = record.digest, record.sop_instance_uid
+        return self._headers.get_or_compute(key, lambda: self._opened(record))
 
     def expect(self, record: InstanceRecord, frame_number: int) -> None:
         """Have a frame decoded that somebody is about to look at; returns at once.
@@ -168,6 +175,30 @@ class DecodedFrames:
         """
         if record.transfer_syntax_uid not in NATIVE_SYNTAXES and self._pool.has_spare:
             self._read_ahead.expected(record, frame_number)
+
+    def prepare(self, record: InstanceRecord, frame_number: int) -> bool:
+        """Decode a frame here and now, should anybody want it, as long as nobody waits for one.
+
+        Parameters
+        ----------
+        record : InstanceRecord
+            Its instance.
+        frame_number : int
+            1-based.
+
+        Returns
+        -------
+        bool
+            False when no decoder was to spare; it may be tried again.
+
+        Raises
+        ------
+        viewer.errors.ViewerError
+            It cannot be opened or decoded.
+        """
+        if not self._pool.has_spare or self.is_at_hand(record, frame_number):
+            return True
+        return self._decode_ahead(record, frame_number)
 
     def is_at_hand(self, record: InstanceRecord, frame_number: int) -> bool:
         """Return whether a frame is read without waiting for a decoder.
@@ -196,6 +227,11 @@ class DecodedFrames:
 
     def _opened(self, record: InstanceRecord) -> HeldInstance:
         header = read_file_header(record.path)
+        found = str(header.dataset.get("SOPInstanceUID", "")).strip()
+        if found != record.sop_instance_uid:
+            raise UnreadableFile(
+                "The stored file holds another instance than the index says. Tell the IT team."
+            )
         is_quick = header.transfer_syntax_uid in QUICK_SYNTAXES
         return HeldInstance(
             record.path,
@@ -241,7 +277,7 @@ class DecodedFrames:
 
 
 def new_decoded_frames(
-    settings: Settings, index: IndexReader, headers: ByteBoundedCache[str, HeldInstance]
+    settings: Settings, index: IndexReader, headers: ByteBoundedCache[tuple[str, str], HeldInstance]
 ) -> DecodedFrames:
     """Return decoders by the settings, none of them started.
 

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from dicom_node.index import InstanceRecord, SeriesRecord, StudyRecord
+from viewer.decode import Instance
 from web import answers, frames, metadata, qido
 from web.accept import Accepted, accepted_forms
 from web.answers import InstanceAnswer
@@ -364,28 +365,35 @@ def retrieve_frames(study: str, series: str, instance: str, frame_list: str) -> 
     """Retrieve frames, each as one part: as stored where the client takes it, else decoded."""
     context = current()
     record = context.record(study, series, instance)
-    numbers = frames.frame_numbers(frame_list, context.open(record))
-    source = frames.choose(context.open(record), accept_header())
+    opened = context.open(record)
+    numbers = frames.frame_numbers(frame_list, opened)
+    form = frames.choose(opened.transfer_syntax_uid, tuple(accept_header()))
     if len(numbers) == 1:
-        return answers.given(frame_answer(record, source, numbers[0], base_url()))
+        return answers.given(frame_answer(record, opened, numbers[0], form, base_url()))
     url = instance_url(record)
-    parts = (source.part(number, f"{url}/frames/{number}") for number in numbers)
-    return multipart_answer(checked(parts), source.media_type)
+    parts = (form.part(opened, number, f"{url}/frames/{number}") for number in numbers)
+    return multipart_answer(checked(parts), form.media_type)
 
 
 def frame_answer(
-    record: InstanceRecord, source: frames.FrameSource, frame_number: int, base: str
+    record: InstanceRecord,
+    instance: Instance,
+    frame_number: int,
+    form: frames.FrameForm,
+    base: str,
 ) -> InstanceAnswer:
     """Return one frame as the only part of an answer.
 
     Parameters
     ----------
     record : InstanceRecord
-        The instance.
-    source : FrameSource
-        Reads the frame in the form that was chosen.
+        The instance's row in the index.
+    instance : Instance
+        The same, opened.
     frame_number : int
         1-based.
+    form : FrameForm
+        How it is given.
     base : str
         The address of the DICOMweb service.
 
@@ -395,8 +403,8 @@ def frame_answer(
     """
     boundary = secrets.token_hex(16)
     url = f"{instance_url(record, base)}/frames/{frame_number}"
-    parts = [source.part(frame_number, url)]
-    kind = multipart_type(source.media_type, boundary)
+    parts = (form.part(instance, frame_number, url),)
+    kind = multipart_type(form.media_type, boundary)
     size_bytes = total_bytes(parts, boundary) or 0
     chunks = written(parts, boundary)
     return InstanceAnswer(record, kind, chunks, size_bytes, headers=(("Vary", "Accept"),))

@@ -1,8 +1,8 @@
 """Frames of an instance as WADO-RS gives them (PS3.18 section 8.7.3.3): as stored, or decoded."""
 
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -14,6 +14,7 @@ from web.multipart import Part, file_chunks
 
 EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
 _NATIVE_LITTLE: Final = ("1.2.840.10008.1.2", EXPLICIT_LITTLE, "1.2.840.10008.1.2.1.99")
+_FORMS_KEPT: Final = 256
 OCTETS: Final = "application/octet-stream"
 MEDIA_TYPES: Final = {
     "1.2.840.10008.1.2.5": "image/dicom-rle",
@@ -35,22 +36,20 @@ MEDIA_TYPES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class FrameSource:
-    """How frames are given: the media type of a part, and what reads one by its number.
-
-    `ranges` is the instance when its frames may stand in its file as they are given.
-    """
+class FrameForm:
+    """How frames are given: the media type of a part, with its transfer syntax; decoded or not."""
 
     media_type: str
-    content_type: str
-    read: Callable[[int], bytes]
-    ranges: Instance | None = None
+    transfer_syntax_uid: str
+    is_decoded: bool = False
 
-    def part(self, frame_number: int, location: str) -> Part:
+    def part(self, instance: Instance, frame_number: int, location: str) -> Part:
         """Return one frame as a part, read while it is sent where the file holds it so.
 
         Parameters
         ----------
+        instance : Instance
+            Whose frame it is; of the transfer syntax this form was chosen for.
         frame_number : int
             1-based.
         location : str
@@ -65,12 +64,14 @@ class FrameSource:
         viewer.errors.ViewerError
             The frame does not exist or cannot be read.
         """
-        found = self.ranges and self.ranges.native_range(frame_number)
-        if self.ranges is not None and found:
-            chunks = file_chunks(self.ranges.path, *found)
-            return Part(self.content_type, location, chunks, found[1])
-        body = self.read(frame_number)
-        return Part(self.content_type, location, (body,), len(body))
+        content_type = f"{self.media_type}; transfer-syntax={self.transfer_syntax_uid}"
+        if self.is_decoded:
+            body = decoded(instance, frame_number)
+        elif found := instance.native_range(frame_number):
+            return Part(content_type, location, file_chunks(instance.path, *found), found[1])
+        else:
+            body, _ = instance.encoded_frame(frame_number)
+        return Part(content_type, location, (body,), len(body))
 
 
 def frame_numbers(frame_list: str, instance: Instance) -> list[int]:
@@ -104,66 +105,50 @@ def frame_numbers(frame_list: str, instance: Instance) -> list[int]:
     return numbers
 
 
-def choose(instance: Instance, forms: Sequence[Accepted]) -> FrameSource:
+@lru_cache(maxsize=_FORMS_KEPT)
+def choose(stored: str, forms: tuple[Accepted, ...]) -> FrameForm:
     """Return the first form the client accepts and this node can give.
 
     Parameters
     ----------
-    instance : Instance
-        The instance.
-    forms : sequence of Accepted
+    stored : str
+        Transfer syntax of the instance.
+    forms : tuple of Accepted
         Best first.
 
     Returns
     -------
-    FrameSource
+    FrameForm
 
     Raises
     ------
     NotAcceptable
         There is none.
     """
-    for form in forms:
-        source = _source(instance, form)
-        if source is not None:
-            return source
+    for accepted in forms:
+        form = _form(stored, accepted)
+        if form is not None:
+            return form
     raise NotAcceptable(
         "Frames are given as multipart/related with application/octet-stream, or as stored in "
         "the media type of their transfer syntax."
     )
 
 
-def _source(instance: Instance, form: Accepted) -> FrameSource | None:
-    stored = instance.transfer_syntax_uid
+def _form(stored: str, accepted: Accepted) -> FrameForm | None:
+    takes_plain = _takes(accepted, OCTETS, EXPLICIT_LITTLE)
     if stored in _NATIVE_LITTLE:
-        return (
-            _as_stored(instance, OCTETS, EXPLICIT_LITTLE)
-            if _takes(form, OCTETS, EXPLICIT_LITTLE)
-            else None
-        )
+        return FrameForm(OCTETS, EXPLICIT_LITTLE) if takes_plain else None
     media_type = MEDIA_TYPES.get(stored, OCTETS)
-    if media_type != OCTETS and _takes(form, media_type, stored):
-        return _as_stored(instance, media_type, stored)
-    if form.takes_parts(OCTETS) and form.transfer_syntax_uid in (ANY_SYNTAX, stored):
-        return _as_stored(instance, OCTETS, stored)
-    if _takes(form, OCTETS, EXPLICIT_LITTLE):
-        return FrameSource(
-            OCTETS, f"{OCTETS}; transfer-syntax={EXPLICIT_LITTLE}", lambda n: decoded(instance, n)
-        )
-    return None
+    if media_type != OCTETS and _takes(accepted, media_type, stored):
+        return FrameForm(media_type, stored)
+    if accepted.takes_parts(OCTETS) and accepted.transfer_syntax_uid in (ANY_SYNTAX, stored):
+        return FrameForm(OCTETS, stored)
+    return FrameForm(OCTETS, EXPLICIT_LITTLE, is_decoded=True) if takes_plain else None
 
 
 def _takes(form: Accepted, media_type: str, syntax: str) -> bool:
     return form.takes_parts(media_type) and form.transfer_syntax_uid in ("", ANY_SYNTAX, syntax)
-
-
-def _as_stored(instance: Instance, media_type: str, syntax: str) -> FrameSource:
-    return FrameSource(
-        media_type,
-        f"{media_type}; transfer-syntax={syntax}",
-        lambda number: instance.encoded_frame(number)[0],
-        instance,
-    )
 
 
 def decoded(instance: Instance, frame_number: int) -> bytes:

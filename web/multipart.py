@@ -1,6 +1,7 @@
 """Answers of many parts (RFC 2387), written piece by piece and never held whole in memory."""
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,11 +104,14 @@ def file_chunks(path: Path, offset: int = 0, length: int | None = None) -> Itera
     bytes
     """
     left = math.inf if length is None else length
-    with path.open("rb", buffering=0) as file:
-        file.seek(offset)
-        while left > 0 and (chunk := file.read(int(min(CHUNK_BYTES, left)))):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        while left > 0 and (chunk := os.pread(descriptor, int(min(CHUNK_BYTES, left)), offset)):
             left -= len(chunk)
+            offset += len(chunk)
             yield chunk
+    finally:
+        os.close(descriptor)
 
 
 def in_pieces(body: bytes) -> Sequence[bytes] | Iterator[bytes]:

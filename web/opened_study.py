@@ -44,6 +44,24 @@ def opened_study(context: WebContext, study_instance_uid: str) -> OpenedStudy:
 
     Parameters
     ----------
+    context, study_instance_uid
+        As `listed_study`.
+
+    Returns
+    -------
+    OpenedStudy
+    """
+    made = listed_study(context, study_instance_uid)
+    if made.opening is not None:
+        context.frames.expect(made.opening.record, made.opening.frame_number)
+    return made
+
+
+def listed_study(context: WebContext, study_instance_uid: str) -> OpenedStudy:
+    """Return the series of a study.
+
+    Parameters
+    ----------
     context : WebContext
         Reads the index, and keeps the answer until anything of the study is indexed.
     study_instance_uid : str
@@ -55,12 +73,9 @@ def opened_study(context: WebContext, study_instance_uid: str) -> OpenedStudy:
     """
     # read before the series are: what is indexed in between then belongs to the next revision
     revision = context.index.study_revision(study_instance_uid)
-    made = context.kept(
+    return context.kept(
         ("series", study_instance_uid, revision), partial(_made, context, study_instance_uid)
     )
-    if made.opening is not None:
-        context.frames.expect(made.opening.record, made.opening.frame_number)
-    return made
 
 
 def _made(context: WebContext, study_instance_uid: str) -> OpenedStudy:

@@ -1,5 +1,6 @@
 """Who may ask and what every answer says about itself: host, origin, method, headers."""
 
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -8,6 +9,7 @@ from flask import Flask, Request, Response, request
 from web.errors import ForeignHost, ForeignOrigin, MethodNotAllowed
 
 METHODS: Final = ("GET", "HEAD", "POST")
+_HOSTS_KEPT: Final = 16
 LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _POLICY: Final = (
@@ -68,6 +70,7 @@ def check_host(authority: str, hosts: frozenset[str]) -> None:
         raise ForeignHost("This node does not answer under that host name. Use its own address.")
 
 
+@lru_cache(maxsize=_HOSTS_KEPT)
 def host_name(authority: str) -> str:
     """Return the host of a Host header without its port, in lower case; "" when malformed.
 

@@ -22,6 +22,7 @@ from dicom_node.log import configure_logging
 from dicom_node.setting_tables import WebSettings
 from dicom_node.settings import Settings
 from web.app import create_app
+from web.board import board_of
 from web.context import EXTENSION, WebContext
 from web.limits import BoundedWork, keep_freed_memory
 from web.warm_up import WarmUp
@@ -163,7 +164,7 @@ def load_app(settings: Settings) -> BoundedWork:
     app = create_app(settings)
     context: WebContext = app.extensions[EXTENSION]
     context.frames.start()
-    warm_up = WarmUp(context, app.jinja_env)
+    warm_up = WarmUp(context, app.jinja_env, board_of(app))
     warm_up.start()
     multiprocessing.util.Finalize(None, context.close, exitpriority=0)
     multiprocessing.util.Finalize(None, warm_up.close, exitpriority=1)

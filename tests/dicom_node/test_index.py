@@ -1,9 +1,12 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_node.index import IndexReader
 from dicom_node.index_tables import fold_text
+from dicom_node.index_writer import Index
 from dicom_node.study_query import StudyQuery
 
 
@@ -181,6 +184,63 @@ def test_the_revision_changes_with_every_arrival(room, make_instance):
     room.accept(make_instance())
     room.settle()
     assert room.reader.revision() != before
+
+
+def asked_for(room, ds):
+    return room.reader.instance(ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID)
+
+
+def test_an_instance_asked_for_again_is_what_the_index_holds_by_then(room, make_instance):
+    ds = make_instance(1)
+    assert asked_for(room, ds) is None
+    room.accept(ds)
+    room.queue.flush()
+    first = asked_for(room, ds)
+    assert first is not None
+    assert not first.is_conflict
+    assert asked_for(room, ds) is first
+
+    ds.PatientName = "OTHER^PERSON"
+    room.accept(ds)
+    room.queue.flush()
+    again = asked_for(room, ds)
+    assert again is not None
+    assert again.is_conflict
+
+    room.index.mark_damaged(str(first.path.relative_to(room.data)), "2026-01-02T03:04:05Z")
+    damaged = asked_for(room, ds)
+    assert damaged is not None
+    assert damaged.damaged_at == "2026-01-02T03:04:05Z"
+
+
+def test_an_instance_asked_for_again_is_not_that_of_an_index_set_aside(room, make_instance):
+    ds = make_instance(1)
+    room.accept(ds)
+    room.settle()
+    assert asked_for(room, ds) is not None
+    room.index.close()
+    for file in room.data.glob("index.sqlite*"):
+        file.rename(file.with_name(f"old-{file.name}"))
+    assert asked_for(room, ds) is None
+    room.index = Index(room.data / "index.sqlite")
+    assert asked_for(room, ds) is None
+
+
+def test_what_is_read_while_others_write_is_never_older_than_its_question(room, make_instance):
+    """Many ask for instances right after each one's arrival was waited for."""
+    many = [make_instance(number) for number in range(1, 31)]
+
+    def ask_for_all(before: list) -> bool:
+        return all(asked_for(room, ds) is not None for ds in before)
+
+    with ThreadPoolExecutor(4) as threads:
+        asked = []
+        for place, ds in enumerate(many):
+            assert asked_for(room, ds) is None
+            room.accept(ds)
+            room.queue.flush()
+            asked += [threads.submit(ask_for_all, many[: place + 1]) for _ in range(4)]
+        assert all(one.result() for one in asked)
 
 
 @given(st.text())

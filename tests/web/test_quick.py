@@ -3,11 +3,16 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileDataset
 from werkzeug.test import TestResponse
+
+from web import quick
 
 Address = Callable[[Dataset], str]
 OCTETS = 'multipart/related; type="application/octet-stream"'
@@ -138,3 +143,9 @@ def test_what_the_client_has_is_not_made_again(
     for name in ("ETag", "Cache-Control", "Vary"):
         assert again.headers.get(name) == first.headers.get(name)
     assert client.get(url, headers=headers | {"If-None-Match": '"other"'}).status_code == 406
+
+
+@given(st.lists(st.sampled_from(["%2C", "%2c", "%2F", "%2f", *"ab=&,/.0-"])).map("".join))
+def test_a_plain_query_is_understood_as_any_other(text: str) -> None:
+    assert quick._QUERY.fullmatch(text)
+    assert quick.query_pairs(text) == parse_qsl(text, keep_blank_values=True)

@@ -11,9 +11,13 @@ from flask import Flask
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 
+from dicom_node.study_query import StudyQuery
 from web import warm_up
+from web.board import board_of
 from web.context import WebContext
 from web.decoded_frames import FOLDER
+from web.first_picture import first_picture
+from web.opened_study import listed_study
 from web.warm_up import WarmUp
 
 TIMEOUT_S = 30
@@ -22,7 +26,7 @@ TIMEOUT_S = 30
 @contextmanager
 def warming(app: Flask) -> Iterator[WebContext]:
     context: WebContext = app.extensions["lifeboat"]
-    running = WarmUp(context, app.jinja_env, look_every_s=0.05)
+    running = WarmUp(context, app.jinja_env, board_of(app), look_every_s=0.05)
     running.start()
     try:
         yield context
@@ -48,6 +52,26 @@ def test_the_newest_study_is_read_and_nothing_is_changed(
     with warming(app) as context:
         wait_until(lambda: len(context.bodies) > 0)
         assert context.index.counts()["instances"] == 1
+
+
+def test_the_first_pictures_of_studies_nobody_opened_are_ready(
+    app: Flask, keeper, make_instance: Callable[..., FileDataset]
+) -> None:
+    keeper.keep_file(Path(get_testdata_file("MR_small_jp2klossless.dcm")))
+    keeper.keep(make_instance(StudyInstanceUID="1.2.4", StudyDate="20991231"))
+    with warming(app) as context:
+        context.frames.start()
+        wait_until(lambda: bool(frames_on_disk(context)))
+        lists_and_pictures = 4
+        wait_until(lambda: len(context.bodies) == lists_and_pictures)
+    (older,) = (
+        study.study_instance_uid
+        for study in context.index.search_studies(StudyQuery())
+        if study.study_instance_uid != "1.2.4"
+    )
+    opening = listed_study(context, older).opening
+    assert first_picture(context, opening) is not None
+    assert len(context.bodies) == lists_and_pictures
 
 
 def test_the_frame_that_an_arrived_study_opens_with_is_decoded(app: Flask, keeper) -> None:
@@ -107,7 +131,7 @@ def test_a_study_that_goes_wrong_keeps_no_other_from_being_read(
         read.append(study_instance_uid)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(warm_up, "opened_study", fails)
+    monkeypatch.setattr(warm_up, "listed_study", fails)
     with warming(app):
         for uid in ("1.2.5", "1.2.6", "1.2.7"):
             keeper.keep(make_instance(StudyInstanceUID=uid))
