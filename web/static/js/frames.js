@@ -29,7 +29,7 @@ import { extremes, modalityValue, typedPixels } from "./windowing.js";
 
 /**
  * Chosen so that a tab stays below 300 MB with previews and the page itself, however long the study is; the
- * sheet that each tile paints a large frame on comes on top of it, eight bytes a pixel.
+ * sheet that each tile paints a large frame on comes on top of it, four bytes a pixel.
  */
 const BUDGET_BYTES = 96 * 1024 * 1024;
 const REDUCED_BYTES = 24 * 1024 * 1024;
