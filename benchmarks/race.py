@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,8 @@ _FLAGS: Final = (
     "--host-resolver-rules=MAP * ~NOTFOUND,EXCLUDE 127.0.0.1",
 )
 _WINDOW: Final = {"width": 1600, "height": 1000}
+_SETTLED_S: Final = 3.0
+"""So long a browser is open before it is sent to a study: it starts many things of its own."""
 _FIRST_LIMIT_S: Final = 180.0
 _LOAD_LIMIT_S: Final = 20.0
 """How long a series may go on loading after its first picture before it is scrolled."""
@@ -86,10 +88,19 @@ class Visit:
     requests: int
     heap_mb: float
     memory_mb: float
+    empty_mb: float
+    """What the same browser held before, with an empty page."""
+    tab_mb: float
+    """Of `memory_mb`, the process of the page."""
     scroll_per_s: float | None
     drag_per_s: float
     page_per_s: float
     """Animation frames a second while dragging: what the browser itself reached."""
+
+    @property
+    def added_mb(self) -> float:
+        """What the study takes above an empty browser."""
+        return self.memory_mb - self.empty_mb
 
 
 @dataclass(slots=True)
@@ -179,6 +190,7 @@ class RaceBenchmark:
         total = len(lines) * len(self._studies) * rounds * len(roads)
         done = 0
         async with async_playwright() as playwright:
+            await self._visit_untimed(playwright, roads)
             for speed in lines:
                 for study in self._studies:
                     rows = {name: RaceRow(name) for name in roads}
@@ -191,6 +203,17 @@ class RaceBenchmark:
                     title = f"{study.name}: {speed.name}"
                     results.append(RaceResult(title, speed.bar_s, list(rows.values())))
         return results
+
+    async def _visit_untimed(
+        self, playwright: Playwright, roads: dict[str, tuple["SlowLine", str]]
+    ) -> None:
+        """Visit all once: a node that serves for weeks is not measured while it starts."""
+        for line, path in roads.values():
+            line.set(LINES[0])
+            for study in self._studies:
+                async with _fresh_browser(playwright) as browser:
+                    page = await _probed_page(browser)
+                    await _open(page, line.address(path.format(study.study_instance_uid)))
 
 
 class SlowLine:
@@ -205,6 +228,10 @@ class SlowLine:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
         self.port = int(self._read())
+
+    def address(self, path: str) -> str:
+        """Return where a browser finds a path of the server."""
+        return f"http://127.0.0.1:{self.port}{path}"
 
     def set(self, speed: LineSpeed) -> None:
         """Make the line this fast, and forget what passed."""
@@ -252,26 +279,45 @@ async def _take_turn(
     study: _Study,
 ) -> None:
     line.set(speed)
+    async with _fresh_browser(playwright) as browser:
+        try:
+            row.visits.append(await _visit(browser, line, line.address(path), len(study.files)))
+        except BenchmarkError as error:
+            row.visits.append(None)
+            row.failure = str(error)
+
+
+@contextlib.asynccontextmanager
+async def _fresh_browser(playwright: Playwright) -> AsyncIterator[Browser]:
     browser = await playwright.chromium.launch(
         executable_path=require_program("chromium"), args=list(_FLAGS)
     )
     try:
-        address = f"http://127.0.0.1:{line.port}{path}"
-        row.visits.append(await _visit(browser, line, address, len(study.files)))
-    except BenchmarkError as error:
-        row.visits.append(None)
-        row.failure = str(error)
+        yield browser
     finally:
         await browser.close()
 
 
-async def _visit(browser: Browser, line: SlowLine, address: str, slices: int) -> Visit:
+async def _probed_page(browser: Browser) -> Page:
     page = await browser.new_page(viewport=_WINDOW)  # type: ignore[arg-type]  # a dict with both
     await page.add_init_script(path=_PROBE)
+    await asyncio.sleep(_SETTLED_S)
+    return page
+
+
+async def _open(page: Page, address: str) -> dict[str, Any]:
+    """Go to an address and return what the probe saw once there is a picture."""
     await page.goto(address, wait_until="commit")
     seen = await _until(page, lambda seen: _truth(seen["first"] is not None), _FIRST_LIMIT_S)
     if seen["first"] is None:
         raise BenchmarkError(f"no picture within {_FIRST_LIMIT_S:.0f} s")
+    return seen
+
+
+async def _visit(browser: Browser, line: SlowLine, address: str, slices: int) -> Visit:
+    page = await _probed_page(browser)
+    empty_mb, _ = await _memory_mb(browser)
+    seen = await _open(page, address)
     origin_s = await page.evaluate("performance.timeOrigin") / 1000
     at_first = line.passed(origin_s + seen["first"] / 1000)
 
@@ -281,7 +327,8 @@ async def _visit(browser: Browser, line: SlowLine, address: str, slices: int) ->
 
     seen = await _until(page, is_loaded, _LOAD_LIMIT_S)
     loaded = line.passed(time.time())
-    heap_mb, memory_mb = await _heap_mb(page), await _memory_mb(browser)
+    heap_mb = await _heap_mb(page)
+    memory_mb, tab_mb = await _memory_mb(browser)
     scroll = await _scroll(page, slices) if slices > 1 else None
     drag, frames = await _drag(page)
     return Visit(
@@ -293,6 +340,8 @@ async def _visit(browser: Browser, line: SlowLine, address: str, slices: int) ->
         loaded.requests,
         heap_mb,
         memory_mb,
+        empty_mb,
+        tab_mb,
         scroll,
         drag,
         frames,
@@ -386,13 +435,20 @@ async def _heap_mb(page: Page) -> float:
     return next(float(m["value"]) for m in metrics if m["name"] == "JSHeapUsedSize") / 1e6
 
 
-async def _memory_mb(browser: Browser) -> float:
-    """Return what all processes of the browser hold, each shared page counted by its share."""
+async def _memory_mb(browser: Browser) -> tuple[float, float]:
+    """Return what all processes of the browser hold, and the largest that draws pages.
+
+    Each shared page is counted by its share.
+    """
     session = await browser.new_browser_cdp_session()
     processes = (await session.send("SystemInfo.getProcessInfo"))["processInfo"]
-    total_kb = 0
+    total_mb, tab_mb = 0.0, 0.0
     for process in processes:
         with contextlib.suppress(OSError):
             text = Path(f"/proc/{process['id']}/smaps_rollup").read_text()
-            total_kb += int(text.split("\nPss:")[1].split()[0])
-    return total_kb / 1024
+            held_mb = int(text.split("\nPss:")[1].split()[0]) / 1024
+            total_mb += held_mb
+            if process["type"] == "renderer":
+                tab_mb = max(tab_mb, held_mb)
+    await session.detach()
+    return total_mb, tab_mb

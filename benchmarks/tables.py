@@ -30,6 +30,8 @@ _RACE_FIGURES: Final = (
     "requests",
     "heap_mb",
     "memory_mb",
+    "empty_mb",
+    "tab_mb",
     "scroll_per_s",
     "drag_per_s",
 )
@@ -42,6 +44,8 @@ _RACE_COLUMNS: Final = (
     "req",
     "heap",
     "memory",
+    "empty",
+    "tab",
     "scroll/s",
     "drag/s",
 )
@@ -116,7 +120,13 @@ def _race_ratios(row: RaceRow, peer: RaceRow) -> str:
     if row is peer:
         return ""
     words = []
-    for name, word in (("first_s", "first"), ("final_s", "final"), ("memory_mb", "memory")):
+    smaller = (
+        ("first_s", "first"),
+        ("final_s", "final"),
+        ("memory_mb", "memory"),
+        ("added_mb", "above empty"),
+    )
+    for name, word in smaller:
         ratio = middle_ratio(_race_samples(peer, name), _race_samples(row, name))
         words.append(f"{word} {ratio:.1f}x")
     for name, word in (("scroll_per_s", "scroll"), ("drag_per_s", "drag")):

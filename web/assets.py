@@ -1,8 +1,10 @@
 """Scripts, styles and icons as browsers get them: packed once, and kept by their version."""
 
+import hashlib
 import mimetypes
 import re
 import zlib
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Final
 
 from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 
 from web.program import program_version
@@ -18,6 +21,7 @@ FOLDER: Final = Path(__file__).with_name("static")
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 """They hold nothing of patients, so any cache may keep them."""
 GZIP_WINDOW_BITS: Final = 31
+EXTENSION: Final = "assets"
 _MODULE_TYPE: Final = "text/javascript"
 _IMPORTED: Final = re.compile(r'^(?:import|\}) .*?from "\./([a-z_]+\.js)";$', re.MULTILINE)
 
@@ -29,6 +33,14 @@ class Asset:
     content_type: str
     plain: bytes
     packed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InPage:
+    """Styles or a script that stand in a page itself; `source` names them in its policy."""
+
+    text: Markup
+    source: str
 
 
 class Assets:
@@ -72,6 +84,22 @@ class Assets:
             answer.headers["Content-Encoding"] = "gzip"
         return answer
 
+    def in_page(self, *names: str) -> InPage:
+        """Return files one after the other, for a page that cannot wait for them.
+
+        Parameters
+        ----------
+        *names : str
+            Their paths in the folder.
+
+        Returns
+        -------
+        InPage
+        """
+        plain = b"".join(self.files[name].plain for name in names)
+        digest = b64encode(hashlib.sha256(plain).digest()).decode("ascii")
+        return InPage(Markup(plain.decode()), f"'sha256-{digest}'")
+
     def modules_of(self, name: str) -> list[str]:
         """Return a script and all that it imports, so that a page can ask for them at once.
 
@@ -111,6 +139,7 @@ def install(app: Flask, folder: Path = FOLDER) -> Assets:
     """
     current = program_version()  # before the files are read: never a newer version with older files
     assets = Assets(folder)
+    app.extensions[EXTENSION] = assets
 
     def static(filename: str, version: str = "") -> ResponseReturnValue:
         is_packed = request.accept_encodings.quality("gzip") > 0

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from flask import Blueprint, Response, make_response, render_template, request
+from flask import Blueprint, Response, current_app, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
@@ -10,6 +10,7 @@ from dicom_node.index import StudyRecord
 from dicom_node.study_query import StudyQuery
 from dicom_node.trouble import troubles
 from web import api, live
+from web.assets import EXTENSION, Assets
 from web.board import current_board
 from web.context import WebContext, current
 from web.errors import NotFound
@@ -17,7 +18,7 @@ from web.first_picture import first_picture
 from web.mode import mode_answer
 from web.opened_study import OpenedStudy, opened_study
 from web.preview import preview_address
-from web.security import HOLDS_PICTURES, LOCAL_HOSTS
+from web.security import LOCAL_HOSTS, holding_pictures
 from web.sync import STATES, blank_rows, sync_answer
 from web.wall import remember, wall_of
 from web.words import counted
@@ -25,6 +26,10 @@ from web.words import counted
 blueprint = Blueprint("pages", __name__)
 
 FIRST_PAGE: Final = 100
+_SEEN_FIRST: Final = ("css/lifeboat.css", "css/components.css", "css/viewer.css")
+"""The styles of the first picture and its words: they stand in the page."""
+_BEGIN: Final = "js/begin.js"
+"""Begins all other scripts of the viewer when that picture was seen."""
 LONGEST_LIST: Final = 200_000
 """Characters of a study's list that stand in its page; a longer one is asked for apart."""
 TEXTS: Final = (
@@ -87,9 +92,13 @@ def viewer(study: str) -> ResponseReturnValue:
         raise NotFound("This node does not hold that study. The PACS may.")
     [answer] = current_board().answers([record])
     opened = opened_study(context, study)
+    assets: Assets = current_app.extensions[EXTENSION]
+    styles, begin = assets.in_page(*_SEEN_FIRST), assets.in_page(_BEGIN)
     page = render_template(
         "viewer.html",
         page="viewer",
+        styles=styles.text,
+        begin=begin.text,
         study=answer,
         listed=_listed(api.study_text(context, answer, opened, revision).text),
         first=first_picture(context, opened.opening),
@@ -99,7 +108,8 @@ def viewer(study: str) -> ResponseReturnValue:
         **shared(context),
     )
     # it shows whose a picture is as of now: no browser may bring it back later
-    return Response(page, headers=HOLDS_PICTURES | {"Cache-Control": "no-store"})
+    policy = holding_pictures(styles.source, begin.source)
+    return Response(page, headers=policy | {"Cache-Control": "no-store"})
 
 
 def _listed(text: str) -> Markup:

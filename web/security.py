@@ -13,21 +13,36 @@ _HOSTS_KEPT: Final = 16
 LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _POLICY: Final = (
-    "default-src 'self'; img-src 'self' blob:{}; base-uri 'none'; object-src 'none'; "
+    "default-src 'self'; {}img-src 'self' blob:{}; base-uri 'none'; object-src 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
 POLICY: Final = "Content-Security-Policy"
-HOLDS_PICTURES: Final = {POLICY: _POLICY.format(" data:")}
-"""Of a page that has pictures in itself."""
 
 HEADERS: Final = {
-    POLICY: _POLICY.format(""),
+    POLICY: _POLICY.format("", ""),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+
+def holding_pictures(styles: str, script: str) -> dict[str, str]:
+    """Return the policy of a page that has pictures, styles and one script in itself.
+
+    Parameters
+    ----------
+    styles, script : str
+        Their digests as a policy names them; nothing else that stands in the page is taken.
+
+    Returns
+    -------
+    dict
+        A header.
+    """
+    own = f"style-src 'self' {styles}; script-src 'self' {script}; "
+    return {POLICY: _POLICY.format(own, " data:")}
 
 
 def install(app: Flask, host: str) -> None:

@@ -12,7 +12,7 @@ import {
   initialVoi,
   isHounsfield,
   paintColour,
-  paintGrey,
+  greyPainter,
   typedPixels,
   windowLevel,
   windowToDrag,
@@ -68,7 +68,7 @@ test("pixels too wide for a table are computed one by one", () => {
   const info = { ...plain, pixels: { dtype: "int32", min: -(2 ** 31), max: 2 ** 31 - 1 } };
   assert.equal(greyTable(info, window(0, 2), false), null);
   const rgba = new Uint32Array(2);
-  paintGrey(Int32Array.of(-5_000_000, 5_000_000), info, window(0, 100), false, rgba);
+  greyPainter(info, window(0, 100), false)(Int32Array.of(-5_000_000, 5_000_000), rgba);
   assert.deepEqual([...rgba], [0xff000000, 0xffffffff]);
 });
 
@@ -145,7 +145,7 @@ test("floating point values that are no numbers are background, inverted or not"
   const info = { ...plain, pixels: { dtype: "float32", min: -3.4e38, max: 3.4e38 } };
   for (const [isInverted, level] of [[false, 255], [true, 0]]) {
     const rgba = new Uint32Array(5);
-    paintGrey(stored, info, window(0.25, 0.5, "LINEAR_EXACT"), isInverted, rgba);
+    greyPainter(info, window(0.25, 0.5, "LINEAR_EXACT"), isInverted)(stored, rgba);
     assert.deepEqual([...rgba].map((pixel) => pixel & 0xff), [level, 0, 0, 0, isInverted ? 127 : 128]);
   }
 });

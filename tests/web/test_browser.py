@@ -159,6 +159,10 @@ def test_the_picture_is_there_before_any_script_and_then_taken_over_as_it_is(
     places = """() => [".tile", ".corner.top.left", ".corner.top.right", ".banner", ".toolbar"]
         .map((one) => JSON.stringify(document.querySelector(one).getBoundingClientRect()))"""
     before = page.evaluate(places)
+    assert asked[0] == page.url
+    scripts = [at for at, url in enumerate(asked) if url.endswith(".js")]
+    before_them = asked[1 : scripts[0]] if scripts else asked[1:]
+    assert all(url.endswith(".svg") for url in before_them), before_them
     page.unroute("**/*.js")
     page.reload()
     wait_for_frame(page, seen)

@@ -1,3 +1,6 @@
+import hashlib
+import re
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -141,14 +144,32 @@ def test_no_script_writes_markup() -> None:
 
 
 def test_no_page_holds_script_or_style_of_its_own() -> None:
+    named_by_policy = ("<style>{{ styles }}</style>", "<script>{{ begin }}</script>")
     for page in (WEB / "templates").glob("*.html"):
         source = page.read_text()
+        if page.name == "viewer.html":
+            for one in named_by_policy:
+                assert source.count(one) == 1
+                source = source.replace(one, "")
         assert "style=" not in source, page.name
         assert "<style" not in source, page.name
         assert " on" + "click=" not in source, page.name
         assert "|safe" not in source.replace(" ", ""), page.name
         harmless = ('<script type="module" src=', '<script type="application/json" id=')
         assert source.count("<script") == sum(map(source.count, harmless)), page.name
+
+
+def test_a_policy_names_the_styles_and_the_script_of_its_page_and_no_others(
+    client: FlaskClient, held: FileDataset
+) -> None:
+    answer = client.get(f"/studies/{held.StudyInstanceUID}")
+    policy = answer.headers["Content-Security-Policy"]
+    for name, element in (("style-src", "style"), ("script-src", "script")):
+        [own] = re.findall(rf"<{element}>(.*?)</{element}>", answer.text, re.S)
+        digest = b64encode(hashlib.sha256(own.encode()).digest()).decode()
+        assert f"{name} 'self' 'sha256-{digest}';" in policy
+        assert len(own) > 100
+    assert "sha256" not in client.get("/").headers["Content-Security-Policy"]
 
 
 def test_nothing_is_fetched_from_elsewhere() -> None:

@@ -27,6 +27,7 @@ def open_study(page: Page, dataset: FileDataset) -> None:
     page.goto(f"/studies/{dataset.StudyInstanceUID}")
     page.wait_for_selector(f"{FRAME}[data-state=final]")
     page.wait_for_selector("#strip button")  # nothing moves any more
+    page.wait_for_selector("body[data-tools=all]")
 
 
 def wait_for_frame(page: Page, dataset: FileDataset, number: int = 1) -> None:

@@ -1,10 +1,11 @@
 """Key images in a real browser: marked, listed, found."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import KeyObjectSelectionDocumentStorage, generate_uid
 
@@ -136,3 +137,28 @@ def test_when_the_last_key_image_is_no_longer_one_all_images_are_back(
     page.keyboard.press("k")
     expect(page.locator("#only-keys")).to_be_hidden()
     expect(page.locator("#note")).to_contain_text("all images are shown")
+
+
+def test_what_is_not_read_yet_is_not_said_to_be_nothing(
+    stack: list[FileDataset], page: Page
+) -> None:
+    held_back: list[Route] = []
+    is_held = [True]
+
+    def answer(route: Route) -> None:
+        held_back.append(route) if is_held[0] else route.continue_()
+
+    page.route("**/presentation-states", answer)
+    open_study(page, stack[1])
+    page.keyboard.press("Shift+K")
+    expect(page.locator("#note")).to_contain_text("still being read")
+    is_held[0] = False
+    for route in held_back:
+        route.continue_()
+    note = page.locator("#note")
+    for _ in range(100):  # until the page has read what came
+        page.keyboard.press("Shift+K")
+        if "still being read" not in (note.text_content() or ""):
+            break
+        page.wait_for_timeout(100)
+    expect(note).to_have_text(re.compile("There are no key images in this study"))

@@ -22,8 +22,10 @@ STEP: Final = re.compile(
 ARROWS: Final = {"→": (90, 0), "↑": (0, -80), "↓": (0, 80), "↗": (80, -60)}
 TEXTS: Final = {"the name": "conformance", "series/image": "2/3", "a note": "Old fracture?"}
 OTHER_TILE: Final = ".tile:not([data-active=true]) canvas"
-ARE_FOUND: Final = """() => [...document.querySelectorAll("#studies .study")]
-    .every(one => one.textContent.includes("CONFORMANCE"))"""
+ARE_FOUND: Final = """() => {
+    const rows = [...document.querySelectorAll("#studies .study")];
+    return rows.length > 0 && rows.every(one => one.textContent.includes("CONFORMANCE"));
+}"""
 TARGET_PX: Final = 44
 
 
@@ -111,7 +113,7 @@ class Hand:
             "right drag": lambda: draw(self.page, start, end, "right"),
             "double click": lambda: self.page.mouse.dblclick(x, y),
             "right click": lambda: self.page.mouse.click(x, y, button="right"),
-            "one finger": lambda: finger(self.page, *along(start, end)),
+            "one finger": lambda: swipe(self.page, start, end),
             "hold": lambda: self.hold((x, y)),
             "two taps": lambda: two_taps(self.page, (x, y)),
             "two fingers": lambda: fingers(
@@ -140,6 +142,15 @@ def middle(page: Page) -> Point:
     box = page.locator(f".tile[data-active=true] {FRAME}").bounding_box()
     assert box
     return (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+def swipe(page: Page, start: Point, end: Point) -> None:
+    """Draw a finger over the page; the browser keeps its pace, so that it never seems to rest."""
+    session = page.context.new_cdp_session(page)
+    gesture = {"x": start[0], "y": start[1], "gestureSourceType": "touch", "preventFling": True}
+    way = {"xDistance": end[0] - start[0], "yDistance": end[1] - start[1], "speed": 400}
+    session.send("Input.synthesizeScrollGesture", gesture | way)
+    session.detach()
 
 
 def two_taps(page: Page, at: Point) -> None:

@@ -23,14 +23,15 @@ const closedRuns = new WeakMap();
 const colours = new WeakMap();
 
 /**
- * Paint what the frame's info lays over its windowed pixels.
+ * Paint what the frame's info lays over its windowed pixels, or over some of them in a row.
  * @param {ArrayLike<number>} stored
  * @param {any} info
  * @param {Uint32Array} rgba changed; one little-endian pixel each
+ * @param {number} [first] which pixel of the frame they begin with
  */
-export function paintCoverings(stored, info, rgba) {
+export function paintCoverings(stored, info, rgba, first = 0) {
   if (info.supplemental_palette) paintPalette(stored, info, rgba);
-  if (info.shutter) paintShutter(info, rgba);
+  if (info.shutter) paintShutter(info, rgba, first);
 }
 
 /**
@@ -65,12 +66,13 @@ export function paletteColours(digits) {
 /**
  * @param {any} info
  * @param {Uint32Array} rgba
+ * @param {number} first which pixel of the frame they begin with
  */
-function paintShutter(info, rgba) {
+function paintShutter(info, rgba, first) {
   const { shutter, rows, columns } = info;
   const runs = remembered(closedRuns, shutter, () => closedBy(shutter, rows, columns));
   const grey = (0xff000000 | (shutter.grey << 16) | (shutter.grey << 8) | shutter.grey) >>> 0;
-  for (let n = 0; n < runs.length; n += 2) rgba.fill(grey, runs[n], runs[n + 1]);
+  for (let n = 0; n < runs.length; n += 2) rgba.fill(grey, Math.max(0, runs[n] - first), Math.max(0, runs[n + 1] - first));
 }
 
 /**

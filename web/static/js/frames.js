@@ -29,12 +29,12 @@ import { extremes, modalityValue, typedPixels } from "./windowing.js";
 
 /**
  * Chosen so that a tab stays below 300 MB with previews and the page itself, however long the study is; the
- * sheet that each tile paints a large frame on comes on top of it, eight bytes a pixel.
+ * sheet that each tile paints a large frame on comes on top of it, four bytes a pixel.
  */
-const BUDGET_BYTES = 96 * 1024 * 1024;
+const BUDGET_BYTES = 64 * 1024 * 1024;
 const REDUCED_BYTES = 24 * 1024 * 1024;
 /** Values of neighbours are large, and a preview serves to scroll. */
-const AHEAD_SHARE = 1 / 3;
+const AHEAD_SHARE = 1 / 2;
 
 /** An answer that belongs to another frame than the one asked for. It is never drawn. */
 export class WrongFrame extends Error {}

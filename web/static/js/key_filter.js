@@ -13,6 +13,7 @@ import { counted } from "./text.js";
 /** @typedef {import("./tile.js").Tile} Tile */
 
 const NONE = "There are no key images in this study. K marks the image you look at.";
+const UNREAD = "Which images are key images is still being read. Try again in a moment.";
 const NOT_KNOWN = "Key images only · not known yet for this study, all are shown";
 const NONE_LEFT = "No key image is left: all images are shown.";
 
@@ -35,8 +36,8 @@ export class KeyFilter {
   }
 
   toggle() {
-    const { active, study } = this.viewer;
-    if (!this.isOn && !this.count(active.study || study).shown) return this.viewer.say(NONE);
+    const study = this.viewer.active.study || this.viewer.study;
+    if (!this.isOn && !this.count(study).shown) return this.viewer.say(this.keyImages.isKnown(study.uid) ? NONE : UNREAD);
     this.set(!this.isOn);
     if (this.isOn) this.goToKeys();
   }

@@ -10,7 +10,7 @@ import { pointsOf } from "./mark_kinds.js";
 /** @typedef {import("./mark_shapes.js").Box} Box */
 
 const SVG = "http://www.w3.org/2000/svg";
-const LINE_PX = 20;
+const LINE_EM = 1.25;
 const HANDLE_PX = 6;
 const CROSS_PX = 15;
 
@@ -73,10 +73,11 @@ export class MarkLayer {
     const lines = this.lines(mark);
     if (!lines.length) return;
     const text = /** @type {SVGTextElement} */ (add(group, "text", { class: "label" }));
+    const line = LINE_EM * parseFloat(getComputedStyle(text).fontSize); // it is larger on a wall
     lines.forEach((words, index) => {
-      add(text, "tspan", { x: 0, y: (index + 0.8) * LINE_PX }).textContent = words;
+      add(text, "tspan", { x: 0, y: (index + 0.8) * line }).textContent = words;
     });
-    const size = { width: text.getBBox().width, height: lines.length * LINE_PX };
+    const size = { width: text.getBBox().width, height: lines.length * line };
     const { canvas } = this.tile;
     const others = [...around].filter(([other]) => other !== mark).map(([, box]) => box);
     const room = { width: canvas.clientWidth, height: canvas.clientHeight };

@@ -2,7 +2,7 @@
 
 import { paintCoverings } from "./coverings.js";
 import { reduced } from "./reduce.js";
-import { paintColour, paintGrey } from "./windowing.js";
+import { greyPainter, paintColour } from "./windowing.js";
 
 /** @typedef {import("./frames.js").Frame} Frame */
 /** @typedef {import("./windowing.js").Voi} Voi */
@@ -15,6 +15,8 @@ import { paintColour, paintGrey } from "./windowing.js";
 
 /** Frames of fewer pixels are windowed whole in a moment. */
 const SMALL_PIXELS = 1 << 20;
+/** As many are painted at once: an image of all pixels of a large frame would take as much memory again. */
+const BAND_PIXELS = SMALL_PIXELS;
 
 export class Painter {
   constructor() {
@@ -98,17 +100,21 @@ class Sheet {
   painted(key, { pixels, info }, voi, isInverted) {
     if (this.isOf(key)) return this.canvas;
     this.key = key;
+    this.size(info);
+    const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", { willReadFrequently: true }));
+    const paint = bandPainter(info, voi, isInverted);
     const image = this.imageOf(info);
     const rgba = new Uint32Array(image.data.buffer);
-    if (info.kind === "colour") paintColour(pixels, isInverted, rgba);
-    else paintGrey(pixels, info, /** @type {Voi} */ (voi), isInverted, rgba);
-    paintCoverings(pixels, info, rgba);
-    const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", { willReadFrequently: true }));
-    context.putImageData(image, 0, 0);
+    const { width, height } = image;
+    for (let top = 0; top < info.rows; top += height) {
+      const rows = Math.min(height, info.rows - top);
+      paint(pixels, top * width, rgba.subarray(0, rows * width));
+      context.putImageData(image, 0, top, 0, 0, width, rows);
+    }
     return this.canvas;
   }
 
-  /** Keep no pixel: a sheet takes eight bytes for each. */
+  /** Keep no pixel: a sheet takes four bytes for each, and those of a band. */
   forget() {
     this.key = [];
     this.image = null;
@@ -116,17 +122,41 @@ class Sheet {
     this.canvas.height = 0;
   }
 
-  /**
-   * @param {{rows: number, columns: number}} info
-   * @returns {ImageData}
-   */
-  imageOf({ rows, columns }) {
-    if (this.image && this.image.width === columns && this.image.height === rows) return this.image;
+  /** @param {{rows: number, columns: number}} info */
+  size({ rows, columns }) {
+    if (this.canvas.width === columns && this.canvas.height === rows) return;
     this.canvas.width = columns;
     this.canvas.height = rows;
-    this.image = new ImageData(columns, rows);
+  }
+
+  /**
+   * @param {{rows: number, columns: number}} info
+   * @returns {ImageData} a band of whole rows
+   */
+  imageOf({ rows, columns }) {
+    const height = Math.max(1, Math.min(rows, Math.floor(BAND_PIXELS / columns)));
+    if (this.image && this.image.width === columns && this.image.height === height) return this.image;
+    this.image = new ImageData(columns, height);
     return this.image;
   }
+}
+
+/**
+ * @param {any} info
+ * @param {Voi | null} voi
+ * @param {boolean} isInverted
+ * @returns {(pixels: any, first: number, rgba: Uint32Array) => void} paints as many pixels as it is given, from
+ *   the first one
+ */
+function bandPainter(info, voi, isInverted) {
+  const samples = info.kind === "colour" ? 3 : 1;
+  const grey = info.kind === "colour" ? null : greyPainter(info, /** @type {Voi} */ (voi), isInverted);
+  return (pixels, first, rgba) => {
+    const stored = pixels.subarray(first * samples, (first + rgba.length) * samples);
+    if (grey) grey(stored, rgba);
+    else paintColour(stored, isInverted, rgba);
+    paintCoverings(stored, info, rgba, first);
+  };
 }
 
 /**

@@ -11,6 +11,7 @@ async function start() {
   try {
     const { extensions } = await import("./extensions.js");
     for (const install of extensions) install(viewer);
+    document.body.dataset.tools = "all";
   } catch {
     viewer.say("Marks, documents and saving could not be loaded. Open the study again.");
   }

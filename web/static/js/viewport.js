@@ -17,6 +17,8 @@ import { stepFor } from "./reduce.js";
 
 const LARGEST_ZOOM = 32;
 const SMALLEST_ZOOM = 0.02;
+/** A picture that was not followed by another for so long is drawn as well as can be. */
+const SETTLE_MS = 150;
 
 export class Viewport {
   /** @param {HTMLCanvasElement} canvas */
@@ -35,6 +37,8 @@ export class Viewport {
     this.overlay = null;
     this.view = plainView();
     this.isMoving = false;
+    /** Pending while other pictures may follow; 0 when none does. */
+    this.settling = /** @type {any} */ (0);
     this.isDue = false;
     this.onDrawn = () => {};
     new ResizeObserver(() => this.resize()).observe(canvas);
@@ -63,11 +67,21 @@ export class Viewport {
    * @param {ImageBitmap | null} [picture] drawn while the frame has no values
    */
   show(frame, voi, isInverted, picture = frame.preview) {
+    if (this.frame && this.frame.slice.key !== frame.slice.key) this.hurry();
     this.frame = frame;
     this.picture = picture;
     this.voi = voi;
     this.isInverted = isInverted;
     this.draw();
+  }
+
+  /** Another picture came: it is drawn quickly, and well once no other follows. */
+  hurry() {
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => {
+      this.settling = 0;
+      this.draw();
+    }, SETTLE_MS);
   }
 
   /**
@@ -137,7 +151,7 @@ export class Viewport {
     const isOneToOne = source.width === part.width && source.height === part.height;
     const isExact = isOneToOne && matrix.slice(0, 4).every((one) => one === 0 || Math.abs(one) === 1);
     this.context.imageSmoothingEnabled = !isExact;
-    this.context.imageSmoothingQuality = this.isMoving ? "low" : "high";
+    this.context.imageSmoothingQuality = this.isMoving || this.settling ? "low" : "high";
     this.context.setTransform(...matrix);
     this.context.drawImage(source, part.x, part.y, part.width, part.height);
   }

@@ -118,23 +118,25 @@ export function greyTable(info, voi, isInvertedByUser) {
 }
 
 /**
- * Paint stored values as opaque grey pixels.
- * @param {ArrayLike<number>} stored
+ * Return what paints stored values as opaque grey pixels; a table is made once for all of them.
  * @param {FrameInfo} info
  * @param {Voi} voi
  * @param {boolean} isInvertedByUser
- * @param {Uint32Array} rgba written; one little-endian pixel each
+ * @returns {(stored: ArrayLike<number>, rgba: Uint32Array) => void} writes one little-endian pixel each
  */
-export function paintGrey(stored, info, voi, isInvertedByUser, rgba) {
+export function greyPainter(info, voi, isInvertedByUser) {
   const table = greyTable(info, voi, isInvertedByUser);
   if (!table) {
     const grey = greyOf(info, voi, isInvertedByUser);
-    for (let i = 0; i < rgba.length; i += 1) rgba[i] = greyPixel(grey(stored[i]));
-    return;
+    return (stored, rgba) => {
+      for (let i = 0; i < rgba.length; i += 1) rgba[i] = greyPixel(grey(stored[i]));
+    };
   }
   const pixels = Uint32Array.from(table, greyPixel);
   const min = info.pixels.min;
-  for (let i = 0; i < rgba.length; i += 1) rgba[i] = pixels[stored[i] - min];
+  return (stored, rgba) => {
+    for (let i = 0; i < rgba.length; i += 1) rgba[i] = pixels[stored[i] - min];
+  };
 }
 
 /**
