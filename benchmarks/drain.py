@@ -43,13 +43,13 @@ MOST_ROUNDS: Final = 3
 DELIVERY: Final = "Lifeboat, whole delivery"
 ONE: Final = "Lifeboat, 1 association"
 SEVERAL: Final = "Lifeboat, 2 associations"
-UNCHECKED: Final = "Lifeboat, 2 a., digests not checked"
+UNCHECKED: Final = "Lifeboat, 2 a., not checked"
 DCMSEND: Final = "DCMTK dcmsend"
 NOTES: Final = {
     DELIVERY: "asked what it has, every outcome in the ledger, synced; up to 2 associations",
-    ONE: "sent by the child process, digests checked",
+    ONE: "sent by the child process, each file checked",
     SEVERAL: "the same, grown from 1",
-    UNCHECKED: "never so in a node: what the digest costs",
+    UNCHECKED: "never so in a node: what the check costs",
     DCMSEND: "1 association; its start counts",
 }
 BARS: Final = {ORTHANC.name: 1.0, STORESCP.name: 1.2}
