@@ -50,8 +50,9 @@ def resized(picture: Picture, size: tuple[int, int], threads: StripThreads) -> P
     block = _block(columns, size[0]), _block(rows, size[1])
     halved = _halved(picture, block, threads)
     per_pixel = size[0] * block[0] / columns, size[1] * block[1] / rows
-    is_doubled = min(per_pixel) * _PLAIN_RATIO < 1 and math.prod(size) <= _LARGEST_DOUBLED
-    if not is_doubled:
+    is_small = math.prod(size) <= _LARGEST_DOUBLED
+    is_doubled = is_small and min(per_pixel) * _PLAIN_RATIO < 1
+    if not is_doubled and not _would_copy(halved, per_pixel):
         return _interpolated(halved, per_pixel, size)
     twice = _interpolated(halved, (2 * per_pixel[0], 2 * per_pixel[1]), (2 * size[0], 2 * size[1]))
     return _means(twice, (2, 2))
@@ -96,6 +97,13 @@ def _means(picture: NDArray[np.uint8], block: tuple[int, int]) -> NDArray[np.uin
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
         block = block[0] // step[0], block[1] // step[1]
     return picture
+
+
+def _would_copy(picture: NDArray[np.uint8], per_pixel: tuple[float, float]) -> bool:
+    """Tell whether OpenCV takes a ratio this near to 1 for none: the picture would be cut off."""
+    rows, columns = picture.shape[:2]
+    made = round(columns * per_pixel[0]), round(rows * per_pixel[1])
+    return made == (columns, rows) and per_pixel != (1, 1)
 
 
 def _interpolated(

@@ -1,7 +1,9 @@
 """Compressed frames decoded in cages, once: kept in memory and on disk, and decoded ahead."""
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
@@ -15,7 +17,6 @@ from viewer.codecs import NATIVE_SYNTAXES, FrameDecoder
 from viewer.decode import Instance, StoredFrame
 from viewer.decode_pool import DecodePool
 from viewer.errors import UnreadableFile
-from viewer.frame_facts import MOST_KEPT
 from viewer.frame_store import FrameStore, read_only
 from viewer.header import read_file_header
 from viewer.sandbox import DecodeLimits
@@ -62,14 +63,12 @@ class HeldInstance(Instance):
         return f"{self.source} {frame_number}"
 
     def native_range(self, frame_number: int) -> tuple[int, int] | None:
-        """Return what `Instance.native_range` does, worked out once."""
-        key, known = (_RANGE, frame_number), self.worked_out
-        if key in known:
-            return cast("tuple[int, int] | None", known[key])
-        found = super().native_range(frame_number)
-        if len(known) < MOST_KEPT:
-            known[key] = found
-        return found
+        """Return what `Instance.native_range` does; that of the frame asked for last is kept."""
+        asked, found = self.worked_out.get(_RANGE, (0, None))
+        if asked != frame_number:
+            found = super().native_range(frame_number)
+            self.worked_out[_RANGE] = frame_number, found
+        return cast("tuple[int, int] | None", found)
 
     def stored_frame(self, frame_number: int, decoder: FrameDecoder | None = None) -> StoredFrame:
         """Decode one frame, or return it as decoded before.
@@ -124,6 +123,7 @@ class DecodedFrames:
         threads: StripThreads,
     ) -> None:
         self._pool = pool
+        self._reader = threading.local()
         self._threads = threads
         self._headers = headers
         self._files = files
@@ -249,8 +249,17 @@ class DecodedFrames:
     def _keep_in_memory(self, key: str, decode: Callable[[], StoredFrame]) -> StoredFrame:
         return self._kept.get_or_compute(key, lambda: read_only(decode()))
 
+    @contextmanager
+    def unfollowed(self) -> Iterator[None]:
+        """Read for nobody in this thread: what somebody looks at goes on being read ahead."""
+        self._reader.is_nobody = True
+        try:
+            yield
+        finally:
+            self._reader.is_nobody = False
+
     def _follow(self, record: InstanceRecord, frame_number: int) -> None:
-        if self._pool.has_spare:
+        if self._pool.has_spare and not getattr(self._reader, "is_nobody", False):
             self._read_ahead.asked(record, frame_number)
 
     def _in_order(self, record: InstanceRecord) -> list[InstanceRecord]:

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -14,7 +13,6 @@ from web.multipart import Part, file_chunks
 
 EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
 _NATIVE_LITTLE: Final = ("1.2.840.10008.1.2", EXPLICIT_LITTLE, "1.2.840.10008.1.2.1.99")
-_FORMS_KEPT: Final = 256
 OCTETS: Final = "application/octet-stream"
 MEDIA_TYPES: Final = {
     "1.2.840.10008.1.2.5": "image/dicom-rle",
@@ -105,7 +103,6 @@ def frame_numbers(frame_list: str, instance: Instance) -> list[int]:
     return numbers
 
 
-@lru_cache(maxsize=_FORMS_KEPT)
 def choose(stored: str, forms: tuple[Accepted, ...]) -> FrameForm:
     """Return the first form the client accepts and this node can give.
 

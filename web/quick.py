@@ -37,7 +37,7 @@ _ENCODED: Final = {"%2C": ",", "%2c": ",", "%2F": "/", "%2f": "/"}
 _CONDITIONS: Final = frozenset(
     ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_RANGE", "HTTP_RANGE")
 )
-_LONGEST_HEADER: Final = 512
+_LONGEST_TEXT: Final = 512
 _HEADERS_KEPT: Final = 256
 _HOSTS_KEPT: Final = 16
 
@@ -164,7 +164,7 @@ class QuickPictures:
         instance = self._context.open(asked.record)
         if not 1 <= asked.frame_number <= instance.number_of_frames:
             frames.frame_numbers(str(asked.frame_number), instance)  # it has the words
-        form = frames.choose(instance.transfer_syntax_uid, asked.forms)
+        form = _form(instance.transfer_syntax_uid, asked.forms)
         base = _base(asked.environ["wsgi.url_scheme"], asked.environ["HTTP_HOST"])
         return dicomweb.frame_answer(asked.record, instance, asked.frame_number, form, base)
 
@@ -175,13 +175,14 @@ class QuickPictures:
 
 def _is_plain(environ: _Environ) -> bool:
     """Return whether nothing about a request needs more than its address and what it accepts."""
-    headers = (environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_ACCEPT_ENCODING", ""))
+    query = environ.get("QUERY_STRING", "")
+    texts = (environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_ACCEPT_ENCODING", ""), query)
     return (
         environ["REQUEST_METHOD"] == "GET"
         and not environ.get("SCRIPT_NAME")
         and environ.keys().isdisjoint(_CONDITIONS)  # this way round it looks at the fewer
-        and max(map(len, headers)) <= _LONGEST_HEADER
-        and _QUERY.fullmatch(environ.get("QUERY_STRING", "")) is not None
+        and max(map(len, texts)) <= _LONGEST_TEXT  # what they say is remembered
+        and _QUERY.fullmatch(query) is not None
     )
 
 
@@ -212,6 +213,9 @@ def _base(scheme: str, host: str) -> str:
 @lru_cache(maxsize=_HEADERS_KEPT)  # a browser sends the same header with every request
 def _forms(accept: str, parameters: tuple[str, ...]) -> tuple[Accepted, ...]:
     return tuple(accepted_forms(accept, parameters))
+
+
+_form = lru_cache(maxsize=_HEADERS_KEPT)(frames.choose)
 
 
 @lru_cache(maxsize=_HEADERS_KEPT)

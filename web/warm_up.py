@@ -113,6 +113,8 @@ class WarmUp:
         whole = self._growing - grown
         self._seen, self._growing = newest, grown
         for study_instance_uid in whole:
+            if self._is_closed.is_set():
+                return
             self._try(partial(self._read, study_instance_uid))
 
     def _read(self, study_instance_uid: str) -> None:
@@ -123,7 +125,8 @@ class WarmUp:
         opening = listed_study(self._context, study_instance_uid).opening
         if opening is not None:
             self._decode(opening)
-            first_picture(self._context, opening)
+            with self._context.frames.unfollowed():
+                first_picture(self._context, opening)
 
     def _decode(self, opening: Opening) -> None:
         for _ in range(_TRIES):

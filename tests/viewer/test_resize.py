@@ -92,6 +92,22 @@ def test_everything_stays_at_its_place(ratio: float, length: int) -> None:
             assert abs(np.average(places, weights=shown) - place) < 0.1
 
 
+@pytest.mark.parametrize(
+    ("length", "wanted"), [(2055, 128), (1283, 160), (2050, 256), (4097, 1024)]
+)
+def test_a_side_that_nearly_halves_to_what_is_wanted_stays_at_its_place_too(
+    length: int, wanted: int
+) -> None:
+    place = 0.93 * length
+    bump = 250 * np.exp(-(((np.arange(length) - place) / 30) ** 2))
+    square = np.round(np.broadcast_to(bump, (length, length))).astype(np.uint8)
+    per_pixel = length / wanted
+    for pixels, axis in ((square, 0), (square.T.copy(), 1)):
+        shown = np.asarray(resized(pixels, (wanted, wanted), ALONE), np.float64).mean(axis)
+        places = (np.arange(wanted) + 0.5) * per_pixel - 0.5
+        assert abs(np.average(places, weights=shown) - place) < 0.1 * per_pixel
+
+
 @pytest.mark.parametrize("ratio", RATIOS)
 def test_the_brightness_of_noise_stays(ratio: float) -> None:
     noise = np.random.default_rng(5).integers(60, 190, (601, 599)).astype(np.uint8)

@@ -99,7 +99,7 @@ class Sheet {
    */
   painted(key, { pixels, info }, voi, isInverted) {
     if (this.isOf(key)) return this.canvas;
-    this.key = key;
+    this.key = []; // what fails on the way is not on it
     this.size(info);
     const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", { willReadFrequently: true }));
     const paint = bandPainter(info, voi, isInverted);
@@ -111,6 +111,7 @@ class Sheet {
       paint(pixels, top * width, rgba.subarray(0, rows * width));
       context.putImageData(image, 0, top, 0, 0, width, rows);
     }
+    this.key = key;
     return this.canvas;
   }
 
