@@ -29,7 +29,7 @@ from dicom_node.ledger_writer import Ledger
 from dicom_node.mode_keeper import ModeKeeper
 from dicom_node.mode_order import ModeOrders
 from dicom_node.pacs import CommitmentAnswer
-from dicom_node.part10 import build_head, read_head, seal, seal_offset
+from dicom_node.part10 import build_head, read_head, seal
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.settings import load_settings
 from dicom_node.shipment import Outcome, Shipment
@@ -310,8 +310,11 @@ def _renew_digest(path: Path) -> None:
     content = path.read_bytes()
     data_set = content[read_head(content).dataset_offset :]
     with path.open("r+b") as file:
-        file.seek(seal_offset(content[: len(content) - len(data_set)]))
-        file.write(seal(isal_zlib.crc32(data_set), hashlib.sha256(data_set).hexdigest()))
+        digest = hashlib.sha256(data_set).hexdigest()
+        head = content[: len(content) - len(data_set)]
+        offset, end = seal(head, isal_zlib.crc32(data_set), digest)
+        file.seek(offset)
+        file.write(end)
 
 
 def _records(files: Sequence[InstanceFile]) -> Iterator[InstanceRecord]:

@@ -138,12 +138,12 @@ class ReadOnlyDatabase:
         """
         try:
             engine = self._engine()
-            return None if engine is None else (engine, self._commits_seen(engine))
+            return None if engine is None else self._commits_seen(engine)
         except (sqlite3.Error, sa.exc.DBAPIError) as exc:
             raise self._failed() from exc
 
-    def _commits_seen(self, engine: sa.Engine) -> int:
-        """Return SQLite's `data_version`, which counts for one connection only: so that is kept."""
+    def _commits_seen(self, engine: sa.Engine) -> Hashable:
+        """Return SQLite's `data_version` and whose it is: it counts for one connection only."""
         with self._watching:
             if self._watch is None or self._watch[0] is not engine:
                 self._end_watch()
@@ -151,7 +151,7 @@ class ReadOnlyDatabase:
             cursor = self._watch[1].cursor()
             cursor.execute("PRAGMA data_version")
             ((number,),) = cursor.fetchall()
-            return int(number)
+            return self._watch[1], number
 
     def _end_watch(self) -> None:
         if self._watch is not None:

@@ -11,7 +11,7 @@ from typing import Final
 from isal import isal_zlib
 
 from dicom_node.errors import NodeError, StorageFailed, StorageFull
-from dicom_node.part10 import seal, seal_offset
+from dicom_node.part10 import seal
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 
@@ -31,7 +31,7 @@ class Incoming:
         self.path = path
         self._hash = hashlib.sha256()
         self._checksum = 0
-        self._seal_offset = seal_offset(head)
+        self._head = bytes(head)
         self.size_bytes = 0
         self.is_published = False
         self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -60,7 +60,8 @@ class Incoming:
     def finish(self, *, sync: bool) -> str:
         """Seal the head with checksum and digest, sync, close, and return the digest in hex."""
         digest = self._hash.hexdigest()
-        os.pwrite(self._fd, seal(self._checksum, digest), self._seal_offset)
+        offset, end = seal(self._head, self._checksum, digest)
+        os.pwrite(self._fd, end, offset)
         self.sync(sync=sync)
         self._close()
         return digest

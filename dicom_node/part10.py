@@ -69,7 +69,7 @@ def build_head(
         ISO 8601 time in UTC.
     digest : str
         SHA-256 of the data set in hex; a place holder of the same length may be overwritten later
-        at `digest_offset`, or together with the checksum by `seal` at `seal_offset`.
+        at `digest_offset`, or together with the checksum, see `seal`.
 
     Returns
     -------
@@ -100,22 +100,28 @@ def digest_offset(head: bytes | memoryview) -> int:
     return len(head) - DIGEST_LENGTH
 
 
-def seal(checksum: int, digest: str) -> bytes:
-    """Return the end of a head: what its data set can be checked by.
+def seal(head: bytes | memoryview, checksum: int, digest: str) -> tuple[int, bytes]:
+    """Return what a head is to end with, by which its data set can be checked, and where it stands.
 
     Parameters
     ----------
+    head : bytes
+        From `build_head`, also from that of a time when heads had no place for a checksum.
     checksum : int
         CRC-32 of the data set, 0 to 2**32 - 1. An instance whose checksum is 0 has none.
     digest : str
         SHA-256 of the data set in hex.
+
+    Returns
+    -------
+    (int, bytes)
+        Offset in the head, in bytes, and what to write there.
     """
-    return f"{checksum:0{CHECKSUM_LENGTH}x} {digest}".encode("ascii")
-
-
-def seal_offset(head: bytes | memoryview) -> int:
-    """Return where in a head of `build_head` the seal stands, in bytes."""
-    return digest_offset(head) - 1 - CHECKSUM_LENGTH
+    end = digest_offset(head)
+    place = end - 1 - CHECKSUM_LENGTH
+    if bytes(head[place - 1 : end]) != f" {NO_CHECKSUM} ".encode("ascii"):
+        return end, digest.encode("ascii")
+    return place, f"{checksum:0{CHECKSUM_LENGTH}x} {digest}".encode("ascii")
 
 
 def read_head(data: bytes) -> FileHead:

@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from dicom_node.pacs import Pacs
-from dicom_node.part10 import build_head, seal, seal_offset
+from dicom_node.part10 import build_head, seal
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Shipment
 from dicom_node.stored_file import read_file_head
@@ -44,7 +44,8 @@ def make_shipment(tmp_path, encode_dataset, make_instance):
             CT, uid, EXPLICIT, source_ae_title="CT1", received_at="2026-01-02", digest=digest
         )
         if is_sealed:
-            head = head[: seal_offset(head)] + seal(zlib.crc32(data), digest)
+            offset, end = seal(head, zlib.crc32(data), digest)
+            head = head[:offset] + end
         path.write_bytes(head + data)
         made.append(Shipment(len(made), path, CT, uid, EXPLICIT, digest))
         return made[-1]

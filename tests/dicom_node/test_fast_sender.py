@@ -18,8 +18,10 @@ from dicom_node.courier import Courier
 from dicom_node.errors import PeerRefused
 from dicom_node.outgoing_file import BLOCK_BYTES
 from dicom_node.pacs import Pacs
+from dicom_node.part10 import DIGEST_LENGTH
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Outcome
+from dicom_node.stored_file import read_file_head
 from sample_data.pacs import PracticePacs
 from tests.conftest import wait_until
 from tests.dicom_node.scripted_peer import Conversation, store_answer
@@ -96,6 +98,14 @@ def test_orthanc_takes_the_good_ones_and_never_the_damaged_one(make_orthanc, mak
     )
     assert outcomes(pacs.send(items)) == ["stored", "unreadable", "stored", "stored"]
     assert orthanc.number_of_instances() == 3
+
+
+@pytest.mark.parametrize("size", [200_000, 3_000_000])
+def test_a_sound_instance_is_sent_whose_checksum_rotted(make_peer, make_shipment, size):
+    peer, item = make_peer(serve_all), make_shipment(size)
+    flip(item, read_file_head(item.path).dataset_offset - DIGEST_LENGTH - 2)
+    assert outcomes(pacs_at(peer.port).send([item])) == ["stored"]
+    assert peer.stored[item.sop_instance_uid] == data_set(item)
 
 
 def test_another_version_of_an_instance_is_not_sent_for_the_one_that_is_owed(

@@ -13,7 +13,6 @@ from dicom_node.part10 import (
     digest_offset,
     read_head,
     seal,
-    seal_offset,
 )
 
 CLASS, INSTANCE, SYNTAX = "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4", "1.2.840.10008.1.2.1"
@@ -46,20 +45,22 @@ def test_the_digest_can_be_overwritten_in_place(source):
 def test_a_head_is_sealed_in_place_and_without_a_seal_has_no_checksum(source):
     built = head(source)
     assert read_head(built).checksum == ""
-    sealed = built[: seal_offset(built)] + seal(0xBEEF, "c" * 64)
+    offset, end = seal(built, 0xBEEF, "c" * 64)
+    sealed = built[:offset] + end
     assert len(sealed) == len(built)
     found = read_head(sealed)
     assert (found.checksum, found.digest) == ("0000beef", "c" * 64)
     assert found.received_at == read_head(built).received_at
 
 
-def test_a_head_of_a_time_without_checksums_is_read():
+def test_a_head_of_a_time_without_checksums_gets_none_and_keeps_its_time():
     built = head()
     digest = b"a" * DIGEST_LENGTH
     older = built.replace(b"2026", b" " * 9 + b"2026").replace(b"00000000 " + digest, digest)
     assert len(older) == len(built)
-    found = read_head(older)
-    assert (found.checksum, found.digest) == ("", "a" * 64)
+    offset, end = seal(older, 0xBEEF, "c" * 64)
+    found = read_head(older[:offset] + end)
+    assert (found.checksum, found.digest) == ("", "c" * 64)
     assert found.received_at == "2026-01-02T03:04:05.678+00:00"
 
 
