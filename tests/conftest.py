@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=long)
 
 
-def wait_until(condition: Callable[[], Any], timeout_s: float = 30.0, what: str = "") -> Any:
+def wait_until(condition: Callable[[], Any], timeout_s: float = 90.0, what: str = "") -> Any:
     """Poll until a condition is truthy and return it; fail after a deadline."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -154,7 +154,7 @@ class Node:
         )
 
     def get(self, path: str, **headers: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.web_port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.web_port, timeout=90)
         try:
             connection.request(
                 "GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()}

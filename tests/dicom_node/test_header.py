@@ -297,10 +297,10 @@ def test_a_damaged_data_set_has_one_outcome_whichever_way_it_is_read(ds, data):
 def test_a_million_elements_end_in_bounded_time(vr):
     short = struct.pack("<HH2sH", 0x0009, 0x1001, b"SH", 0)
     long = struct.pack("<HH2sHL", 0x0009, 0x1001, b"UN", 0, 0)
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(BadDataset):
         read_header((short if vr == b"SH" else long) * 5_000_000, EXPLICIT)
-    took_s = time.monotonic() - begin
+    took_s = time.process_time() - begin
     print(f"5 million elements of VR {vr.decode()}: refused after {took_s:.1f} s")
     assert took_s < 20
 

@@ -25,7 +25,8 @@ def test_every_kind_of_error_has_a_line_in_the_table(kind: type[Exception]) -> N
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in kinds(NodeError) if kind not in (BadCorrection, CorrectionRefused)]
+    "kind",
+    [one for one in kinds(NodeError) if not issubclass(one, (BadCorrection, CorrectionRefused))],
 )
 def test_an_error_of_the_node_is_a_fault_of_ours(kind: type[Exception]) -> None:
     assert status_of(kind()) == HTTPStatus.INTERNAL_SERVER_ERROR
