@@ -27,6 +27,7 @@ NO_CHECKSUM: Final = "0" * CHECKSUM_LENGTH
 _LONG_VRS: Final = frozenset((b"OB", b"OW", b"OF", b"OD", b"OL", b"SQ", b"UC", b"UN", b"UR", b"UT"))
 _SHORT: Final = struct.Struct("<HH2sH")
 _UINT32: Final = struct.Struct("<L")
+_SPACE: Final = ord(" ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def seal(head: bytes | memoryview, checksum: int, digest: str) -> tuple[int, byt
     """
     end = digest_offset(head)
     place = end - 1 - CHECKSUM_LENGTH
-    if bytes(head[place - 1 : end]) != f" {NO_CHECKSUM} ".encode("ascii"):
+    if (head[place - 1], head[end - 1]) != (_SPACE, _SPACE):
         return end, digest.encode("ascii")
     return place, f"{checksum:0{CHECKSUM_LENGTH}x} {digest}".encode("ascii")
 

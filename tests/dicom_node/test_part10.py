@@ -45,8 +45,10 @@ def test_the_digest_can_be_overwritten_in_place(source):
 def test_a_head_is_sealed_in_place_and_without_a_seal_has_no_checksum(source):
     built = head(source)
     assert read_head(built).checksum == ""
-    offset, end = seal(built, 0xBEEF, "c" * 64)
-    sealed = built[:offset] + end
+    sealed = built
+    for checksum in (0xF00D, 0xBEEF):
+        offset, end = seal(sealed, checksum, "c" * 64)
+        sealed = sealed[:offset] + end
     assert len(sealed) == len(built)
     found = read_head(sealed)
     assert (found.checksum, found.digest) == ("0000beef", "c" * 64)
