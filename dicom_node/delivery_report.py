@@ -38,7 +38,7 @@ from dicom_node.reissue import IN_FORCE, Reissue, ReissueState
 from dicom_node.settings import Settings
 
 NO_LIST: Final = "no list from a scanner"
-_NEEDS_NOBODY: Final = (Kept.ACCEPTED, Kept.UNLISTED, Kept.UNANSWERED)
+_NEEDS_NOBODY: Final = (Kept.ACCEPTED, Kept.UNLISTED, Kept.UNANSWERED, Kept.UNREAD)
 """States of a difference of identity that keep no outage open."""
 
 

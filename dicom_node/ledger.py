@@ -127,6 +127,13 @@ class Delivery:
     sent_digest: str = ""
 
     @property
+    def here(self) -> InstanceUids:
+        """The UIDs it was received with."""
+        return InstanceUids(
+            self.study_instance_uid, self.series_instance_uid, self.sop_instance_uid
+        )
+
+    @property
     def there(self) -> InstanceUids:
         """The UIDs the destination has it under, or will have."""
         return InstanceUids(
