@@ -70,7 +70,6 @@ STATE_WORDS: Final[Mapping[str, str]] = {
 IN_FORCE: Final = tuple(set(ReissueState) - {ReissueState.UNDONE})
 _AT_ONCE: Final = 5000
 """Instances named in one statement: SQLite takes 32766 values."""
-NEVER_SENT: Final = "its correction is not in force any more: undo the reissue, or correct it anew"
 _FRESH: Final[Mapping[str, Any]] = {
     "state": State.QUEUED,
     "attempts": 0,

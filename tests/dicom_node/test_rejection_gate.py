@@ -159,7 +159,7 @@ def test_a_late_answer_for_an_old_uid_proves_nothing_of_the_new_one(books):
     books.reissue()
     commitments.record_commitment_request("9.9", "pacs", batch, NOW)
     assert [item.transaction_uid for item in books.rows()] == [""]
-    books.ledger.take([1], NOW)
+    books.ledger.take([1], NOW, [item.sent_sop_instance_uid for item in books.rows()])
     books.ledger.update([1], expected=State.SENDING, state=State.STORED, stored_at=NOW)
     commitments.record_committed("9.9", batch[0].sop_instance_uid, NOW)
     (item,) = books.rows()
@@ -167,6 +167,19 @@ def test_a_late_answer_for_an_old_uid_proves_nothing_of_the_new_one(books):
     commitments.record_commitment_request("9.10", "pacs", [item], NOW)
     commitments.record_committed("9.10", item.there.sop_instance_uid, NOW)
     assert [item.state for item in books.rows()] == [State.PROVEN]
+
+
+def test_what_was_taken_back_before_it_was_sent_is_not_sent(books):
+    books.owe(1, **THERE)
+    books.owe(2)
+    books.reissue()
+    books.assign()
+    due = books.ledger.due("pacs", NOW, NOW, 10)
+    books.undo()
+    ids, uids = [item.delivery_id for item in due], [item.sent_sop_instance_uid for item in due]
+    assert books.ledger.take(ids, NOW, uids) == set()
+    assert {item.state for item in books.rows()} == {State.STORED, State.QUEUED}
+    assert books.ledger.take(ids, NOW) == {2}
 
 
 def test_what_was_accepted_of_the_old_study_is_not_accepted_of_the_new(books):
