@@ -32,7 +32,7 @@ from dicom_node.ledger_writer import Ledger
 from dicom_node.pacs import Pacs
 from dicom_node.part10 import build_head
 from dicom_node.reissue import Reissue, ReissueState
-from dicom_node.rejection_gate import why_not_yet
+from dicom_node.rejection_gate import SEEN, why_not_yet
 from dicom_node.rejection_note import SOP_CLASS_UID, TRANSFER_SYNTAX_UID, rejection_note
 from dicom_node.settings import Settings
 from dicom_node.shipment import Outcome, Receipt, Shipment
@@ -42,6 +42,7 @@ _log = logging.getLogger(__name__)
 
 KEPT_ONLY: Final = "it may only keep the note, and show both"
 NEW_UNLISTED: Final = "the PACS does not list all the new ones: nothing is rejected"
+NOT_COMPARED: Final = "the PACS was not heard on whose the new ones are: nothing is rejected"
 UNANSWERED: Final = "the rejection note was not answered"
 NO_PATIENT: Final = (
     "no note is sent: under which patient the PACS has the old ones is not to be told, because it "
@@ -162,8 +163,7 @@ class Rejecter:
         if not old:
             self._settle(one, state=ReissueState.NOTHING_LEFT, detail="", still_listed=0)
             return
-        if len(self._listed(replaced, _there)[0]) < len(replaced):
-            raise PeerRefused(NEW_UNLISTED)
+        self._check_new(replaced, is_known)
         identity = self._kept_as(one, old)
         receipt = self._send(rejection_note(one, old, identity, self._study_of(old)), one)
         if receipt.outcome is Outcome.STORED:
@@ -176,6 +176,15 @@ class Rejecter:
             self._settle(one, state=ReissueState.REFUSED, detail=words, still_listed=left_there)
         else:
             raise PeerUnreachable(UNANSWERED)
+
+    def _check_new(self, replaced: Sequence[Delivery], has_answered: bool) -> None:
+        """Refuse to go on unless it has all the new ones, as far as it can be asked."""
+        listed, is_known = self._listed(replaced, _there)
+        if len(listed) < len(replaced):
+            raise PeerRefused(NEW_UNLISTED)
+        is_seen = all(item.identity_state in SEEN for item in replaced)
+        if (has_answered or is_known) and not is_seen:
+            raise PeerRefused(NOT_COMPARED)
 
     def _why_never(self, receipt: Receipt, one: Reissue) -> str:
         """Say why the note is not sent again, '' when it is."""

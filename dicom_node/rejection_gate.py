@@ -29,7 +29,8 @@ NOT_LOOKED_AT: Final = "the PACS was not asked yet under which identity it keeps
 DIFFERS: Final = "the PACS keeps the new ones under another identity too: a person must look"
 UNLISTED: Final = "the PACS vouches for the new ones but does not list their study"
 UNREAD: Final = "the identity of the study here cannot be read, so none could be compared"
-_SEEN: Final = (Kept.SAME, Kept.ACCEPTED)
+UNANSWERED: Final = "the PACS answered queries before, and now not the one for the new ones"
+SEEN: Final = (Kept.SAME, Kept.ACCEPTED)
 
 
 class _Standing(NamedTuple):
@@ -81,12 +82,21 @@ def _unseen(connection: sa.Connection, reissue: Reissue, states: Collection[str]
     """Say why it is not known that the PACS has the new study under the right identity."""
     if "differs" in states:
         return DIFFERS
-    if all(state in _SEEN for state in states):
+    if all(state in SEEN for state in states):
         return ""
     kept = difference_of(connection, reissue.destination, reissue.study_instance_uid)
     if kept is not None and kept.state == Kept.UNANSWERED:
-        return ""  # it answers no query at all: its proof is all that can be had
+        # where it never answers any, its proof is all that can be had
+        return UNANSWERED if _ever_answered(connection, reissue.destination) else ""
     return UNREAD if kept is not None and kept.state == Kept.UNREAD else UNLISTED
+
+
+def _ever_answered(connection: sa.Connection, destination: str) -> bool:
+    """Tell whether a PACS ever said under which identity it keeps anything."""
+    statement = sa.select(deliveries.c.delivery_id).where(
+        deliveries.c.destination == destination, deliveries.c.identity_state != ""
+    )
+    return connection.scalar(statement.limit(1)) is not None
 
 
 def _standings(connection: sa.Connection, reissue: Reissue) -> list[_Standing]:

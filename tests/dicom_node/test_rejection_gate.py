@@ -9,15 +9,18 @@ import sqlalchemy as sa
 from dicom_node import reissue
 from dicom_node import rejection_gate as gate
 from dicom_node.clock import stamp
-from dicom_node.held_reasons import TWO_CONTENTS
+from dicom_node.correction import Correction, Source
+from dicom_node.correction_desk import CorrectionDesk
+from dicom_node.held_reasons import NEVER_SENT, TWO_CONTENTS
 from dicom_node.identity import Identity
 from dicom_node.identity_decisions import accept, code_of, difference_of
 from dicom_node.kept_identity import Finding, Kept, find_identity
-from dicom_node.ledger import Delivery, State
+from dicom_node.ledger import Delivery, State, may_be_tried_again
 from dicom_node.ledger_commitments import LedgerCommitments
 from dicom_node.ledger_proofs import LedgerProofs, look_again
 from dicom_node.ledger_tables import deliveries, destinations
 from dicom_node.ledger_writer import Ledger
+from dicom_node.outgoing_corrections import OutgoingCorrections
 from dicom_node.reissue import Reissue
 from dicom_node.study_answer import StudyAnswer
 from dicom_node.sync_order import OrderKind, SyncOrder
@@ -137,6 +140,31 @@ def test_only_what_was_found_under_the_right_identity_replaces_the_old(books, fi
     books.reissue()
     books.prove(finding)
     assert books.why() == words
+
+
+def test_a_pacs_that_answers_queries_now_and_then_is_heard_first(books):
+    books.owe(1, **THERE)
+    books.owe(2, study_instance_uid="1.2.8", identity_state="same", **THERE)
+    books.reissue()
+    books.prove(Finding(Kept.UNANSWERED))
+    assert books.why() == gate.UNANSWERED
+
+
+@pytest.mark.parametrize("is_corrected", [True, False])
+def test_what_lost_its_correction_goes_when_there_is_one_or_a_person_says_so(
+    books, tmp_path, is_corrected
+):
+    books.owe(1, state=State.HELD, last_error=NEVER_SENT)
+    assert len(books.ledger.matching(may_be_tried_again(), 9)) == 1
+    with CorrectionDesk(tmp_path) as desk:
+        if is_corrected:
+            made = Correction("c2", STUDY, {"patient_id": "PH-2"}, (OURS,), Source.TYPED)
+            desk.draft([made], START)
+            desk.activate(["c2"], by="A", reason="b", now=START)
+    corrections = OutgoingCorrections(tmp_path, "node", books.ledger, "pacs")
+    corrections.release()
+    corrections.close()
+    assert [item.state for item in books.rows()] == ["queued" if is_corrected else "held"]
 
 
 def test_an_order_to_look_again_is_no_look(books):
