@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pydicom.dataset import Dataset
 
 from dicom_node import reissue
 from dicom_node import rejection_gate as gate
@@ -22,6 +23,7 @@ from dicom_node.ledger_tables import deliveries, destinations
 from dicom_node.ledger_writer import Ledger
 from dicom_node.outgoing_corrections import OutgoingCorrections
 from dicom_node.reissue import Reissue
+from dicom_node.rejection_note import rejection_note
 from dicom_node.study_answer import StudyAnswer
 from dicom_node.sync_order import OrderKind, SyncOrder
 from tests.dicom_node.desk import START
@@ -174,6 +176,7 @@ def test_an_order_to_look_again_is_no_look(books):
     books.prove()
     assert books.reissue("other") == "reissued, 1 sent again"
     assert books.why() == gate.NOT_LOOKED_AT
+    assert [item.verified_at for item in books.rows()] == [""]
     books.prove(SAME)
     with books.ledger.change() as connection:
         assert look_again(connection, "pacs") == 1
@@ -190,8 +193,9 @@ def test_a_late_answer_for_an_old_uid_proves_nothing_of_the_new_one(books):
     books.ledger.take([1], NOW, [item.sent_sop_instance_uid for item in books.rows()])
     books.ledger.update([1], expected=State.SENDING, state=State.STORED, stored_at=NOW)
     commitments.record_committed("9.9", batch[0].sop_instance_uid, NOW)
+    commitments.record_commitment_request("9.9.9", "pacs", batch, NOW)
     (item,) = books.rows()
-    assert item.state == State.STORED
+    assert (item.state, item.transaction_uid) == (State.STORED, "")
     commitments.record_commitment_request("9.10", "pacs", [item], NOW)
     commitments.record_committed("9.10", item.there.sop_instance_uid, NOW)
     assert [item.state for item in books.rows()] == [State.PROVEN]
@@ -246,7 +250,12 @@ def test_what_the_pacs_turns_out_to_have_after_the_note_is_rejected_too(books):
     assert books.one().state == "rejected"  # it never had this one
     books.owe(3, state=State.STORED, stored_at=NOW)
     books.assign()
-    assert (books.one().state, books.one().still_listed) == ("sending", None)
+    one, (first, _, third) = books.one(), books.rows()
+    assert (one.state, one.still_listed) == ("sending", None)
+    notes = [rejection_note(one, named, OURS, Dataset()) for named in ([first], [first, third])]
+    assert len({note.SOPInstanceUID for note in notes}) == 2
+    again = rejection_note(one, [third, first], OURS, Dataset())
+    assert again.SOPInstanceUID == notes[1].SOPInstanceUID
 
 
 def test_what_comes_later_is_named_by_its_new_uid_already(books):
