@@ -38,7 +38,7 @@ from dicom_node.reissue import IN_FORCE, Reissue, ReissueState
 from dicom_node.settings import Settings
 
 NO_LIST: Final = "no list from a scanner"
-_NEEDS_NOBODY: Final = (Kept.ACCEPTED, Kept.UNLISTED, Kept.UNANSWERED)
+_NEEDS_NOBODY: Final = (Kept.ACCEPTED, Kept.UNLISTED, Kept.UNANSWERED, Kept.UNREAD)
 """States of a difference of identity that keep no outage open."""
 
 
@@ -128,6 +128,7 @@ class StudyLines:
     identities_accepted: int = 0
     decisions: list[IdentityDecision] = field(default_factory=list)
     reissues: list[Reissue] = field(default_factory=list)
+    reissues_open: int = 0
     corrected: int = 0
     named: NamedImages | None = None
     missing: int | None = None
@@ -138,7 +139,7 @@ class Totals:
     """All studies of a report together; `faults` say where the count does not come out.
 
     `accepted` are the studies that a PACS may keep under another identity; `reissues_open` counts
-    the reissues of which the old instances are not rejected yet.
+    the reissues to a configured PACS of which the old instances are not rejected yet.
     """
 
     studies: int = 0
@@ -172,7 +173,7 @@ class Totals:
         self.identities_accepted += study.identities_accepted
         self.accepted += [study.study_instance_uid] if study.identities_accepted else []
         self.reissues += len(study.reissues)
-        self.reissues_open += sum(o.state == ReissueState.SENDING for o in study.reissues)
+        self.reissues_open += study.reissues_open
         self.studies_not_verified += not study.is_identity_verified
         self.studies_without_list += study.missing is None
         self.missing += study.missing or 0
@@ -198,8 +199,8 @@ class Report:
     ) -> None:
         self.node_name = settings.node.name
         self.destinations = [pacs.name for pacs in settings.pacs if pacs.required]
-        self.written_at = written_at
-        self.study_instance_uid = scope.study_instance_uid
+        self._configured = {pacs.name for pacs in settings.pacs}
+        self.written_at, self.study_instance_uid = written_at, scope.study_instance_uid
         self.quarantined = count_quarantine(settings.node.data / QUARANTINE)
         self._ledger, self._index = ledger, index
         self.index_fault = _index_fault(ledger(_GENERATION_READ), index(_ABOUT_INDEX))
@@ -263,6 +264,8 @@ class Report:
             IdentityDecision(**row) for row in self._ledger(_DECISIONS, {"study": uid})
         ]
         study.reissues = [Reissue(**row) for row in self._ledger(_REISSUES, {"study": uid})]
+        open_at = [one.destination for one in study.reissues if one.state == ReissueState.SENDING]
+        study.reissues_open = len(self._configured.intersection(open_at))
         for line in filter(self._counts, self._lines(uid)):
             self._enter(study, line)
         study.named = named_images(uid)

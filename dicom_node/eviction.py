@@ -21,7 +21,8 @@ from dicom_node.index_tables import commitment_reports, instances
 from dicom_node.kept_identity import Kept
 from dicom_node.ledger import FILE as LEDGER_FILE
 from dicom_node.ledger import State
-from dicom_node.ledger_tables import LAST_TABLE, deliveries, identity_difference
+from dicom_node.ledger_tables import LAST_TABLE, deliveries, identity_difference, reissues
+from dicom_node.reissue import ReissueState
 from dicom_node.settings import Settings
 
 OPENED_KEPT: Final = timedelta(hours=24)
@@ -52,7 +53,8 @@ class InstanceFacts:
     """All that decides whether an instance may go.
 
     `deliveries` is by destination; `opened_at` is when its study was last opened, None when
-    never. `is_doubtful` tells of a difference of identity that nobody accepted; `correction_id` is
+    never. `is_doubtful` tells of a difference of identity that nobody accepted,
+    `is_being_reissued` of old instances at a PACS that are not rejected yet; `correction_id` is
     that of the correction in force for its study.
     """
 
@@ -60,6 +62,7 @@ class InstanceFacts:
     is_conflict: bool
     is_damaged: bool
     is_doubtful: bool
+    is_being_reissued: bool
     opened_at: str | None
     deliveries: Mapping[str, DeliveryFacts]
     correction_id: str = ""
@@ -97,6 +100,8 @@ def reason_to_stay(
         return "the file is damaged: it is evidence"
     if facts.is_doubtful:
         return "a PACS keeps it under another identity or lists it not: to be corrected there"
+    if facts.is_being_reissued:
+        return "it is reissued under new UIDs, and the old ones are not rejected yet"
     if not _is_older(facts.received_at, now, timedelta(days=keep_days)):
         return "it is not old enough"
     if facts.opened_at is not None and not _is_older(facts.opened_at, now, OPENED_KEPT):
@@ -154,7 +159,8 @@ def judge_instances(settings: Settings, clock: Clock = utc_now) -> Iterator[Judg
         _opened(ReadOnlyDatabase(data / INDEX_FILE, commitment_reports.name)) as index,
     ):
         required = [pacs.name for pacs in settings.pacs if pacs.required]
-        around = _look_around(data, ledger, index)
+        configured = [pacs.name for pacs in settings.pacs]
+        around = _look_around(data, ledger, index, configured)
         for study in index(_STUDIES):
             for row, facts in _facts(study["study_instance_uid"], around):
                 reason = reason_to_stay(facts, required, clock(), settings.storage.keep_days)
@@ -175,6 +181,7 @@ class _Around:
     index: Rows
     opened: Mapping[str, str]
     doubtful: Collection[str]
+    reissued: Collection[str]
     corrected: Mapping[str, str]
 
 
@@ -187,7 +194,7 @@ def _opened(source: ReadOnlyDatabase) -> Iterator[Rows]:
         source.close()
 
 
-def _look_around(data: Path, ledger: Rows, index: Rows) -> _Around:
+def _look_around(data: Path, ledger: Rows, index: Rows, configured: Collection[str]) -> _Around:
     """Read what is known beside the instances; the desk is closed at once: readers stall it."""
     with _opened(read_desk(data, desk_tables)) as desk:
         opened = {row["study_instance_uid"]: row["opened_at"] for row in desk(_OPENED)}
@@ -195,7 +202,10 @@ def _look_around(data: Path, ledger: Rows, index: Rows) -> _Around:
     with _opened(decided) as desk:
         corrected = {row["study_instance_uid"]: row["correction_id"] for row in desk(_ACTIVE)}
     doubtful = {row["study_instance_uid"] for row in ledger(_DOUBTFUL)}
-    return _Around(ledger, index, opened, doubtful, corrected)
+    reissued = {
+        row["study_instance_uid"] for row in ledger(_REISSUED) if row["destination"] in configured
+    }
+    return _Around(ledger, index, opened, doubtful, reissued, corrected)
 
 
 def _facts(study: str, around: _Around) -> Iterator[tuple[dict[str, Any], InstanceFacts]]:
@@ -218,6 +228,7 @@ def _facts(study: str, around: _Around) -> Iterator[tuple[dict[str, Any], Instan
                 is_conflict=row["sop_instance_uid"] in in_conflict,
                 is_damaged=bool(row["damaged_at"]),
                 is_doubtful=study in around.doubtful,
+                is_being_reissued=study in around.reissued,
                 opened_at=around.opened.get(study),
                 deliveries=owed.get((row["sop_instance_uid"], row["digest"]), {}),
                 correction_id=around.corrected.get(study, ""),
@@ -255,5 +266,8 @@ _DELIVERIES: Final = sa.select(
 ).where(deliveries.c.study_instance_uid == sa.bindparam("study"))
 _DOUBTFUL: Final = sa.select(identity_difference.c.study_instance_uid).where(
     identity_difference.c.state != Kept.ACCEPTED
+)
+_REISSUED: Final = sa.select(reissues.c.study_instance_uid, reissues.c.destination).where(
+    reissues.c.state == ReissueState.SENDING
 )
 _OPENED: Final = sa.select(study_opened)

@@ -14,6 +14,9 @@ KEEPS_OLD: Final = (
 ANOTHER_PATIENT: Final = "the image names a patient the correction was not made for"
 NOT_REWRITTEN: Final = "the image cannot be rewritten with the correction"
 READS_OTHERWISE: Final = "the corrected copy does not read as it should"
+NEVER_SENT: Final = "its correction is not in force any more: undo the reissue, or correct it anew"
 
 FOR_A_CORRECTION: Final = (SPLITS, KEEPS_OLD, ANOTHER_PATIENT, NOT_REWRITTEN, READS_OTHERWISE)
 """What is held so goes again when its correction is undone, or when a person says so."""
+GOES_WHEN_ORDERED: Final = (*FOR_A_CORRECTION, NEVER_SENT)
+"""What a person may order to be sent once more."""

@@ -28,12 +28,14 @@ class Kept(StrEnum):
     """It vouches for it, but does not list it."""
     UNANSWERED = "unanswered"
     """It cannot be asked."""
+    UNREAD = "unread"
+    """Ours cannot be read, so there was nothing to compare."""
     ACCEPTED = "accepted"
     """Under another identity, and a person said that it may stay so."""
 
 
-NOT_SEEN: Final = (Kept.UNLISTED, Kept.UNANSWERED)
-"""Where a PACS showed no identity: that is no word on what it showed before."""
+NOT_SEEN: Final = (Kept.UNLISTED, Kept.UNANSWERED, Kept.UNREAD)
+"""Where no identity was seen or compared: that is no word on what the PACS showed before."""
 
 WORDS: Final = {
     Kept.KEPT: "the PACS kept the old identity: sending again changes nothing; ask its "
@@ -47,6 +49,7 @@ WORDS: Final = {
     Kept.ACCEPTED: "the PACS keeps this study under another identity, and a person accepted that",
     Kept.UNANSWERED: "the PACS cannot be asked under which identity it keeps this study: it is not "
     "verified",
+    Kept.UNREAD: "our own identity of this study cannot be read: it is not verified",
 }
 """What is said to people, with the way out."""
 

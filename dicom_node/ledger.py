@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from dicom_node.database import ReadOnlyDatabase
-from dicom_node.held_reasons import FOR_A_CORRECTION
+from dicom_node.held_reasons import GOES_WHEN_ORDERED
 from dicom_node.ledger_tables import (
     LAST_TABLE,
     about,
@@ -125,6 +125,13 @@ class Delivery:
     sent_series_instance_uid: str = ""
     sent_sop_instance_uid: str = ""
     sent_digest: str = ""
+
+    @property
+    def here(self) -> InstanceUids:
+        """The UIDs it was received with."""
+        return InstanceUids(
+            self.study_instance_uid, self.series_instance_uid, self.sop_instance_uid
+        )
 
     @property
     def there(self) -> InstanceUids:
@@ -374,7 +381,7 @@ class LedgerReader:
 def may_be_tried_again() -> sa.ColumnElement[bool]:
     """Select what a person may order to be sent once more."""
     is_held = sa.and_(
-        deliveries.c.state == State.HELD, deliveries.c.last_error.in_(FOR_A_CORRECTION)
+        deliveries.c.state == State.HELD, deliveries.c.last_error.in_(GOES_WHEN_ORDERED)
     )
     return sa.or_(deliveries.c.state == State.ATTENTION, is_held)
 

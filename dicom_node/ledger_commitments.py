@@ -39,7 +39,8 @@ class LedgerCommitments:
     ) -> None:
         """Enter that a PACS is asked to commit, before it is asked.
 
-        When that is repeated, the instances wait for their first request still.
+        When that is repeated, the instances wait for their first request still. Those that were
+        given other UIDs meanwhile do not wait for it.
         """
         items = [
             {
@@ -59,7 +60,11 @@ class LedgerCommitments:
             if not is_repeated:
                 connection.execute(
                     sa.update(deliveries)
-                    .where(deliveries.c.delivery_id.in_([item["delivery_id"] for item in items]))
+                    .where(
+                        deliveries.c.delivery_id.in_([item["delivery_id"] for item in items]),
+                        deliveries.c.state == State.STORED,
+                        _uid_there().in_([item["sop_instance_uid"] for item in items]),
+                    )
                     .values(transaction_uid=transaction_uid)
                 )
 
@@ -96,13 +101,17 @@ class LedgerCommitments:
             return list(connection.scalars(statement))
 
     def record_committed(self, transaction_uid: str, sop_instance_uid: str, now: str) -> None:
-        """Enter that a PACS took over responsibility for an instance, however late it says so."""
+        """Enter that a PACS took over responsibility for an instance, however late it says so.
+
+        What it says of a UID that was replaced since proves nothing of the new one.
+        """
         with self._ledger.change() as connection:
             connection.execute(
                 sa.update(deliveries)
                 .where(
                     deliveries.c.delivery_id.in_(_asked(transaction_uid, sop_instance_uid)),
                     deliveries.c.state == State.STORED,
+                    _uid_there() == sop_instance_uid,
                 )
                 .values(
                     state=State.PROVEN,
@@ -122,7 +131,9 @@ class LedgerCommitments:
             connection.execute(
                 sa.update(deliveries)
                 .where(
-                    deliveries.c.delivery_id == item.delivery_id, deliveries.c.state == item.state
+                    deliveries.c.delivery_id == item.delivery_id,
+                    deliveries.c.state == item.state,
+                    _uid_there() == item.there.sop_instance_uid,
                 )
                 .values(_UNPROVEN | values)
             )
@@ -145,7 +156,7 @@ class LedgerCommitments:
                     deliveries.c.transaction_uid == transaction_uid,
                     deliveries.c.delivery_id.in_(_asked(transaction_uid, sop_instance_uid)),
                 ),
-                _is_there_as(sop_instance_uid),
+                _uid_there() == sop_instance_uid,
                 is_waiting | is_proven_by_other,
                 ~_is_asked_since(transaction_uid),
             ),
@@ -153,9 +164,9 @@ class LedgerCommitments:
         )
 
 
-def _is_there_as(sop_instance_uid: str) -> sa.ColumnElement[bool]:
+def _uid_there() -> sa.ColumnElement[str]:
     reissued = sa.func.nullif(deliveries.c.sent_sop_instance_uid, "")
-    return sa.func.coalesce(reissued, deliveries.c.sop_instance_uid) == sop_instance_uid
+    return sa.func.coalesce(reissued, deliveries.c.sop_instance_uid)
 
 
 def _asked(transaction_uid: str, sop_instance_uid: str) -> sa.Select[Any]:

@@ -208,7 +208,9 @@ def _is_none_of(avoided: Collection[str]) -> sa.ColumnElement[bool]:
 
 
 def look_again(connection: sa.Connection, destination: str, study_instance_uid: str = "") -> int:
-    """Let what a PACS vouched for be verified as if that was long ago; return how many instances.
+    """Let what was verified be verified as if that was long ago; return how many instances.
+
+    What was never looked at stays so.
 
     Parameters
     ----------
@@ -217,7 +219,11 @@ def look_again(connection: sa.Connection, destination: str, study_instance_uid: 
     study_instance_uid : str
         '' for all studies.
     """
-    is_meant = sa.and_(deliveries.c.destination == destination, deliveries.c.state == State.PROVEN)
+    is_meant = sa.and_(
+        deliveries.c.destination == destination,
+        deliveries.c.state == State.PROVEN,
+        deliveries.c.verified_at != "",
+    )
     if study_instance_uid:
         is_meant = sa.and_(is_meant, deliveries.c.study_instance_uid == study_instance_uid)
     statement = sa.update(deliveries).where(is_meant).values(verified_at=LONG_AGO)

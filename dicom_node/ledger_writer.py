@@ -234,14 +234,27 @@ class Ledger:
                 .values(state=State.QUEUED, correction_id="", last_error="")
             )
 
-    def take(self, delivery_ids: Sequence[int], now: str) -> set[int]:
-        """Mark queued deliveries as being sent; return those that still were queued."""
+    def take(
+        self, delivery_ids: Sequence[int], now: str, uids_there: Sequence[str] = ("",)
+    ) -> set[int]:
+        """Mark queued deliveries as being sent; return those that still were queued.
+
+        Parameters
+        ----------
+        delivery_ids : sequence of int
+        now : str
+            ISO 8601 in UTC.
+        uids_there : sequence of str
+            Their `sent_sop_instance_uid` when they were read: what was reissued since, or taken
+            back, is not taken.
+        """
         with self._engine.begin() as connection:
             connection.execute(
                 sa.update(deliveries)
                 .where(
                     deliveries.c.delivery_id.in_(delivery_ids),
                     deliveries.c.state == State.QUEUED,
+                    deliveries.c.sent_sop_instance_uid.in_(set(uids_there)),
                 )
                 # what an earlier try was answered says nothing of this one
                 .values(state=State.SENDING, sent_at=now, last_status=None)

@@ -7,7 +7,7 @@ from dicom_node import reissue
 from dicom_node.corrected_copy import FOLDER, CopyOrder
 from dicom_node.correction import Correction
 from dicom_node.correction_desk import CorrectionReader, deciding
-from dicom_node.held_reasons import FOR_A_CORRECTION, KEEPS_OLD, SPLITS
+from dicom_node.held_reasons import FOR_A_CORRECTION, KEEPS_OLD, NEVER_SENT, SPLITS
 from dicom_node.identity import Identity
 from dicom_node.kept_identity import find_identity
 from dicom_node.ledger import Delivery, State
@@ -42,7 +42,7 @@ class OutgoingCorrections:
         self._reader.close()
 
     def release(self) -> None:
-        """Let go what was held for a correction that is no longer in force.
+        """Let go what was held for a correction that is no longer in force, or for want of one.
 
         What came late for a study that is reissued gets its new UIDs here: nothing is on its way.
         """
@@ -52,6 +52,9 @@ class OutgoingCorrections:
             active = self._reader.active(study_uid)
             if active is None or active.correction_id != correction_id:
                 self._ledger.release(self._destination, correction_id, FOR_A_CORRECTION)
+        for study_uid, _ in self._ledger.held_for(self._destination, (NEVER_SENT,)):
+            if self._reader.active(study_uid) is not None:
+                self._ledger.release(self._destination, "", (NEVER_SENT,))
 
     def take(
         self, batch: Sequence[Delivery], ask: AskForStudy, now: str
@@ -82,7 +85,7 @@ class OutgoingCorrections:
             batch = [item for item in batch if item.sent_sop_instance_uid]
         correction = self._reader.active(study_uid)
         if uids is not None and correction is None:
-            self._hold(batch, "", reissue.NEVER_SENT)
+            self._hold(batch, "", NEVER_SENT)
             return [], None
         if correction and uids is None and (objection := self._objection(correction, ask)):
             self._hold(batch, correction.correction_id, objection)
@@ -91,7 +94,8 @@ class OutgoingCorrections:
         with deciding(self._data):
             if self._reader.active(study_uid) != correction:
                 return [], None  # decided meanwhile: the next step sees it
-            taken = self._ledger.take(ids, now)
+            uids_there = [item.sent_sop_instance_uid for item in batch]
+            taken = self._ledger.take(ids, now, uids_there)
             correction_id = correction.correction_id if correction else ""
             self._ledger.update(ids, expected=State.SENDING, correction_id=correction_id)
         order = self._order(correction, uids or {})

@@ -13,11 +13,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from dicom_node.held_reasons import TWO_CONTENTS
+from dicom_node.identity_decisions import undo as undo_acceptance
 from dicom_node.ledger import Delivery, InstanceUids, LedgerReader, State
 from dicom_node.ledger_proofs import look_again
 from dicom_node.ledger_tables import (
     commitment_items,
-    commitments,
     deliveries,
     identity_difference,
     reissues,
@@ -68,7 +68,8 @@ STATE_WORDS: Final[Mapping[str, str]] = {
     ReissueState.UNDONE: "taken back before anything was sent",
 }
 IN_FORCE: Final = tuple(set(ReissueState) - {ReissueState.UNDONE})
-NEVER_SENT: Final = "its correction is not in force any more: undo the reissue, or correct it anew"
+_AT_ONCE: Final = 5000
+"""Instances named in one statement: SQLite takes 32766 values."""
 _FRESH: Final[Mapping[str, Any]] = {
     "state": State.QUEUED,
     "attempts": 0,
@@ -124,8 +125,7 @@ class Reissue:
 
     def new_uids(self, item: Delivery) -> InstanceUids:
         """Return the UIDs an instance goes under."""
-        old = (item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid)
-        return InstanceUids(*(new_uid(self.namespace, uid) for uid in old))
+        return InstanceUids(*(new_uid(self.namespace, uid) for uid in item.here))
 
 
 def enter(
@@ -155,7 +155,8 @@ def enter(
     others = of_study(connection, study)
     if any(one.destination == destination for one in others):
         return "not reissued: it is already"
-    if not any(map(may_be_there, _deliveries(connection, destination, study))):
+    owed = _deliveries(connection, destination, study)
+    if not any(may_be_there(item) and not _is_held_between_two(item) for item in owed):
         return "not reissued: the PACS was never sent it"
     namespace = others[0].namespace if others else new_namespace(randomness)
     made = Reissue(
@@ -174,6 +175,8 @@ def enter(
     assert number is not None  # one row was entered
     settled = set(State) - {State.QUEUED, State.SENDING}
     count = _assign(connection, replace(made, reissue_id=number[0]), settled)
+    # what was accepted was the old study: the new one is to have the right identity
+    undo_acceptance(connection, order, destination, now)
     is_it = _is_of(identity_difference, destination, study)
     connection.execute(sa.delete(identity_difference).where(is_it))
     for other in _other_places(connection, destination, study):
@@ -186,8 +189,18 @@ def assign(connection: sa.Connection, destination: str) -> None:
 
     Only who sends to this destination may ask for it, between two batches.
     """
+    is_left = (
+        sa.select(deliveries.c.delivery_id)
+        .where(
+            deliveries.c.study_instance_uid == reissues.c.study_instance_uid,
+            deliveries.c.destination == destination,
+            deliveries.c.state != State.SENDING,
+            deliveries.c.sent_sop_instance_uid == "",
+        )
+        .exists()
+    )
     statement = sa.select(reissues).where(
-        reissues.c.destination == destination, reissues.c.state.in_(IN_FORCE)
+        reissues.c.destination == destination, reissues.c.state.in_(IN_FORCE), is_left
     )
     for row in connection.execute(statement).mappings().all():
         _assign(connection, Reissue(**row), set(State) - {State.SENDING})
@@ -217,12 +230,14 @@ def undo(connection: sa.Connection, destination: str, study_instance_uid: str) -
     }
     for item in owed:
         old = was_there.get(item.delivery_id)
+        if not item.sent_sop_instance_uid:
+            continue
         values: dict[str, Any] = {**_FRESH, **dict.fromkeys(_SENT_UIDS, "")}
         if old is not None:
             kept = {name: old[name] for name in ("sent_at", "stored_at", "correction_id")}
             values |= {**kept, "state": State.STORED}
-        elif not item.sent_sop_instance_uid:
-            continue
+        if _is_held_between_two(item):  # a person must still decide
+            values |= {"state": item.state, "last_error": item.last_error}
         is_it = deliveries.c.delivery_id == item.delivery_id
         connection.execute(sa.update(deliveries).where(is_it).values(values))
     connection.execute(
@@ -256,17 +271,12 @@ def reissues_of(
     return [Reissue(**row) for row in ledger.rows(statement)]
 
 
-def unsettled(connection: sa.Connection, destination: str) -> list[Reissue]:
-    """Return the reissues of which the old instances are to be rejected, all new ones proven."""
-    table, before = reissues, rejected_instances
-    is_waiting = (
-        sa.select(before.c.delivery_id)
-        .join(deliveries, deliveries.c.delivery_id == before.c.delivery_id)
-        .where(before.c.reissue_id == table.c.reissue_id, ~is_verified())
-        .exists()
-    )
-    statement = sa.select(table).where(
-        table.c.destination == destination, table.c.state == ReissueState.SENDING, ~is_waiting
+def open_at(connection: sa.Connection, destination: str) -> list[Reissue]:
+    """Return the reissues whose old instances are to be rejected, those tried longest ago first."""
+    statement = (
+        sa.select(reissues)
+        .where(reissues.c.destination == destination, reissues.c.state == ReissueState.SENDING)
+        .order_by(reissues.c.looked_at, reissues.c.reissue_id)
     )
     return [Reissue(**row) for row in connection.execute(statement).mappings()]
 
@@ -282,15 +292,6 @@ def still_listed(connection: sa.Connection, destination: str, before: str) -> li
     )
     statement = statement.order_by(reissues.c.looked_at)
     return [Reissue(**row) for row in connection.execute(statement).mappings()]
-
-
-def is_verified() -> sa.ColumnElement[bool]:
-    """Select what is proven, and was not found under another identity when it was looked at."""
-    return sa.and_(
-        deliveries.c.state == State.PROVEN,
-        deliveries.c.verified_at != "",
-        deliveries.c.identity_state != "differs",
-    )
 
 
 def rejected(connection: sa.Connection, reissue_id: int) -> list[Delivery]:
@@ -311,13 +312,18 @@ def settle(connection: sa.Connection, reissue_id: int, **values: Any) -> None:
 
 
 def uid_map(connection: sa.Connection, reissue: Reissue) -> dict[str, str]:
-    """Return old and new UIDs of the study, its series and its instances."""
-    owed = _deliveries(connection, reissue.destination, reissue.study_instance_uid)
+    """Return old and new UIDs of the study, its series and its instances, those to come as well.
+
+    Whatever the ledger knows of the study is in it, at any PACS: what refers to an instance may go
+    before the instance itself does.
+    """
+    owed = sa.select(deliveries).where(
+        deliveries.c.study_instance_uid == reissue.study_instance_uid
+    )
     found: dict[str, str] = {}
-    for item in owed:
-        if item.sent_sop_instance_uid:
-            old = (item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid)
-            found.update(zip(old, item.there, strict=True))
+    for row in connection.execute(owed).mappings():
+        item = Delivery(**row)
+        found.update(zip(item.here, reissue.new_uids(item), strict=True))
     return found
 
 
@@ -340,12 +346,12 @@ def _assign(connection: sa.Connection, reissue: Reissue, states: Collection[Stat
         for item in owed
         if not item.sent_sop_instance_uid
         and item.state in states
-        and item.last_error != TWO_CONTENTS
+        and not _is_held_between_two(item)
     ]
     if not found:
         return 0
     _enter_rejected(connection, reissue, filter(may_be_there, found))
-    _forget_requests(connection, reissue.destination, found)
+    _forget_requests(connection, found)
     rows = [
         dict(zip(("study", "series", "instance"), reissue.new_uids(item), strict=True))
         | {"of_delivery": item.delivery_id}
@@ -366,22 +372,24 @@ def _enter_rejected(connection: sa.Connection, reissue: Reissue, items: Iterable
         }
         for item in items
     ]
-    if rows:
-        connection.execute(sa.insert(rejected_instances), rows)
+    if not rows:
+        return
+    connection.execute(sa.insert(rejected_instances), rows)
+    # a note that went out before does not name them
+    values = {"state": ReissueState.SENDING, "settled_at": "", "detail": "", "still_listed": None}
+    settle(connection, reissue.reissue_id, **values)
 
 
-def _forget_requests(
-    connection: sa.Connection, destination: str, items: Sequence[Delivery]
-) -> None:
+def _forget_requests(connection: sa.Connection, items: Sequence[Delivery]) -> None:
     """Forget what was asked under the old UIDs: late answers prove nothing of the new ones."""
-    of_destination = sa.select(commitments.c.transaction_uid).where(
-        commitments.c.destination == destination
-    )
-    is_of_old = commitment_items.c.transaction_uid.in_(of_destination)
-    statement = sa.delete(commitment_items).where(
-        is_of_old, commitment_items.c.delivery_id == sa.bindparam("of_delivery")
-    )
-    connection.execute(statement, [{"of_delivery": item.delivery_id} for item in items])
+    for start in range(0, len(items), _AT_ONCE):
+        ids = [item.delivery_id for item in items[start : start + _AT_ONCE]]
+        is_of_them = commitment_items.c.delivery_id.in_(ids)
+        connection.execute(sa.delete(commitment_items).where(is_of_them))
+
+
+def _is_held_between_two(item: Delivery) -> bool:
+    return item.state == State.HELD and item.last_error == TWO_CONTENTS
 
 
 _ASSIGNED: Final = (

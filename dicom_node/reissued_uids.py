@@ -5,7 +5,6 @@ what else names no instance of the study, stays: the pixels and where they lie a
 was registered to them still is (PS3.3 C.7.4.1).
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -25,7 +24,6 @@ _ORIGINAL_ATTRIBUTES: Final = 0x04000561
 """It tells what was: the old UIDs in it are no references, and stay."""
 _MAY_HOLD_UIDS: Final = (None, "UI", "SQ", "UN")
 """Value representations as read; None in Implicit VR, where the dictionary says which it is."""
-_UID: Final = re.compile(rb"[0-9.]{3,64}")
 
 
 def new_namespace(randomness: bytes) -> str:
@@ -96,7 +94,8 @@ def _may_name(element: Any, uids: Mapping[str, str]) -> bool:
         return element.VR in _MAY_HOLD_UIDS
     if element.VR not in _MAY_HOLD_UIDS or not element.value:
         return False
-    return any(found.decode("ascii") in uids for found in _UID.findall(element.value))
+    text = element.value.decode("latin-1")  # where a UID ends no byte tells: a tag may be a digit
+    return any(old in text for old in uids)
 
 
 def _rewrite_element(element: DataElement, uids: Mapping[str, str]) -> bool:

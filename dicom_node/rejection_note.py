@@ -52,7 +52,7 @@ def rejection_note(
     Returns
     -------
     Dataset
-        With the same UIDs however often it is made.
+        With the same UIDs however often it is made of the same instances.
     """
     ds = Dataset()
     texts = [*asdict(identity).values(), reissue.reason, str(study.get("ReferringPhysicianName"))]
@@ -61,6 +61,7 @@ def rejection_note(
     _put_identity(ds, identity)
     _put_study(ds, study, reissue)
     _put_series(ds, reissue)
+    ds.SOPClassUID, ds.SOPInstanceUID = SOP_CLASS_UID, _note_uid(reissue, instances)
     ds.ReferencedRequestSequence = Items()
     ds.CurrentRequestedProcedureEvidenceSequence = Items([_evidence(instances)])
     ds.ValueType = "CONTAINER"
@@ -73,9 +74,10 @@ def rejection_note(
     return ds
 
 
-def note_uid(reissue: Reissue) -> str:
-    """Return the SOP Instance UID of the note of a reissue."""
-    return new_uid(reissue.namespace, f"rejection note {reissue.reissue_id}")
+def _note_uid(reissue: Reissue, instances: Sequence[Delivery]) -> str:
+    """Return the SOP Instance UID of a note: one that names others has another."""
+    named = " ".join(sorted(item.sop_instance_uid for item in instances))
+    return new_uid(reissue.namespace, f"rejection note {reissue.reissue_id} {named}")
 
 
 def _put_identity(ds: Dataset, identity: Identity) -> None:
@@ -99,7 +101,6 @@ def _put_series(ds: Dataset, reissue: Reissue) -> None:
     ds.SeriesDescription = TITLE_WORDS[reissue.title]
     ds.ReferencedPerformedProcedureStepSequence = Items()
     ds.Manufacturer, ds.SoftwareVersions = "Lifeboat", IMPLEMENTATION_VERSION_NAME
-    ds.SOPClassUID, ds.SOPInstanceUID = SOP_CLASS_UID, note_uid(reissue)
     ds.ContentDate, ds.ContentTime = f"{at:%Y%m%d}", f"{at:%H%M%S}"
     ds.TimezoneOffsetFromUTC = f"{at:%z}"[:5]
 

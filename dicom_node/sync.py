@@ -142,9 +142,14 @@ class Destination:
         )
         self._try(self._prover.step, self._proof, "proof_paused")
         self._look_for_proof()
-        has_rejected = self._try(self._rejecter.step, self._rejecting, "rejection_paused")
+        has_rejected = not self._is_paused() and self._try(
+            self._reject, self._rejecting, "rejection_paused"
+        )
         has_verified = self._try(self._verify, self._verifying, "verification_paused")
         return has_sent or has_verified or has_rejected
+
+    def _reject(self) -> bool:
+        return not self._quiet_hours.include(self._clock()) and self._rejecter.step()
 
     def _verify(self) -> bool:
         """Verify what is new; what is old only when nothing else is to be done, and slowly."""

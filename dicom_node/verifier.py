@@ -108,8 +108,8 @@ class Verifier:
 
     def _there(self, study_uid: str) -> str:
         """Return the Study Instance UID it has there: another one when it was reissued."""
-        proven = self._proofs.proven(study_uid)
-        return proven[0].there.study_instance_uid if proven else study_uid
+        there = {item.there.study_instance_uid for item in self._proofs.proven(study_uid)}
+        return next(iter(there - {study_uid}), study_uid)
 
     def _missing(self, study_uid: str, answers: Sequence[StudyAnswer] | None) -> list[Delivery]:
         """Return what it no longer lists, instance by instance.
@@ -160,7 +160,7 @@ class Verifier:
     def _finding(self, study_uid: str, answers: Sequence[StudyAnswer] | None) -> Finding:
         ours = self._identity_of(study_uid)
         if ours is None:
-            return Finding(Kept.UNANSWERED)
+            return Finding(Kept.UNREAD)
         sent = [item.sent_at for item in self._proofs.proven(study_uid)]
         return find_identity(ours, answers, was_there_before=not any(sent))
 

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from dicom_node.clock import stamp
 from dicom_node.closing import Closing
 from dicom_node.drain import Pace, drain_of, pace_of
-from dicom_node.held_reasons import FOR_A_CORRECTION
+from dicom_node.held_reasons import GOES_WHEN_ORDERED
 from dicom_node.ledger import DestinationState, RefusedStudy, State
 from dicom_node.outages import ModeBand, Outage, mode_bands, outages
 from dicom_node.sync_order import SyncOrder, SyncOrders
@@ -151,7 +151,7 @@ def refused_row(context: WebContext, one: RefusedStudy) -> dict[str, Any]:
         "images": words.counted(one.number, "image"),
         "reason": one.reason[:1].upper() + one.reason[1:] or "No reason is on record",
         "to_do": next(to_do, "Look at the log of the PACS, then try again."),
-        "can_retry": one.state == State.ATTENTION or one.reason in FOR_A_CORRECTION,
+        "can_retry": one.state == State.ATTENTION or one.reason in GOES_WHEN_ORDERED,
     }
 
 

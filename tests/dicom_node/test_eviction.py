@@ -34,6 +34,7 @@ GOOD = {
     "is_conflict": False,
     "is_damaged": False,
     "is_doubtful": False,
+    "is_being_reissued": False,
     "opened_at": None,
     "deliveries": {"east": PROVEN, "west": PROVEN},
 }
@@ -54,6 +55,7 @@ def test_what_is_proven_everywhere_old_and_unquestioned_may_go():
         {"is_conflict": True},
         {"is_damaged": True},
         {"is_doubtful": True},
+        {"is_being_reissued": True},
         {"correction_id": "c1"},
         {"opened_at": stamp(LATER - timedelta(hours=23))},
         {"opened_at": "yesterday"},
@@ -90,6 +92,7 @@ _INSTANCE = st.builds(
     st.booleans(),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
     st.none() | _TEXT,
     st.dictionaries(st.sampled_from(["east", "west", "other"]), _DELIVERY),
     _TEXT,
@@ -105,6 +108,7 @@ def test_whatever_is_known_only_proof_everywhere_opens_the_gate(facts, required)
         states = {facts.deliveries[name].identity_state for name in required}
         assert states <= {"same", "accepted"}
         assert not any((facts.is_conflict, facts.is_damaged, facts.is_doubtful))
+        assert not facts.is_being_reissued
 
 
 _NAME = Difference("patient_name", "DOE", "ROE", Kind.DIFFERENT)

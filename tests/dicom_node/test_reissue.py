@@ -1,5 +1,6 @@
 """A reissue step by step: it can be undone, counts each image once, and says what is left to do."""
 
+from dataclasses import replace
 from time import monotonic
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import (
     CTImageStorage,
+    KeyObjectSelectionDocumentStorage,
     StudyRootQueryRetrieveInformationModelFind,
     Verification,
 )
@@ -21,6 +23,7 @@ from dicom_node.reconciling import take_back
 from dicom_node.reissue import ReissueState, reissues_of
 from dicom_node.reissued_uids import new_uid
 from dicom_node.reissuing import Reissuing, draft
+from dicom_node.rejecter import TRIES
 from dicom_node.report_files import text_pieces
 from dicom_node.sync_command import sync
 from dicom_node.sync_order import OrderKind
@@ -32,10 +35,11 @@ LEVELS = {"STUDY": "StudyInstanceUID", "IMAGE": "SOPInstanceUID"}
 
 
 class OnlyImages:
-    """An archive that stores CT and lists it, and takes no documents."""
+    """An archive that stores CT and lists it, and takes no documents, or breaks off at one."""
 
     def __init__(self) -> None:
         self.held: dict[str, Dataset] = {}
+        self.notes = 0
         entity = AE(ae_title="PRACTICE-PACS")
         for uid in (CTImageStorage, StudyRootQueryRetrieveInformationModelFind, Verification):
             entity.add_supported_context(uid)
@@ -45,6 +49,10 @@ class OnlyImages:
 
     def _store(self, event) -> int:
         ds = event.dataset
+        if ds.Modality == "KO":
+            self.notes += 1
+            event.assoc.abort()
+            return 0x0000
         self.held.setdefault(str(ds.SOPInstanceUID), ds)
         return 0x0000
 
@@ -64,6 +72,10 @@ class OnlyImages:
             answers[ds[key].value] = answer
         for answer in answers.values():
             yield 0xFF00, answer
+
+    def take_notes(self) -> None:
+        self._server.ae.add_supported_context(KeyObjectSelectionDocumentStorage)
+        self._server.contexts = self._server.ae.supported_contexts
 
     def close(self) -> None:
         self._server.shutdown()
@@ -105,6 +117,26 @@ class Case:
 
     def pause(self) -> None:
         self.desk.sync_orders.give(OrderKind.PAUSE, **WHO)
+
+    def go_on(self) -> None:
+        self.desk.sync_orders.give(OrderKind.START, **WHO)
+
+    def configure(self, **changes) -> None:
+        """Start anew with another setting of the PACS."""
+        self.desk.close()
+        settings = self.desk.settings
+        self.desk.settings = replace(settings, pacs=(replace(settings.pacs[0], **changes),))
+        self.desk.open()
+
+    def one(self):
+        (one,) = reissues_of(self.desk.reader)
+        return one
+
+    def send_anew(self) -> None:
+        """Have all sent and proven under new UIDs; the next step may reject the old ones."""
+        self.order()
+        self.desk.step(1)
+        assert self.one().state == ReissueState.SENDING
 
     def totals(self):
         with open_report(self.desk.settings, Scope(), lambda: self.desk.now) as report:
@@ -153,6 +185,47 @@ def test_each_image_counts_once_and_may_not_go_before_its_reissue_is_proven(case
     assert {item.sop_instance_uid for item in deliveries} == before
     assert {item.there[2] for item in deliveries} == {new_uid(one.namespace, u) for u in before}
     assert set(case.archive.held) == before
+    case.configure(name="another")  # to one that is gone no reissue keeps an outage open
+    assert case.totals()[0].reissues_open == 0
+
+
+def test_while_a_person_stopped_delivery_or_in_quiet_hours_no_note_goes_out(case):
+    case.send_anew()
+    case.pause()
+    case.desk.step(1)
+    assert case.one().state == ReissueState.SENDING
+    reasons = {judged.reason for judged in judge_instances(case.desk.settings)}
+    assert reasons == {"it is reissued under new UIDs, and the old ones are not rejected yet"}
+    case.go_on()
+    case.configure(quiet_hours=("00:00-23:59",))
+    case.desk.step(1)
+    assert case.one().state == ReissueState.SENDING
+    case.configure(quiet_hours=())
+    case.desk.step(1)
+    assert case.one().state == ReissueState.REFUSED
+
+
+def test_while_the_pacs_does_not_list_a_new_image_nothing_is_rejected(case):
+    case.send_anew()
+    (lost, ds), *_ = [pair for pair in case.archive.held.items() if pair[1].PatientID == "PH-2"]
+    del case.archive.held[lost]
+    case.desk.step(1)
+    assert case.one().state == ReissueState.SENDING
+    assert "does not list all the new ones: nothing is rejected" in case.totals()[1]
+    case.archive.held[lost] = ds
+    for item in case.desk.reader.deliveries(case.study):
+        (case.room.data / item.path).write_bytes(b"")  # a damaged disk stops no note
+    case.desk.step(3600)
+    assert case.one().state == ReissueState.REFUSED
+
+
+def test_a_note_that_is_never_answered_is_given_up_and_said(case):
+    case.archive.take_notes()
+    case.send_anew()
+    for _ in range(TRIES + 1):
+        case.desk.step(3600)
+    assert (case.archive.notes, case.one().state) == (TRIES, ReissueState.REFUSED)
+    assert f"it did not answer it {TRIES} times" in case.one().words
 
 
 def test_undone_before_anything_was_sent_it_is_as_it_was(case):
