@@ -35,7 +35,8 @@ test-browser: .venv/ready-test ## Drive every page in the system's Chromium, the
 test-faults: .venv/ready-test ## Kill, fill, slow down and cut off the receiving process, for an hour.
 	LIFEBOAT_FAULTS=full $(BIN)/pytest tests/faults tests/benchmarks tests/end_to_end/test_crash.py \
 		tests/dicom_node/test_misbehaviour.py tests/dicom_node/test_eviction.py \
-		tests/dicom_node/test_long_outage.py tests/end_to_end/test_killed_drain.py
+		tests/dicom_node/test_long_outage.py tests/end_to_end/test_killed_drain.py \
+		tests/end_to_end/test_killed_reissue.py
 
 bench: .venv/ready-test ## Measure against DCMTK and Orthanc, side by side, in one run.
 	$(BIN)/python -m benchmarks
