@@ -151,9 +151,16 @@ class Inbox:
             except Exception:  # noqa: BLE001 - the edge of the thread: the next look tries again
                 _log.exception("inbox_sweep_failed")
             # a hint only shortens the wait: the file still has to stand still
-            if self._hint.wait(self._sweep_s):
+            if self._hint.wait(self._time_to_next_look()):
                 self._hint.clear()
                 self._stopping.wait(min(self._sweep_s, max(self._settle_s, 0.05)))
+
+    def _time_to_next_look(self) -> float:
+        """Return the seconds after which what was new in the last look may have stood still."""
+        settled = self._monotonic() - self._settle_s
+        if any(sight.since > settled and not sight.is_done for sight in self._seen.values()):
+            return min(self._sweep_s, max(self._settle_s, 0.05))
+        return self._sweep_s
 
     def _find_root(self) -> None:
         """Notice a folder that was renamed, unmounted or made anew: its watch has gone with it."""
