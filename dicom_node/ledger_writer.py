@@ -1,8 +1,10 @@
 """The writing side of the ledger: every step of a delivery, durable before the next is taken."""
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,9 @@ def _kept(first: sa.ColumnElement[Any], second: sa.ColumnElement[Any]) -> sa.Col
 _ATTEMPTED = (
     sa.update(deliveries)
     .where(
-        deliveries.c.delivery_id == sa.bindparam("of_delivery"),
+        deliveries.c.delivery_id.in_(
+            sa.select(sa.func.json_each(sa.bindparam("delivery_ids")).table_valued("value").c.value)
+        ),
         deliveries.c.state == State.SENDING,
     )
     .values(
@@ -50,7 +54,7 @@ _ATTEMPTED = (
         sent_digest=_kept(sa.bindparam("digest_sent"), deliveries.c.sent_digest),
     )
 )
-"""Enters one outcome; built once, because building it takes longer than the database does."""
+"""Enters one outcome of several deliveries; built once, because building it takes longer."""
 
 
 class Ledger:
@@ -235,7 +239,11 @@ class Ledger:
             )
 
     def take(
-        self, delivery_ids: Sequence[int], now: str, uids_there: Sequence[str] = ("",)
+        self,
+        delivery_ids: Sequence[int],
+        now: str,
+        uids_there: Sequence[str] = ("",),
+        correction_id: str = "",
     ) -> set[int]:
         """Mark queued deliveries as being sent; return those that still were queued.
 
@@ -247,21 +255,25 @@ class Ledger:
         uids_there : sequence of str
             Their `sent_sop_instance_uid` when they were read: what was reissued since, or taken
             back, is not taken.
+        correction_id : str
+            Of the correction they are sent with, '' without one.
         """
+        statement = (
+            sa.update(deliveries)
+            .where(
+                deliveries.c.delivery_id.in_(delivery_ids),
+                deliveries.c.state == State.QUEUED,
+                deliveries.c.sent_sop_instance_uid.in_(set(uids_there)),
+            )
+            .values(
+                state=State.SENDING,
+                sent_at=now,
+                last_status=None,  # what an earlier try was answered says nothing of this one
+                correction_id=correction_id,
+            )
+            .returning(deliveries.c.delivery_id)
+        )
         with self._engine.begin() as connection:
-            connection.execute(
-                sa.update(deliveries)
-                .where(
-                    deliveries.c.delivery_id.in_(delivery_ids),
-                    deliveries.c.state == State.QUEUED,
-                    deliveries.c.sent_sop_instance_uid.in_(set(uids_there)),
-                )
-                # what an earlier try was answered says nothing of this one
-                .values(state=State.SENDING, sent_at=now, last_status=None)
-            )
-            statement = sa.select(deliveries.c.delivery_id).where(
-                deliveries.c.delivery_id.in_(delivery_ids), deliveries.c.state == State.SENDING
-            )
             return set(connection.scalars(statement))
 
     def requeue_unknown(self, destination: str | None = None) -> int:
@@ -345,25 +357,12 @@ class Ledger:
 
     def record_attempts(self, attempts: Sequence[Attempt]) -> None:
         """Enter outcomes of tries to send, together; what a person holds meanwhile stays held."""
-        rows = [
-            {
-                "of_delivery": attempt.delivery_id,
-                "state": attempt.state,
-                "last_status": attempt.status,
-                "last_error": attempt.error,
-                "next_attempt_at": attempt.next_attempt_at,
-                "last_sent_at": attempt.sent_at,
-                "now_stored_at": attempt.stored_at,
-                "tries": int(attempt.counts),
-                "failed_at": attempt.failed_at,
-                "sent_in": attempt.transfer_syntax_uid,
-                "digest_sent": attempt.sent_digest,
-            }
-            for attempt in attempts
-        ]
-        if rows:
+        alike: dict[Attempt, list[int]] = {}
+        for attempt in attempts:
+            alike.setdefault(replace(attempt, delivery_id=0), []).append(attempt.delivery_id)
+        if alike:
             with self._engine.begin() as connection:
-                connection.execute(_ATTEMPTED, rows)
+                connection.execute(_ATTEMPTED, list(starmap(_attempted, alike.items())))
 
     def count_proven(self, destination: str) -> int:
         """Return how many instances a destination has vouched for."""
@@ -394,6 +393,22 @@ def _is_held(destination: str, reasons: Sequence[str]) -> sa.ColumnElement[bool]
         deliveries.c.state == State.HELD,
         deliveries.c.last_error.in_(reasons),
     )
+
+
+def _attempted(attempt: Attempt, delivery_ids: Sequence[int]) -> dict[str, Any]:
+    return {
+        "delivery_ids": json.dumps(delivery_ids),
+        "state": attempt.state,
+        "last_status": attempt.status,
+        "last_error": attempt.error,
+        "next_attempt_at": attempt.next_attempt_at,
+        "last_sent_at": attempt.sent_at,
+        "now_stored_at": attempt.stored_at,
+        "tries": int(attempt.counts),
+        "failed_at": attempt.failed_at,
+        "sent_in": attempt.transfer_syntax_uid,
+        "digest_sent": attempt.sent_digest,
+    }
 
 
 def _queued(record: InstanceRecord, destination: str, data: Path, now: str) -> dict[str, Any]:

@@ -95,9 +95,8 @@ class OutgoingCorrections:
             if self._reader.active(study_uid) != correction:
                 return [], None  # decided meanwhile: the next step sees it
             uids_there = [item.sent_sop_instance_uid for item in batch]
-            taken = self._ledger.take(ids, now, uids_there)
             correction_id = correction.correction_id if correction else ""
-            self._ledger.update(ids, expected=State.SENDING, correction_id=correction_id)
+            taken = self._ledger.take(ids, now, uids_there, correction_id)
         order = self._order(correction, uids or {})
         return [item for item in batch if item.delivery_id in taken], order
 

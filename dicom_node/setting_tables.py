@@ -197,7 +197,7 @@ class SyncSettings:
     reverify_interval_s: float = 86400.0
     """How often a PACS is asked whether it still has what it vouched for, seconds; 0 = never. What
     it lost is sent again."""
-    batch_size: int = 500
+    batch_size: int = 1000
     """Instances of one study taken to be sent at a time, after asking what the PACS has of them."""
     temporary_ids: tuple[str, ...] = ("TMP*", "TEMP*", "UNK*", "EMERG*")
     """Patient IDs that are only for the time of an outage, with `*` and `?`; these studies are

@@ -350,10 +350,11 @@ class Destination:
     def _record(self, receipts: Sequence[Receipt], waiting: dict[int, Delivery]) -> None:
         """Enter what became of instances, in one transaction, and take them off `waiting`."""
         attempts = []
+        now = self._clock()  # they came within a moment: of one time, they are one entry
         for receipt in receipts:
             item = waiting.pop(receipt.delivery_id)
             has_stored_since = self._proofs.has_stored_since
-            attempt = self._blame.after_sending(receipt, item, self._clock(), has_stored_since)
+            attempt = self._blame.after_sending(receipt, item, now, has_stored_since)
             syntax = self._forms.sent_in.get(receipt.delivery_id, "")
             is_stored = attempt.state is State.STORED
             if is_stored:
