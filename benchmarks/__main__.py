@@ -43,6 +43,7 @@ from dicom_node.report import progress_of
 ROUNDS: Final = 7
 _BYTES_PER_ROUND: Final = 1_500_000_000
 _QUICK_BYTES_PER_ROUND: Final = 300_000_000
+_DRAINED_BYTES_PER_ROUND: Final = 5_500_000_000
 """What receivers keep of one round of ingest, with some to spare."""
 _WIDTH: Final = 140
 """What the tables need, characters; a narrower terminal breaks their lines."""
@@ -81,6 +82,8 @@ def main(
     rounds = rounds or (1 if quick else ROUNDS)
     little = quick or only in ("render", "race", "header")
     needed_bytes = (rounds + 1) * (_QUICK_BYTES_PER_ROUND if little else _BYTES_PER_ROUND)
+    if not little:
+        needed_bytes = max(needed_bytes, min(rounds, MOST_ROUNDS) * _DRAINED_BYTES_PER_ROUND)
     try:
         with _working_folder(folder, needed_bytes) as work:
             run = Run(work, quick, rounds, console)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.data import InstanceFile
-from benchmarks.peers import KeepAliveClient
+from benchmarks.http_client import KeepAliveClient
 from benchmarks.processes import (
     LOOPBACK,
     BenchmarkError,

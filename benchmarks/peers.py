@@ -1,7 +1,6 @@
 """The nodes that are measured, each in processes of its own, listening on loopback."""
 
 import contextlib
-import http.client
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,8 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.processes import (
-    LOOPBACK,
-    BenchmarkError,
     free_ports,
     require_program,
     running,
@@ -20,7 +17,6 @@ from benchmarks.processes import (
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 LIFEBOAT_AE_TITLE: Final = "LIFEBOAT"
 PEER_AE_TITLE: Final = "PEER"
-_HTTP_TIMEOUT_S: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,61 +25,6 @@ class Orthanc:
 
     dicom_port: int
     http_port: int
-
-
-class KeepAliveClient:
-    """One HTTP connection that stays open, as a browser's does.
-
-    Parameters
-    ----------
-    port : int
-        On loopback.
-    """
-
-    def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_HTTP_TIMEOUT_S)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def get(self, path: str, accept: str = "*/*") -> bytes:
-        """Return the body of an answer.
-
-        Raises
-        ------
-        BenchmarkError
-            There is no answer, or its status is not 200.
-        """
-        return self._ask("GET", path, None, {"Accept": accept})
-
-    def get_json(self, path: str) -> Any:
-        """Return an answer in JSON."""
-        return json.loads(self.get(path, "application/json"))
-
-    def post(self, path: str, body: bytes) -> Any:
-        """Send a body and return the answer in JSON."""
-        return json.loads(self._ask("POST", path, body, {}))
-
-    def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
-        try:
-            status, content = self._exchange(method, path, body, headers)
-        except http.client.RemoteDisconnected:
-            # Orthanc closes a connection that was silent for a second; the next one is opened
-            # in a fraction of the time its answer takes
-            status, content = self._exchange(method, path, body, headers)
-        except (OSError, http.client.HTTPException) as error:
-            raise BenchmarkError(f"no answer over HTTP: {type(error).__name__}") from error
-        if status != 200:
-            raise BenchmarkError(f"HTTP status {status}")
-        return content
-
-    def _exchange(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
-    ) -> tuple[int, bytes]:
-        self._connection.request(method, path, body, headers)
-        answer = self._connection.getresponse()
-        return answer.status, answer.read()
 
 
 def lifeboat_command(name: str, data: Path, settings: Sequence[str]) -> list[str]:
@@ -109,6 +50,16 @@ def lifeboat_web(folder: Path) -> Iterator[int]:
     (port,) = free_ports(1)
     command = lifeboat_command("web", folder / "data", (f"web.port={port}",))
     with running(command, ports=[port], log=folder / "web.log", folder=REPOSITORY):
+        yield port
+
+
+@contextlib.contextmanager
+def bare_server(file: Path, size_bytes: int, folder: Path) -> Iterator[int]:
+    """Run a Python program that answers with the end of a file, from memory; yield its port."""
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "benchmarks.bare_server", str(port), str(file)]
+    command.append(str(size_bytes))
+    with running(command, ports=[port], log=folder / "bare.log", folder=REPOSITORY):
         yield port
 
 

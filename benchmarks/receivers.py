@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import peers
+from benchmarks.http_client import KeepAliveClient
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader
 
@@ -47,7 +48,7 @@ def _lifeboat(folder: Path, environment: Mapping[str, str]) -> Iterator[Started]
 def _orthanc(folder: Path, environment: Mapping[str, str]) -> Iterator[Started]:
     with (
         peers.orthanc(folder, environment) as orthanc,
-        contextlib.closing(peers.KeepAliveClient(orthanc.http_port)) as client,
+        contextlib.closing(KeepAliveClient(orthanc.http_port)) as client,
     ):
         yield Started(
             orthanc.dicom_port, lambda: int(client.get_json("/statistics")["CountInstances"])

@@ -25,6 +25,7 @@ from benchmarks.render_peers import (
     LifeboatView,
     OrthancView,
     Picture,
+    bare_frame,
     lifeboat_holding,
     orthanc_holding,
 )
@@ -37,6 +38,7 @@ PYDICOM: Final = "pydicom and Pillow, in process"
 DCMJ2PNM: Final = "DCMTK dcmj2pnm"
 ORTHANC: Final = "Orthanc over HTTP"
 BOUND: Final = "Memory, as fast as it copies"
+BARE: Final = "Python, sent from memory"
 PEERS: Final = {PYDICOM: "pydicom", DCMJ2PNM: "dcmj2pnm", ORTHANC: "Orthanc", BOUND: "bound"}
 """The ways that ratios are taken against, and what they are called for short."""
 
@@ -92,10 +94,16 @@ class RenderBenchmark:
         with ExitStack() as stack:
             lifeboat = _started(stack, lifeboat_holding(self._folder / "lifeboat", plain))
             orthanc = _started(stack, orthanc_holding(self._folder / "orthanc", plain))
+            bare = {
+                kind: stack.enter_context(
+                    _bare_frame(kind, file, self._folder / f"bare-{kind.name}")
+                )
+                for kind, file in self._files.items()
+            }
             tasks = [
                 task
                 for kind, file in self._files.items()
-                for task in _tasks(kind, file, lifeboat, orthanc)
+                for task in _tasks(kind, file, lifeboat, orthanc, bare[kind])
             ]
             results = []
             for done, task in enumerate(tasks, 1):
@@ -137,6 +145,7 @@ def _tasks(
     file: InstanceFile,
     lifeboat: LifeboatView | BenchmarkError,
     orthanc: OrthancView | BenchmarkError,
+    bare: Callable[[], bytes],
 ) -> Iterator[Task]:
     size = f"{kind.name} {kind.rows}x{kind.columns}"
     in_process = [
@@ -159,7 +168,7 @@ def _tasks(
         Way(BOUND, local.memory_bound(file.path), "as many bytes copied; gives no picture"),
     ]
     yield Task(f"{size}: the window alone, stored values to 8 bit", kind, windows, np.asarray)
-    frames = [_lifeboat_frame(file, lifeboat), _orthanc_frame(file, orthanc)]
+    frames = [_lifeboat_frame(file, lifeboat), _orthanc_frame(file, orthanc), _bare_way(bare)]
     yield Task(f"{size}: the frame's pixels as stored", kind, frames, partial(_pixels, kind))
 
 
@@ -202,6 +211,18 @@ def _orthanc_frame(file: InstanceFile, orthanc: OrthancView | BenchmarkError) ->
         return unavailable(ORTHANC, orthanc)
     view = orthanc
     return Way(ORTHANC, lambda _center, _width: view.frame(file), "/frames/0/raw")
+
+
+def _bare_frame(
+    kind: Kind, file: InstanceFile, folder: Path
+) -> AbstractContextManager[Callable[[], bytes]]:
+    return bare_frame(file, kind.rows * kind.columns * 2, folder)
+
+
+def _bare_way(ask: Callable[[], bytes]) -> Way:
+    return Way(
+        BARE, lambda _center, _width: ask(), "looks nothing up: no server in Python does less"
+    )
 
 
 def _dcmj2pnm(file: InstanceFile) -> Way:

@@ -2,16 +2,17 @@
 
 import contextlib
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from benchmarks.data import InstanceFile
+from benchmarks.http_client import KeepAliveClient
 from benchmarks.peers import (
     LIFEBOAT_AE_TITLE,
     REPOSITORY,
-    KeepAliveClient,
+    bare_server,
     lifeboat_command,
     lifeboat_receive,
     lifeboat_web,
@@ -100,6 +101,17 @@ def lifeboat_holding(folder: Path, files: list[InstanceFile]) -> Iterator[Lifebo
     fill_lifeboat(folder, files)
     with lifeboat_web(folder) as port, contextlib.closing(KeepAliveClient(port)) as client:
         yield LifeboatView(client, port, folder)
+
+
+@contextlib.contextmanager
+def bare_frame(file: InstanceFile, size_bytes: int, folder: Path) -> Iterator[Callable[[], bytes]]:
+    """Serve the frame that ends a file by a program that does nothing else; yield who asks it."""
+    folder.mkdir()
+    with (
+        bare_server(file.path, size_bytes, folder) as port,
+        contextlib.closing(KeepAliveClient(port)) as client,
+    ):
+        yield lambda: client.get("/")
 
 
 def fill_lifeboat(folder: Path, files: list[InstanceFile]) -> None:

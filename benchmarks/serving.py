@@ -11,8 +11,9 @@ from typing import Final
 
 from benchmarks.comparison import Comparison, Timing
 from benchmarks.data import InstanceFile, Kind
+from benchmarks.http_client import KeepAliveClient
 from benchmarks.load import CONNECTIONS, Plan, answers_per_second
-from benchmarks.peers import KeepAliveClient, lifeboat_web
+from benchmarks.peers import lifeboat_web
 from benchmarks.processes import BenchmarkError, wait_until
 from benchmarks.render_peers import (
     JPEG,
@@ -176,11 +177,11 @@ class MemoryResult:
 
 
 def memory(folder: Path, files: list[InstanceFile], kind: Kind, pictures: int) -> MemoryResult:
-    """Measure the web processes while they make pictures, each of another frame or window.
+    """Measure the web processes after so many pictures and twice as many, each of another window.
 
     Their caches of answers are filled first, with answers so large that few are enough.
     """
-    marks = [pictures // 5, pictures]
+    marks = [pictures, 2 * pictures]
     title = f"Memory of the web processes after so many pictures of {kind.name}"
     result = MemoryResult(title, [], [])
     with lifeboat_web(folder) as port:
