@@ -59,15 +59,13 @@ class KeepAliveClient:
         head = f"{line} HTTP/1.1\r\nHost: {LOOPBACK}:{self._port}\r\n{field}\r\n\r\n"
         request = head.encode("ascii") + body
         try:
-            return self._exchange(request)
-        except ConnectionError:
-            # Orthanc closes a connection that was silent for a second; the next one is opened
-            # in a fraction of the time its answer takes
-            self.close()
-        except OSError as error:
-            raise BenchmarkError(f"no answer over HTTP: {type(error).__name__}") from error
-        try:
-            return self._exchange(request)
+            try:
+                return self._exchange(request)
+            except ConnectionError:
+                # Orthanc closes a connection that was silent for a second; the next one is opened
+                # in a fraction of the time its answer takes
+                self.close()
+                return self._exchange(request)
         except OSError as error:
             raise BenchmarkError(f"no answer over HTTP: {type(error).__name__}") from error
 
@@ -82,7 +80,7 @@ class KeepAliveClient:
         if status is None or status[1] != b"200" or length is None:
             self.close()  # what is left of the answer answers no later question
             line = head.partition(b"\r\n")[0].decode("latin-1")
-            raise BenchmarkError(f"HTTP without a picture of a known length: {line}")
+            raise BenchmarkError(f"no answer of a known length: {line}")
         return _whole(connection, body, int(length[1]))
 
     def _connect(self) -> socket.socket:

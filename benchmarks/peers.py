@@ -8,11 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.processes import (
-    free_ports,
-    require_program,
-    running,
-)
+from benchmarks.processes import free_ports, require_program, running
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 LIFEBOAT_AE_TITLE: Final = "LIFEBOAT"

@@ -96,7 +96,7 @@ class RenderBenchmark:
             orthanc = _started(stack, orthanc_holding(self._folder / "orthanc", plain))
             bare = {
                 kind: stack.enter_context(
-                    _bare_frame(kind, file, self._folder / f"bare-{kind.name}")
+                    bare_frame(file, _frame_bytes(kind), self._folder / f"bare-{kind.name}")
                 )
                 for kind, file in self._files.items()
             }
@@ -213,12 +213,6 @@ def _orthanc_frame(file: InstanceFile, orthanc: OrthancView | BenchmarkError) ->
     return Way(ORTHANC, lambda _center, _width: view.frame(file), "/frames/0/raw")
 
 
-def _bare_frame(
-    kind: Kind, file: InstanceFile, folder: Path
-) -> AbstractContextManager[Callable[[], bytes]]:
-    return bare_frame(file, kind.rows * kind.columns * 2, folder)
-
-
 def _bare_way(ask: Callable[[], bytes]) -> Way:
     return Way(
         BARE, lambda _center, _width: ask(), "looks nothing up: no server in Python does less"
@@ -255,8 +249,12 @@ def _coarse(picture: bytes) -> NDArray[Any]:
     return np.asarray(image.resize((_COARSE_PX, _COARSE_PX), Image.Resampling.BOX))
 
 
+def _frame_bytes(kind: Kind) -> int:
+    return kind.rows * kind.columns * 2
+
+
 def _pixels(kind: Kind, body: bytes) -> NDArray[Any]:
     """Find the frame in an answer: the frame alone, or within the boundaries of a multipart."""
-    size = kind.rows * kind.columns * 2
+    size = _frame_bytes(kind)
     begin = body.find(b"\r\n\r\n") + 4 if len(body) > size else 0
     return np.frombuffer(body[begin : begin + size], "<u2")
