@@ -7,7 +7,6 @@ nothing into a person's work. Nothing is ever dropped.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -68,7 +67,7 @@ class Blame:
             return _as_it_was(item)
         attempt = self._after_failure(receipt, item, now, has_stored_since)
         if receipt.outcome in _NEVER_LEFT:
-            return replace(attempt, sent_at=item.sent_at, status=item.last_status)
+            return attempt._replace(sent_at=item.sent_at, status=item.last_status)
         return attempt
 
     def _after_failure(

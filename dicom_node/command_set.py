@@ -69,7 +69,7 @@ def read_command_set(data: bytes | bytearray) -> CommandSet:
         is none of the standard's.
     """
     try:
-        elements = dict(_elements(data))
+        elements = _elements(data)
         (command_field,) = _NUMBER.unpack(elements[_COMMAND_FIELD])
         if command_field not in KNOWN_COMMANDS:
             raise BadDataset("the command is unknown")
@@ -121,9 +121,11 @@ def read_store_answer(data: bytes | bytearray) -> StoreAnswer:
         what it answers.
     """
     try:
-        elements = dict(_elements(data))
-        fields = (_COMMAND_FIELD, _DATA_SET_TYPE, _MESSAGE_ID_RESPONDED, _STATUS)
-        kind, data_set, message_id, status = (_NUMBER.unpack(elements[tag])[0] for tag in fields)
+        elements = _elements(data)
+        (kind,) = _NUMBER.unpack(elements[_COMMAND_FIELD])
+        (data_set,) = _NUMBER.unpack(elements[_DATA_SET_TYPE])
+        (message_id,) = _NUMBER.unpack(elements[_MESSAGE_ID_RESPONDED])
+        (status,) = _NUMBER.unpack(elements[_STATUS])
     except (KeyError, struct.error) as exc:
         raise BadDataset("the answer is malformed") from exc
     if kind != _C_STORE_RSP or data_set != _NO_DATA_SET:
@@ -176,15 +178,15 @@ def _text(value: bytes) -> str:
     return value.rstrip(b"\0 ").decode("ascii", "replace")
 
 
-def _elements(data: bytes | bytearray) -> list[tuple[int, bytes]]:
-    found, position = [], 0
-    while position < len(data):
-        group, element, length = _HEAD.unpack_from(data, position)
-        position += _HEAD.size
-        if group != 0 or position + length > len(data):
+def _elements(data: bytes | bytearray) -> dict[int, bytes]:
+    found, end = {}, 0
+    while end < len(data):
+        group, element, length = _HEAD.unpack_from(data, end)
+        begin = end + 8
+        end = begin + length
+        if group != 0 or end > len(data):
             raise BadDataset("the command set is malformed")
-        found.append((element, bytes(data[position : position + length])))
-        position += length
+        found[element] = bytes(data[begin:end])
     return found
 
 

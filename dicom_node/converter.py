@@ -6,7 +6,6 @@ import json
 import selectors
 import subprocess
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -71,7 +70,7 @@ class Converter:
         _check(item)
         self._folder.mkdir(parents=True, exist_ok=True)
         target = self._folder / f"{item.delivery_id}.dcm"
-        words = self._ask([str(item.path), str(target), str(transfer_syntax_uid)])
+        words = self._ask([item.file, str(target), str(transfer_syntax_uid)])
         if words:
             self._remove(target)
             raise CannotConvert(words)
@@ -79,8 +78,8 @@ class Converter:
             digest = _digest(target)
         except (OSError, BadDataset) as exc:
             raise CannotConvert("what was made cannot be read again") from exc
-        return replace(
-            item, path=target, transfer_syntax_uid=str(transfer_syntax_uid), digest=digest
+        return item._replace(
+            file=str(target), transfer_syntax_uid=str(transfer_syntax_uid), digest=digest
         )
 
     def discard(self, item: Shipment) -> None:

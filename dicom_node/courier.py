@@ -16,6 +16,7 @@ from dicom_node.errors import ConversationLost, NodeError, PeerUnreachable
 from dicom_node.in_hand import InHand
 from dicom_node.log import configure_logging
 from dicom_node.pacs import CommitmentAnswer, Pacs, most_in_hand
+from dicom_node.process import keep_what_stands
 from dicom_node.setting_tables import PacsSettings
 from dicom_node.shipment import Receipt, Shipment
 from dicom_node.study_answer import StudyAnswer
@@ -245,6 +246,7 @@ def _run(
     configure_logging()
     voice = _Voice(pipe)
     pacs = Pacs(settings, our_ae_title, voice.say_moving, InHand(places))
+    keep_what_stands()
     try:
         voice.send("ready")
         while True:

@@ -9,14 +9,14 @@ import socket
 import struct
 import termios
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from dicom_node.command_set import StoreAnswer, read_store_answer, store_request
 from dicom_node.corrected_copy import NotCovered
 from dicom_node.errors import BadDataset
 from dicom_node.lent_association import LentAssociation
-from dicom_node.outgoing_file import BLOCK_BYTES, Damaged, OutgoingFile, as_sent
+from dicom_node.outgoing_file import BLOCK_BYTES, Damaged, OutgoingFile, corrected
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES
 from dicom_node.rate_cap import RateCap
 from dicom_node.shipment import Outcome, Receipt, Shipment
@@ -36,6 +36,7 @@ _LAST: Final = 2
 _SMALLEST_PDU_BYTES: Final = 128
 _LARGEST_ANSWER_BYTES: Final = 64 * 1024
 _LARGEST_MESSAGE_ID: Final = 0xFFFF
+_SOMETHING_ELSE: Final = "it answered with something else"
 _VECTORS: Final = 512
 """Buffers given to the system in one call; it takes 1024."""
 
@@ -88,6 +89,7 @@ class FastSender:
         self._buffer = bytearray(BLOCK_BYTES + MAXIMUM_HEAD_BYTES)
         self._message_id = 0
         self._moved_at = self._deadline = 0.0
+        self._unsent = 0
         self._received = bytearray()
 
     @property
@@ -105,8 +107,10 @@ class FastSender:
             self._lent.end(is_broken=False)
             return Receipt(item.delivery_id, Outcome.NOT_SENT)
         try:
-            with as_sent(item, self._on_progress) as sent, OutgoingFile(sent, self._buffer) as file:
-                return self._send(sent, file, context_id)
+            if item.copy_order is None:
+                return self._send(item, context_id)
+            with corrected(item, item.copy_order, self._on_progress) as copy:
+                return self._send(copy, context_id)
         except NotCovered as error:
             return Receipt(item.delivery_id, Outcome.NOT_COVERED, comment=str(error))
         except Damaged:
@@ -127,14 +131,15 @@ class FastSender:
             pass  # it is gone
         return True
 
-    def _send(self, item: Shipment, file: OutgoingFile, context_id: int) -> Receipt:
+    def _send(self, item: Shipment, context_id: int) -> Receipt:
         self._message_id = self._message_id % _LARGEST_MESSAGE_ID + 1
         request = store_request(self._message_id, item.sop_class_uid, item.sop_instance_uid)
-        self._moved_at = self._monotonic()
-        self._deadline = (
-            self._moved_at + self._answer_timeout_s + file.size_bytes / SLOWEST_BYTES_PER_S
-        )
-        self._write_message(file, request, context_id)
+        with OutgoingFile(item, self._buffer) as file:
+            longest_s = self._answer_timeout_s + file.size_bytes / SLOWEST_BYTES_PER_S
+            self._unsent = 0
+            self._moved_at = self._monotonic()
+            self._deadline = self._moved_at + longest_s
+            self._write_message(file, request, context_id)
         answer = self._read_answer(context_id)
         self._check(answer, item)
         is_stored = answer.status == 0 or answer.status >> 12 == 0xB
@@ -159,24 +164,26 @@ class FastSender:
 
     def _pdus(self, data: memoryview, context_id: int, flags: int, *, is_end: bool) -> list[Buffer]:
         """Cut data into P-DATA-TF PDUs of one presentation data value each (PS3.8 9.3.5)."""
-        pdus: list[Buffer] = []
-        for start in range(0, len(data), self._fragment_bytes):
-            fragment = data[start : start + self._fragment_bytes]
-            is_last = is_end and start + len(fragment) == len(data)
-            size = len(fragment)
-            flag = flags | _LAST if is_last else flags
-            pdus += (_HEAD.pack(_P_DATA, 0, size + 6, size + 2, context_id, flag), fragment)
-        return pdus
+        size = self._fragment_bytes
+        last = (len(data) - 1) // size * size
+        head = _head(size, context_id, flags)
+        pdus: list[Buffer] = [
+            part for start in range(0, last, size) for part in (head, data[start : start + size])
+        ]
+        rest = data[last:]
+        return [*pdus, _head(len(rest), context_id, flags | _LAST if is_end else flags), rest]
 
-    def _write(self, buffers: Sequence[Buffer]) -> None:
-        # under a cap one PDU at a time, so that the peer never waits long
-        step = 2 if self._cap.caps_bytes else len(buffers)
-        for start in range(0, len(buffers), step):
-            pdus = list(buffers[start : start + step])
-            waited_s = self._cap.wait_for_bytes(sum(map(len, pdus)))
+    def _write(self, buffers: list[Buffer]) -> None:
+        if not self._cap.caps_bytes:
+            self._write_now(buffers)
+            return
+        # one PDU at a time, so that the peer never waits long
+        for start in range(0, len(buffers), 2):
+            pdu = buffers[start : start + 2]
+            waited_s = self._cap.wait_for_bytes(sum(map(len, pdu)))
             self._deadline += waited_s
             self._moved_at += waited_s
-            self._write_now(pdus)
+            self._write_now(pdu)
 
     def _write_now(self, left: list[Buffer]) -> None:
         while left:
@@ -198,62 +205,53 @@ class FastSender:
             raise NoAnswer("no answer in time", is_broken=is_broken)
 
     def _read_answer(self, context_id: int) -> StoreAnswer:
-        command = bytearray()
+        command = b""
         try:
-            queued = self._unsent_bytes()
             # the system forgets it whenever we send
             self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-            for flags, content in self._values(context_id, queued):
-                command += content
-                if len(command) > _LARGEST_ANSWER_BYTES:
-                    break
-                if flags & _LAST and self._received[:1] != _MORE_DATA:
-                    return read_store_answer(command)
+            is_whole = False
+            while not is_whole and len(command) <= _LARGEST_ANSWER_BYTES:
+                part, is_whole = _command_part(self._read_pdu(), context_id)
+                command += part
+            if is_whole and self._received[:1] != _MORE_DATA:
+                return read_store_answer(command)
+        except struct.error:
+            pass  # a value that is cut off
         except BadDataset as exc:
             raise NoAnswer(str(exc), is_broken=False) from exc
         except OSError as exc:
             raise NoAnswer("the connection broke", is_broken=True) from exc
-        raise NoAnswer("it answered with something else", is_broken=False)
+        raise NoAnswer(_SOMETHING_ELSE, is_broken=False)
 
-    def _values(self, context_id: int, queued: int) -> Iterator[tuple[int, bytes]]:
-        """Read the presentation data values of the answer; end at anything that is none of it."""
-        is_last = False
-        while not is_last:
-            kind, _, length = _PDU.unpack(self._read(_PDU.size, queued))
-            if kind != _P_DATA or not _PDV.size <= length <= _LARGEST_ANSWER_BYTES:
-                return
-            data = self._read(length, queued)
-            position = 0
-            while position < length:
-                if length - position < _PDV.size:
-                    return
-                size, found_id, flags = _PDV.unpack_from(data, position)
-                end = position + 4 + size
-                if size < 2 or end > length or found_id != context_id or not flags & _COMMAND:
-                    return
-                is_last = bool(flags & _LAST)
-                if is_last and end < length:
-                    return
-                yield flags, bytes(data[position + _PDV.size : end])
-                position = end
+    def _read_pdu(self) -> bytes:
+        """Read one P-DATA-TF PDU; return what follows its head."""
+        self._receive(_PDU.size)
+        kind, _, length = _PDU.unpack_from(self._received)
+        if kind != _P_DATA or not _PDV.size <= length <= _LARGEST_ANSWER_BYTES:
+            raise NoAnswer(_SOMETHING_ELSE, is_broken=False)
+        end = _PDU.size + length
+        self._receive(end)
+        found = bytes(self._received[_PDU.size : end])
+        del self._received[:end]
+        return found
 
-    def _read(self, size: int, queued: int) -> bytearray:
+    def _receive(self, size: int) -> None:
+        """Receive until there are at least so many bytes."""
         while len(self._received) < size:
             try:
                 data = self._connection.recv(_LARGEST_ANSWER_BYTES)
             except BlockingIOError:
-                # what we sent may still be on its way: that is no silence
-                left = self._unsent_bytes()
-                self._keep_time(has_moved=left < queued, is_broken=left > 0)
-                queued = left
+                self._keep_time_of_silence()
                 continue
             if not data:
                 raise ConnectionError("closed by the peer")
             self._received += data
             self._keep_time(has_moved=True, is_broken=False)
-        found = self._received[:size]
-        del self._received[:size]
-        return found
+
+    def _keep_time_of_silence(self) -> None:
+        # what we sent may still be on its way: that is no silence
+        before, self._unsent = self._unsent, self._unsent_bytes()
+        self._keep_time(has_moved=self._unsent < before, is_broken=self._unsent > 0)
 
     def _unsent_bytes(self) -> int:
         (size,) = struct.unpack(
@@ -266,6 +264,25 @@ class FastSender:
             raise NoAnswer("it answered another message", is_broken=False)
         if answer.sop_instance_uid not in ("", item.sop_instance_uid):
             raise NoAnswer("it answered for another instance", is_broken=False)
+
+
+def _command_part(data: bytes, context_id: int) -> tuple[bytes, bool]:
+    """Return what presentation data values hold of a command, and whether it ends with them."""
+    found, is_last, end = b"", False, 0
+    while end < len(data):
+        size, found_id, flags = _PDV.unpack_from(data, end)
+        begin, end = end + _PDV.size, end + 4 + size
+        is_ours = found_id == context_id and flags & _COMMAND
+        if is_last or not is_ours or not begin <= end <= len(data):
+            raise BadDataset(_SOMETHING_ELSE)
+        found += data[begin:end]
+        is_last = bool(flags & _LAST)
+    return found, is_last
+
+
+def _head(size: int, context_id: int, flags: int) -> bytes:
+    """Return what stands before a fragment: the heads of the PDU and of its value (PS3.8 9.3.5)."""
+    return _HEAD.pack(_P_DATA, 0, size + _PDV.size, size + 2, context_id, flags)
 
 
 def _fragment_bytes(maximum_pdu_bytes: int) -> int:

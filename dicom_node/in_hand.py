@@ -1,11 +1,12 @@
 """Which instances are being sent at this moment, where the death of the sender does not hide it."""
 
 import threading
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Callable, Iterator, MutableSequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
-_NONE: Final = -1
+NOTHING: Final = -1
 
 
 class InHand:
@@ -23,24 +24,25 @@ class InHand:
     def __init__(self, places: MutableSequence[int]) -> None:
         self._places = places
         self._lock = threading.Lock()
-        for number in range(len(places)):
-            places[number] = _NONE
+        self._free = list(range(len(places)))
+        for number in self._free:
+            places[number] = NOTHING
 
     def delivery_ids(self) -> list[int]:
         """Return what was begun and not ended."""
-        return [one for one in self._places if one != _NONE]
+        return [one for one in self._places if one != NOTHING]
 
     @contextmanager
-    def holding(self, delivery_id: int) -> Iterator[None]:
-        """Have one in hand for as long as the block lasts."""
-        with self._lock:
-            place = self._free_place()
-            self._places[place] = delivery_id
-        try:
-            yield
-        finally:
-            self._places[place] = _NONE
+    def place(self) -> Iterator[Callable[[int], None]]:
+        """Have a place for as long as the block lasts; yields what puts a delivery there.
 
-    def _free_place(self) -> int:
-        places = range(len(self._places))
-        return next(number for number in places if self._places[number] == _NONE)
+        `NOTHING` is put there when it was sent.
+        """
+        with self._lock:
+            place = self._free.pop()
+        try:
+            yield partial(self._places.__setitem__, place)
+        finally:
+            self._places[place] = NOTHING
+            with self._lock:
+                self._free.append(place)

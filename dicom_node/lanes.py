@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
 from dicom_node.errors import NodeError
-from dicom_node.in_hand import InHand
+from dicom_node.in_hand import NOTHING, InHand
 from dicom_node.shipment import Outcome, Receipt, Shipment
 from dicom_node.slow_start import SlowStart
 
@@ -63,7 +63,7 @@ class Lanes:
         self._slow_start = slow_start
         self._in_hand = in_hand
         self._monotonic = monotonic
-        self._said: queue.Queue[Receipt | BaseException | None] = queue.Queue()
+        self._said: queue.SimpleQueue[Receipt | BaseException | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._open = 0
         self._going: set[int] = set()
@@ -170,13 +170,14 @@ class Lanes:
     def _use_lane(self) -> bool:
         """Send over one association; return whether to open another after it."""
         has_stored = False
-        with self._open_lane() as lane:
+        with self._open_lane() as lane, self._in_hand.place() as put:
             while self._may_go_on():
                 item = self._next()
                 if item is None:
                     return False
-                with self._in_hand.holding(item.delivery_id):
-                    receipt = lane.send(item)
+                put(item.delivery_id)
+                receipt = lane.send(item)
+                put(NOTHING)
                 if receipt.outcome is Outcome.NOT_SENT:
                     self._waiting.appendleft(item)  # the peer ended it, between two instances
                     return has_stored

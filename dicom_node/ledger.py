@@ -85,8 +85,7 @@ class InstanceUids(NamedTuple):
     sop_instance_uid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One instance at one destination. Times are ISO 8601 in UTC, '' when never.
 
     `sent_transfer_syntax_uid` is '' until it was sent; `verified_at` is when the PACS was last
@@ -154,8 +153,7 @@ class RefusedStudy:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """The outcome of one try to send: what a delivery becomes.
 
     `status` is (0000,0900), None without an answer; `stored_at` is None where nothing was stored.

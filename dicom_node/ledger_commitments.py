@@ -61,11 +61,12 @@ class LedgerCommitments:
                 connection.execute(
                     sa.update(deliveries)
                     .where(
-                        deliveries.c.delivery_id.in_([item["delivery_id"] for item in items]),
+                        deliveries.c.delivery_id.in_(_named(commitment_items.c.delivery_id)),
                         deliveries.c.state == State.STORED,
-                        _uid_there().in_([item["sop_instance_uid"] for item in items]),
+                        _uid_there().in_(_named(commitment_items.c.sop_instance_uid)),
                     )
-                    .values(transaction_uid=transaction_uid)
+                    .values(transaction_uid=transaction_uid),
+                    {"named_by": transaction_uid},
                 )
 
     def awaited(self, transaction_uid: str) -> list[Delivery]:
@@ -175,6 +176,11 @@ def _asked(transaction_uid: str, sop_instance_uid: str) -> sa.Select[Any]:
         commitment_items.c.transaction_uid == transaction_uid,
         commitment_items.c.sop_instance_uid == sop_instance_uid,
     )
+
+
+def _named(column: sa.Column[Any]) -> sa.Select[Any]:
+    """Select what the request `named_by` is about."""
+    return sa.select(column).where(commitment_items.c.transaction_uid == sa.bindparam("named_by"))
 
 
 def _is_asked_since(transaction_uid: str) -> sa.ColumnElement[bool]:

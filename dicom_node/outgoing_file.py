@@ -4,13 +4,12 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
 from isal import isal_zlib
 
-from dicom_node.corrected_copy import corrected_copy
+from dicom_node.corrected_copy import CopyOrder, corrected_copy
 from dicom_node.errors import BadDataset
 from dicom_node.part10 import MAXIMUM_HEAD_BYTES, read_head
 from dicom_node.shipment import Shipment
@@ -24,10 +23,12 @@ class Damaged(Exception):
 
 
 @contextmanager
-def as_sent(item: Shipment, on_progress: Callable[[], None] = lambda: None) -> Iterator[Shipment]:
-    """Have what really leaves: the stored file, or a corrected copy of it for as long as needed.
+def corrected(
+    item: Shipment, order: CopyOrder, on_progress: Callable[[], None] = lambda: None
+) -> Iterator[Shipment]:
+    """Have a corrected copy of the stored file, for as long as needed, in its place.
 
-    `on_progress` is called while a copy is made: a huge one takes minutes on a slow disk.
+    `on_progress` is called while it is made: a huge one takes minutes on a slow disk.
 
     Raises
     ------
@@ -36,17 +37,14 @@ def as_sent(item: Shipment, on_progress: Callable[[], None] = lambda: None) -> I
     dicom_node.corrected_copy.NotCovered
         The correction does not fit this instance.
     """
-    if item.copy_order is None:
-        yield item
-        return
     with ExitStack() as kept:
         try:
             path, digest = kept.enter_context(
-                corrected_copy(item.path, item.digest, item.copy_order, on_progress)
+                corrected_copy(item.path, item.digest, order, on_progress)
             )
         except (OSError, BadDataset) as exc:
             raise Damaged("no corrected copy can be made") from exc
-        yield replace(item, path=path, digest=digest)
+        yield item._replace(file=str(path), digest=digest)
 
 
 class OutgoingFile:
@@ -70,10 +68,9 @@ class OutgoingFile:
     def __init__(self, item: Shipment, buffer: bytearray) -> None:
         self._item = item
         self._view = memoryview(buffer)
-        self._hash = hashlib.sha256()
         self._checksum = 0
         try:
-            self._descriptor = os.open(item.path, os.O_RDONLY | os.O_CLOEXEC)
+            self._descriptor = os.open(item.file, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as exc:
             raise Damaged("the file cannot be opened") from exc
         try:
@@ -88,13 +85,14 @@ class OutgoingFile:
     def _read_start(self) -> None:
         self._file_bytes = os.fstat(self._descriptor).st_size
         self._read_bytes = os.preadv(self._descriptor, [self._view], 0)
-        head = read_head(bytes(self._view[: min(self._read_bytes, MAXIMUM_HEAD_BYTES)]))
+        head = read_head(self._view[: min(self._read_bytes, MAXIMUM_HEAD_BYTES)])
         item = self._item
         found = (head.sop_instance_uid, head.transfer_syntax_uid)
         if found != (item.sop_instance_uid, item.transfer_syntax_uid):
             raise Damaged("the file holds another instance")
         # a checksum costs a fiftieth of a digest; this one was taken with the digest that is owed
         self._expected = head.checksum if head.digest == item.digest else ""
+        self._hash = None if self._expected or not item.digest else hashlib.sha256()
         self._offset = head.dataset_offset
         self.size_bytes = self._file_bytes - self._offset
         if self.size_bytes <= 0:
@@ -157,7 +155,7 @@ class OutgoingFile:
         """Take a block into what will be compared, where there is something to compare with."""
         if self._expected:
             self._checksum = isal_zlib.crc32(block, self._checksum)
-        elif self._item.digest:
+        elif self._hash is not None:
             self._hash.update(block)
 
     def check(self) -> None:
@@ -173,7 +171,7 @@ class OutgoingFile:
         if self._expected:
             is_whole = f"{self._checksum:08x}" == self._expected or self._is_whole_by_digest()
         else:
-            is_whole = self._item.digest in ("", self._hash.hexdigest())
+            is_whole = self._hash is None or self._hash.hexdigest() == self._item.digest
         if not is_whole:
             raise Damaged("the data set is not what was stored")
 

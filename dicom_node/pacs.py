@@ -23,6 +23,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 )
 
 from dicom_node.answers import keep_answers
+from dicom_node.commitment_request import commitment_request
 from dicom_node.errors import PeerRefused, PeerUnreachable
 from dicom_node.fast_sender import FastSender
 from dicom_node.in_hand import InHand
@@ -64,6 +65,9 @@ SAME_ASSOCIATION_WAIT_S: Final = 0.5
 ASKED_TOGETHER: Final = 20
 """Instances asked for in one query by their UIDs."""
 
+NO_QUERY_S: Final = 60.0
+"""How long it is believed that a PACS offers no such query, seconds."""
+
 MOST_CUT_QUERIES: Final = 2
 """So many in a row may be cut off and are asked again; who cuts off more takes no queries."""
 
@@ -97,6 +101,8 @@ class Pacs:
         Called whenever something moved, however long the whole takes.
     in_hand : InHand, optional
         Told what is being sent.
+    monotonic : callable
+        For waiting, seconds.
     """
 
     def __init__(
@@ -105,6 +111,7 @@ class Pacs:
         our_ae_title: str,
         on_progress: Callable[[], None] = lambda: None,
         in_hand: InHand | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._our_ae_title = our_ae_title
@@ -114,6 +121,8 @@ class Pacs:
         self._in_hand = in_hand or InHand([0] * most_in_hand(settings))
         self._lanes: Lanes | None = None
         self._cut_queries = 0
+        self._monotonic = monotonic
+        self._ask_again_at: dict[UID, float] = {}
 
     def probe(
         self,
@@ -217,8 +226,11 @@ class Pacs:
         limit: int = 0,
         model: UID = _STUDY_ROOT,
     ) -> list[Dataset] | None:
+        if self._monotonic() < self._ask_again_at.get(model, 0.0):
+            return None
         with self._association([build_context(model)]) as association:
             if not association.accepted_contexts:
+                self._ask_again_at[model] = self._monotonic() + NO_QUERY_S
                 return None
             return self._matches(association, identifier, limit, model)
 
@@ -366,7 +378,7 @@ class Pacs:
             if not association.accepted_contexts:
                 return CommitmentAnswer(is_supported=False)
             status, _ = association.send_n_action(
-                _commitment_request(transaction_uid, instances),
+                commitment_request(transaction_uid, instances),
                 _REQUEST_COMMITMENT,
                 StorageCommitmentPushModel,
                 StorageCommitmentPushModelInstance,
@@ -454,18 +466,6 @@ def _instances_identifier(
 
 def _uids(found: Sequence[Dataset] | None) -> set[str]:
     return {str(item.get("SOPInstanceUID", "")) for item in found or ()}
-
-
-def _commitment_request(transaction_uid: str, instances: Sequence[tuple[str, str]]) -> Dataset:
-    request = Dataset()
-    request.TransactionUID = transaction_uid
-    request.ReferencedSOPSequence = []
-    for sop_class_uid, sop_instance_uid in instances:
-        item = Dataset()
-        item.ReferencedSOPClassUID = sop_class_uid
-        item.ReferencedSOPInstanceUID = sop_instance_uid
-        request.ReferencedSOPSequence.append(item)
-    return request
 
 
 def _collect(event: evt.Event, reports: list[CommitmentReport]) -> tuple[int, None]:

@@ -7,7 +7,6 @@ from the files alone and every file can be checked against itself.
 """
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -125,12 +124,12 @@ def seal(head: bytes | memoryview, checksum: int, digest: str) -> tuple[int, byt
     return place, f"{checksum:0{CHECKSUM_LENGTH}x} {digest}".encode("ascii")
 
 
-def read_head(data: bytes) -> FileHead:
+def read_head(data: bytes | memoryview) -> FileHead:
     """Read the head of any Part 10 file.
 
     Parameters
     ----------
-    data : bytes
+    data : bytes-like
         The start of the file, at most `MAXIMUM_HEAD_BYTES` are needed.
 
     Returns
@@ -144,45 +143,37 @@ def read_head(data: bytes) -> FileHead:
     """
     if data[PREAMBLE_LENGTH : PREAMBLE_LENGTH + 4] != b"DICM":
         raise BadDataset("this is not a DICOM file: the DICM prefix is missing")
-    values: dict[int, bytes] = {}
-    offset = PREAMBLE_LENGTH + 4
     try:
-        for element, value, end in _meta_elements(data, offset):
-            values[element] = value
-            offset = end
-            if element == 0x0102 and _is_ours(values):
-                break  # our heads end here: what follows is data set, even if it looks like head
+        return _file_head(*_meta_elements(data, PREAMBLE_LENGTH + 4))
     except struct.error as exc:
         raise BadDataset("the file meta information is cut off") from exc
-    return _file_head(values, offset)
 
 
 def _file_head(values: dict[int, bytes], dataset_offset: int) -> FileHead:
-    text = {
-        tag: value.rstrip(b"\0 ").decode("ascii", "replace")
-        for tag, value in values.items()
-        if tag != 0x0102
-    }
-    if not text.get(0x0010):
+    transfer_syntax_uid = _text(values, 0x0010)
+    if not transfer_syntax_uid:
         raise BadDataset("the file names no transfer syntax (0002,0010)")
     received_at = checksum = digest = ""
     if _is_ours(values):
         received_at, checksum, digest = _private_information(values.get(0x0102, b""))
     return FileHead(
-        sop_class_uid=text.get(0x0002, ""),
-        sop_instance_uid=text.get(0x0003, ""),
-        transfer_syntax_uid=text[0x0010],
+        sop_class_uid=_text(values, 0x0002),
+        sop_instance_uid=_text(values, 0x0003),
+        transfer_syntax_uid=transfer_syntax_uid,
         dataset_offset=dataset_offset,
-        source_ae_title=text.get(0x0016, "").strip(),
+        source_ae_title=_text(values, 0x0016).strip(),
         digest=digest,
         checksum=checksum,
         received_at=received_at,
     )
 
 
+def _text(values: dict[int, bytes], element: int) -> str:
+    return values.get(element, b"").rstrip(b"\0 ").decode("ascii", "replace")
+
+
 def _is_ours(values: dict[int, bytes]) -> bool:
-    creator = values.get(0x0100, b"").rstrip(b"\0 ")
-    return creator == PRIVATE_INFORMATION_CREATOR_UID.encode()
+    return _text(values, 0x0100) == PRIVATE_INFORMATION_CREATOR_UID
 
 
 def _private_information(value: bytes) -> tuple[str, str, str]:
@@ -194,20 +185,24 @@ def _private_information(value: bytes) -> tuple[str, str, str]:
     return received_at, checksum if is_checksum else "", digest if is_digest else ""
 
 
-def _meta_elements(data: bytes, offset: int) -> Iterator[tuple[int, bytes, int]]:
-    """Yield (element number, value, end) of group 0002; its stated length is not trusted."""
+def _meta_elements(data: bytes | memoryview, offset: int) -> tuple[dict[int, bytes], int]:
+    """Return the values of group 0002 and where it ends; its stated length is not trusted."""
+    values: dict[int, bytes] = {}
     while offset + 8 <= len(data):
         group, element, vr, length = _SHORT.unpack_from(data, offset)
         if group != 2:
-            return
-        offset += 8
+            break
+        begin = offset + 8
         if vr in _LONG_VRS:
-            (length,) = _UINT32.unpack_from(data, offset)
-            offset += 4
-        if offset + length > len(data):
+            (length,) = _UINT32.unpack_from(data, begin)
+            begin += 4
+        offset = begin + length
+        if offset > len(data):
             raise BadDataset("the file meta information is cut off")
-        yield element, data[offset : offset + length], offset + length
-        offset += length
+        values[element] = bytes(data[begin:offset])
+        if element == 0x0102 and _is_ours(values):
+            break  # our heads end here: what follows is data set, even if it looks like head
+    return values, offset
 
 
 def _short(element: int, vr: bytes, text: str) -> bytes:

@@ -88,6 +88,8 @@ class RateCap:
         return self._wait(self._bytes, size)
 
     def _wait(self, allowance: Allowance, amount: float) -> float:
+        if not allowance.is_limited:
+            return 0.0
         with self._lock:
             begin = self._monotonic()
             wait_s = allowance.take(amount, begin)

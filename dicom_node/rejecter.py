@@ -229,7 +229,7 @@ class Rejecter:
 
     def _send(self, note: Dataset, one: Reissue) -> Receipt:
         with _as_file(self._data / FOLDER, note, one) as path:
-            item = Shipment(0, path, SOP_CLASS_UID, note.SOPInstanceUID, TRANSFER_SYNTAX_UID)
+            item = Shipment(0, str(path), SOP_CLASS_UID, note.SOPInstanceUID, TRANSFER_SYNTAX_UID)
             try:
                 (receipt,) = self._courier.send([item])
             except ConversationLost:

@@ -97,7 +97,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 def _shipment(number: int, path: Path) -> Shipment:
     head = read_file_head(path)
     return Shipment(
-        number, path, head.sop_class_uid, head.sop_instance_uid, head.transfer_syntax_uid
+        number, str(path), head.sop_class_uid, head.sop_instance_uid, head.transfer_syntax_uid
     )
 
 

@@ -1,8 +1,8 @@
 """One instance on its way to a PACS, and what became of it."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from dicom_node.corrected_copy import CopyOrder
 
@@ -26,15 +26,15 @@ class Outcome(StrEnum):
     """A correction is in force that does not fit this instance; a person must look."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shipment:
-    """One instance to send; `path` is absolute, `digest` that of its data set, '' if unknown.
+class Shipment(NamedTuple):
+    """One instance to send; `digest` is that of its data set, '' if unknown.
 
-    With a `copy_order`, a corrected copy of the file is sent.
+    `file` is its absolute path, as text: a thousand `Path` take long to go through a pipe. With a
+    `copy_order`, a corrected copy of the file is sent.
     """
 
     delivery_id: int
-    path: Path
+    file: str
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
@@ -42,13 +42,17 @@ class Shipment:
     copy_order: CopyOrder | None = None
 
     @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return Path(self.file)
+
+    @property
     def context(self) -> tuple[str, str]:
         """What must be agreed to send it: SOP class and transfer syntax."""
         return self.sop_class_uid, self.transfer_syntax_uid
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of one shipment; `status` is (0000,0900), None without an answer.
 
     `sent_digest` is that of the data set of a copy that was made on the way, '' without one.

@@ -1,11 +1,12 @@
 """Returning what we hold: ask the PACS, send what it lacks, have it proven. Never give up."""
 
 import logging
+import os
 import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -339,7 +340,7 @@ class Destination:
     def _shipment(self, item: Delivery, copy_order: CopyOrder | None) -> Shipment:
         return Shipment(
             item.delivery_id,
-            self._data / item.path,
+            os.path.join(self._data, item.path),
             item.sop_class_uid,
             item.there.sop_instance_uid,
             item.transfer_syntax_uid,
@@ -350,16 +351,16 @@ class Destination:
     def _record(self, receipts: Sequence[Receipt], waiting: dict[int, Delivery]) -> None:
         """Enter what became of instances, in one transaction, and take them off `waiting`."""
         attempts = []
+        has_stored_since = self._proofs.has_stored_since
         now = self._clock()  # they came within a moment: of one time, they are one entry
         for receipt in receipts:
             item = waiting.pop(receipt.delivery_id)
-            has_stored_since = self._proofs.has_stored_since
             attempt = self._blame.after_sending(receipt, item, now, has_stored_since)
-            syntax = self._forms.sent_in.get(receipt.delivery_id, "")
-            is_stored = attempt.state is State.STORED
-            if is_stored:
-                digest = receipt.sent_digest
-                attempt = replace(attempt, transfer_syntax_uid=syntax, sent_digest=digest)
+            if attempt.state is State.STORED:
+                syntax = self._forms.sent_in.get(receipt.delivery_id, "")
+                attempt = attempt._replace(
+                    transfer_syntax_uid=syntax, sent_digest=receipt.sent_digest
+                )
             attempts.append(attempt)
         self._ledger.record_attempts(attempts)
 

@@ -47,7 +47,7 @@ def make_shipment(tmp_path, encode_dataset, make_instance):
             offset, end = seal(head, zlib.crc32(data), digest)
             head = head[:offset] + end
         path.write_bytes(head + data)
-        made.append(Shipment(len(made), path, CT, uid, EXPLICIT, digest))
+        made.append(Shipment(len(made), str(path), CT, uid, EXPLICIT, digest))
         return made[-1]
 
     return make

@@ -1,6 +1,5 @@
 """Object or destination: who is to blame, how often it is tried, and when a person must look."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -30,8 +29,7 @@ def tries(receipt: Receipt, stored_since, limit: int = 50, jitter: float = 0.5):
         attempt = blame(jitter).after_sending(receipt, item, now, stored_since)
         if attempt.state is State.ATTENTION:
             return hours
-        item = replace(
-            item,
+        item = item._replace(
             attempts=item.attempts + attempt.counts,
             first_failed_at=item.first_failed_at or attempt.failed_at,
             sent_at=stamp(now),
@@ -69,7 +67,7 @@ def test_a_loss_is_sent_again_at_once_and_then_over_a_day():
     while item.state != State.ATTENTION:
         hours.append(round((now - START).total_seconds() / 3600, 2))
         columns = blame().after_loss(item, "lost", now)
-        item = replace(item, **columns)
+        item = item._replace(**columns)
         now = now.fromisoformat(item.next_attempt_at)
     assert hours == [0, 0, 0.25, 1.25, 5.25, 24]
 
@@ -87,7 +85,7 @@ def test_a_loss_is_sent_again_at_once_and_then_over_a_day():
     ],
 )
 def test_each_reason_not_to_commit_has_its_way_out(code, state, counts, words):
-    item = replace(FRESH, first_failed_at=stamp(START))
+    item = FRESH._replace(first_failed_at=stamp(START))
     columns = blame().after_failed_commitment(item, code, START)
     assert (columns["state"], columns["attempts"]) == (state, counts)
     assert words in columns["last_error"]
@@ -97,8 +95,8 @@ def test_each_reason_not_to_commit_has_its_way_out(code, state, counts, words):
 
 @pytest.mark.parametrize(("code", "is_endless"), [(0x0110, False), (0x0213, True), (0x0131, True)])
 def test_only_what_may_be_the_instance_itself_comes_to_a_person(code, is_endless):
-    item, now = replace(FRESH, state=State.STORED), START
+    item, now = FRESH._replace(state=State.STORED), START
     for _ in range(100):
-        item = replace(item, **blame().after_failed_commitment(item, code, now))
+        item = item._replace(**blame().after_failed_commitment(item, code, now))
         now += timedelta(hours=1)
     assert (item.state == State.STORED) is is_endless

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import threading
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -126,7 +125,7 @@ def test_the_copies_of_a_child_go_with_it(make_peer, make_shipment, courier_to):
 
     courier = courier_to(make_peer(kill_it_in_mid_object).port)
     with pytest.raises(PeerUnreachable):
-        list(courier.send([replace(item, copy_order=order)]))
+        list(courier.send([item._replace(copy_order=order)]))
     assert len(seen) == 1
     assert not list(folder.iterdir())
 

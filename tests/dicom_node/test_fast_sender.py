@@ -2,7 +2,6 @@
 
 import inspect
 import time
-from dataclasses import replace
 
 import pynetdicom
 import pytest
@@ -113,7 +112,7 @@ def test_another_version_of_an_instance_is_not_sent_for_the_one_that_is_owed(
 ):
     peer = make_peer(serve_all)
     item = make_shipment(50_000)
-    owed = replace(item, digest="0123456789abcdef" * 4)
+    owed = item._replace(digest="0123456789abcdef" * 4)
     assert outcomes(pacs_at(peer.port).send([owed])) == ["unreadable"]
     assert not peer.stored
 

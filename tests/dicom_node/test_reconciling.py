@@ -44,7 +44,7 @@ def stored(books) -> Delivery:
 
 
 def test_what_was_stored_may_be_there_also_while_the_pacs_does_not_list_it(stored):
-    item = replace(stored, **BLAME.after_loss(stored, "it does not list it", START))
+    item = stored._replace(**BLAME.after_loss(stored, "it does not list it", START))
     assert item.state == State.QUEUED
     assert may_be_there(item)
 
@@ -53,7 +53,7 @@ def test_what_was_stored_may_be_there_also_while_the_pacs_does_not_list_it(store
 def test_what_was_stored_may_be_there_also_where_it_was_not_committed(stored, code):
     item = stored
     while item.state != State.ATTENTION:
-        item = replace(item, **BLAME.after_failed_commitment(item, code, START))
+        item = item._replace(**BLAME.after_failed_commitment(item, code, START))
         assert may_be_there(item)
 
 

@@ -180,7 +180,7 @@ def test_what_was_corrected_is_decompressed_with_its_correction(
 
 def shipment(path: Path) -> Shipment:
     path.touch()
-    return Shipment(7, path, "1.2", "1.3", "1.4")
+    return Shipment(7, str(path), "1.2", "1.3", "1.4")
 
 
 def test_a_program_that_hangs_or_ends_costs_one_instance(tmp_path):
