@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from viewer.opencv import cv2
 from viewer.picture import Picture, whole
-from viewer.strips import StripThreads, strips_of
+from viewer.strips import STRIP_PIXELS, StripThreads, strips_of
 
 _PLAIN_RATIO: Final = 5 / 4
 """Up to here, taking pixels from between two neighbours leaves no more of what is too fine."""
@@ -53,9 +53,8 @@ def resized(picture: Picture, size: tuple[int, int], threads: StripThreads) -> P
     is_small = math.prod(size) <= _LARGEST_DOUBLED
     is_doubled = is_small and min(per_pixel) * _PLAIN_RATIO < 1
     if not is_doubled and not _would_copy(halved, per_pixel):
-        return _interpolated(halved, per_pixel, size)
-    twice = _interpolated(halved, (2 * per_pixel[0], 2 * per_pixel[1]), (2 * size[0], 2 * size[1]))
-    return _means(twice, (2, 2))
+        return _interpolated(halved, per_pixel, size, 1, threads)
+    return _interpolated(halved, (2 * per_pixel[0], 2 * per_pixel[1]), size, 2, threads)
 
 
 def _block(length: int, wanted: int) -> int:
@@ -107,9 +106,35 @@ def _would_copy(picture: NDArray[np.uint8], per_pixel: tuple[float, float]) -> b
 
 
 def _interpolated(
-    picture: NDArray[np.uint8], per_pixel: tuple[float, float], size: tuple[int, int]
+    picture: NDArray[np.uint8],
+    per_pixel: tuple[float, float],
+    size: tuple[int, int],
+    block: int,
+    threads: StripThreads,
 ) -> NDArray[np.uint8]:
-    """Make so many pixels of each along a row and a column, `size` in all; drop what is over."""
+    """Make so many pixels of each along a row and a column, and average blocks of some, if any.
+
+    `size` is that of the whole result; what is over is dropped. The lower half of a large picture
+    is made upside down: seen from below it begins as the upper one does, with the same pixels.
+    """
     wide, high = per_pixel
-    made = cv2.resize(picture, None, fx=wide, fy=high, interpolation=cv2.INTER_LINEAR_EXACT)
-    return np.asarray(made, np.uint8)[: size[1], : size[0]]
+
+    def made(part: NDArray[np.uint8], rows: int) -> NDArray[np.uint8]:
+        found = cv2.resize(part, None, fx=wide, fy=high, interpolation=cv2.INTER_LINEAR_EXACT)
+        return _means(
+            np.asarray(found, np.uint8)[: rows * block, : size[0] * block], (block, block)
+        )
+
+    def half(is_lower: bool) -> NDArray[np.uint8]:
+        if not is_lower:
+            return made(picture[:needed], middle)
+        flipped = np.asarray(cv2.flip(picture[-needed:], 0), np.uint8)
+        return np.asarray(cv2.flip(made(flipped, size[1] - middle), 0), np.uint8)
+
+    middle = size[1] // 2
+    needed = math.ceil((size[1] - middle) * block / high) + 1
+    fits = math.isclose(len(picture) * high, size[1] * block)
+    is_large = math.prod(size) * block * block >= 2 * STRIP_PIXELS
+    if not fits or not is_large or _would_copy(picture[:needed], per_pixel):
+        return made(picture, size[1])
+    return np.concatenate(threads.each(half, (False, True)))

@@ -4,8 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from viewer import resize
 from viewer.resize import resized
 from viewer.strips import ALONE
 
@@ -169,3 +172,23 @@ def test_a_long_picture_is_resized(shape: tuple[int, int]) -> None:
     size = (max(1, shape[1] // 30), max(1, shape[0] // 30))
 
     assert (np.asarray(resized(pixels, size, ALONE)) == 9).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(st.integers(40, 400), st.integers(40, 400), st.sampled_from([(), (3,)])),
+    size=st.tuples(st.integers(30, 500), st.integers(30, 500)),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_in_halves_it_is_the_same_picture(
+    shape: tuple[int, int, tuple[int, ...]], size: tuple[int, int], seed: int
+) -> None:
+    rows, columns, samples = shape
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (rows, columns, *samples), np.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resize, "STRIP_PIXELS", 1)
+        halves = resized(pixels, size, ALONE)
+        patch.setattr(resize, "STRIP_PIXELS", 2**62)
+        whole = resized(pixels, size, ALONE)
+    assert np.array_equal(halves, whole)
