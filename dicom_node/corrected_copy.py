@@ -13,7 +13,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -189,7 +189,7 @@ def _write(
     )
     parts = _parts(dataset, begin, new, spans)
     uid = order.uids.get(head.sop_instance_uid, head.sop_instance_uid)
-    head = replace(head, sop_instance_uid=uid)
+    head = head._replace(sop_instance_uid=uid)
     return _write_file(target, head, _deflated(parts) if is_deflated else parts, on_progress)
 
 

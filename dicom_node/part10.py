@@ -7,8 +7,7 @@ from the files alone and every file can be checked against itself.
 """
 
 import struct
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from dicom_node.errors import BadDataset
 
@@ -29,8 +28,7 @@ _UINT32: Final = struct.Struct("<L")
 _SPACE: Final = ord(" ")
 
 
-@dataclass(frozen=True, slots=True)
-class FileHead:
+class FileHead(NamedTuple):
     """What stands before the data set of a DICOM file.
 
     `dataset_offset` is in bytes from the start of the file. `digest` is the SHA-256 of the data set
@@ -188,7 +186,8 @@ def _private_information(value: bytes) -> tuple[str, str, str]:
 def _meta_elements(data: bytes | memoryview, offset: int) -> tuple[dict[int, bytes], int]:
     """Return the values of group 0002 and where it ends; its stated length is not trusted."""
     values: dict[int, bytes] = {}
-    while offset + 8 <= len(data):
+    size = len(data)
+    while offset + 8 <= size:
         group, element, vr, length = _SHORT.unpack_from(data, offset)
         if group != 2:
             break
@@ -197,7 +196,7 @@ def _meta_elements(data: bytes | memoryview, offset: int) -> tuple[dict[int, byt
             (length,) = _UINT32.unpack_from(data, begin)
             begin += 4
         offset = begin + length
-        if offset > len(data):
+        if offset > size:
             raise BadDataset("the file meta information is cut off")
         values[element] = bytes(data[begin:offset])
         if element == 0x0102 and _is_ours(values):

@@ -277,7 +277,10 @@ class Destination:
         """Leave out what the PACS holds already."""
         missing: list[Delivery] = []
         for series, of_series in by_series(batch).items():
-            held = self._courier.held_instances(*series) or set()
+            held = self._courier.held_instances(*series)
+            if not held:
+                missing += of_series
+                continue
             there = [item.delivery_id for item in of_series if item.there.sop_instance_uid in held]
             self._ledger.update(
                 there,
