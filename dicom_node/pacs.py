@@ -65,9 +65,6 @@ SAME_ASSOCIATION_WAIT_S: Final = 0.5
 ASKED_TOGETHER: Final = 20
 """Instances asked for in one query by their UIDs."""
 
-NO_QUERY_S: Final = 60.0
-"""How long it is believed that a PACS offers no such query, seconds."""
-
 MOST_CUT_QUERIES: Final = 2
 """So many in a row may be cut off and are asked again; who cuts off more takes no queries."""
 
@@ -101,8 +98,6 @@ class Pacs:
         Called whenever something moved, however long the whole takes.
     in_hand : InHand, optional
         Told what is being sent.
-    monotonic : callable
-        For waiting, seconds.
     """
 
     def __init__(
@@ -111,7 +106,6 @@ class Pacs:
         our_ae_title: str,
         on_progress: Callable[[], None] = lambda: None,
         in_hand: InHand | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._our_ae_title = our_ae_title
@@ -121,8 +115,6 @@ class Pacs:
         self._in_hand = in_hand or InHand([0] * most_in_hand(settings))
         self._lanes: Lanes | None = None
         self._cut_queries = 0
-        self._monotonic = monotonic
-        self._ask_again_at: dict[UID, float] = {}
 
     def probe(
         self,
@@ -226,11 +218,8 @@ class Pacs:
         limit: int = 0,
         model: UID = _STUDY_ROOT,
     ) -> list[Dataset] | None:
-        if self._monotonic() < self._ask_again_at.get(model, 0.0):
-            return None
         with self._association([build_context(model)]) as association:
             if not association.accepted_contexts:
-                self._ask_again_at[model] = self._monotonic() + NO_QUERY_S
                 return None
             return self._matches(association, identifier, limit, model)
 
