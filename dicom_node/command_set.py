@@ -182,7 +182,7 @@ def _elements(data: bytes | bytearray) -> dict[int, bytes]:
     found, end = {}, 0
     while end < len(data):
         group, element, length = _HEAD.unpack_from(data, end)
-        begin = end + 8
+        begin = end + _HEAD.size
         end = begin + length
         if group != 0 or end > len(data):
             raise BadDataset("the command set is malformed")

@@ -136,7 +136,7 @@ class FastSender:
         request = store_request(self._message_id, item.sop_class_uid, item.sop_instance_uid)
         with OutgoingFile(item, self._buffer) as file:
             longest_s = self._answer_timeout_s + file.size_bytes / SLOWEST_BYTES_PER_S
-            self._unsent = 0
+            self._unsent = 0  # nothing to compare the first silence with
             self._moved_at = self._monotonic()
             self._deadline = self._moved_at + longest_s
             self._write_message(file, request, context_id)
@@ -215,8 +215,6 @@ class FastSender:
                 command += part
             if is_whole and self._received[:1] != _MORE_DATA:
                 return read_store_answer(command)
-        except struct.error:
-            pass  # a value that is cut off
         except BadDataset as exc:
             raise NoAnswer(str(exc), is_broken=False) from exc
         except OSError as exc:
@@ -270,6 +268,8 @@ def _command_part(data: bytes, context_id: int) -> tuple[bytes, bool]:
     """Return what presentation data values hold of a command, and whether it ends with them."""
     found, is_last, end = b"", False, 0
     while end < len(data):
+        if len(data) - end < _PDV.size:
+            raise BadDataset(_SOMETHING_ELSE)
         size, found_id, flags = _PDV.unpack_from(data, end)
         begin, end = end + _PDV.size, end + 4 + size
         is_ours = found_id == context_id and flags & _COMMAND

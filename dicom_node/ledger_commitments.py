@@ -61,12 +61,15 @@ class LedgerCommitments:
                 connection.execute(
                     sa.update(deliveries)
                     .where(
-                        deliveries.c.delivery_id.in_(_named(commitment_items.c.delivery_id)),
+                        deliveries.c.delivery_id.in_(
+                            _named(transaction_uid, commitment_items.c.delivery_id)
+                        ),
                         deliveries.c.state == State.STORED,
-                        _uid_there().in_(_named(commitment_items.c.sop_instance_uid)),
+                        _uid_there().in_(
+                            _named(transaction_uid, commitment_items.c.sop_instance_uid)
+                        ),
                     )
-                    .values(transaction_uid=transaction_uid),
-                    {"named_by": transaction_uid},
+                    .values(transaction_uid=transaction_uid)
                 )
 
     def awaited(self, transaction_uid: str) -> list[Delivery]:
@@ -172,15 +175,14 @@ def _uid_there() -> sa.ColumnElement[str]:
 
 def _asked(transaction_uid: str, sop_instance_uid: str) -> sa.Select[Any]:
     """Select the deliveries of an instance that a request named."""
-    return sa.select(commitment_items.c.delivery_id).where(
-        commitment_items.c.transaction_uid == transaction_uid,
-        commitment_items.c.sop_instance_uid == sop_instance_uid,
+    return _named(transaction_uid, commitment_items.c.delivery_id).where(
+        commitment_items.c.sop_instance_uid == sop_instance_uid
     )
 
 
-def _named(column: sa.Column[Any]) -> sa.Select[Any]:
-    """Select what the request `named_by` is about."""
-    return sa.select(column).where(commitment_items.c.transaction_uid == sa.bindparam("named_by"))
+def _named(transaction_uid: str, column: sa.Column[Any]) -> sa.Select[Any]:
+    """Select a column of all that a request named."""
+    return sa.select(column).where(commitment_items.c.transaction_uid == transaction_uid)
 
 
 def _is_asked_since(transaction_uid: str) -> sa.ColumnElement[bool]:

@@ -23,7 +23,6 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 )
 
 from dicom_node.answers import keep_answers
-from dicom_node.commitment_request import commitment_request
 from dicom_node.errors import PeerRefused, PeerUnreachable
 from dicom_node.fast_sender import FastSender
 from dicom_node.in_hand import InHand
@@ -367,7 +366,7 @@ class Pacs:
             if not association.accepted_contexts:
                 return CommitmentAnswer(is_supported=False)
             status, _ = association.send_n_action(
-                commitment_request(transaction_uid, instances),
+                _commitment_request(transaction_uid, instances),
                 _REQUEST_COMMITMENT,
                 StorageCommitmentPushModel,
                 StorageCommitmentPushModelInstance,
@@ -455,6 +454,18 @@ def _instances_identifier(
 
 def _uids(found: Sequence[Dataset] | None) -> set[str]:
     return {str(item.get("SOPInstanceUID", "")) for item in found or ()}
+
+
+def _commitment_request(transaction_uid: str, instances: Sequence[tuple[str, str]]) -> Dataset:
+    request = Dataset()
+    request.TransactionUID = transaction_uid
+    request.ReferencedSOPSequence = []
+    for sop_class_uid, sop_instance_uid in instances:
+        item = Dataset()
+        item.ReferencedSOPClassUID = sop_class_uid
+        item.ReferencedSOPInstanceUID = sop_instance_uid
+        request.ReferencedSOPSequence.append(item)
+    return request
 
 
 def _collect(event: evt.Event, reports: list[CommitmentReport]) -> tuple[int, None]:

@@ -45,7 +45,7 @@ def run_until_stopped(start: Callable[[], object], stop: Callable[[], None]) -> 
 def keep_what_stands() -> None:
     """Take what is in memory now for what stays: no search for garbage looks through it again.
 
-    To look through all modules takes 20 ms and more, in the middle of whatever goes on.
+    To look through all modules takes tens of milliseconds, in the middle of whatever goes on.
     """
     gc.collect()
     gc.freeze()
