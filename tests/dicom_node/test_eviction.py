@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -16,13 +16,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from dicom_node.accepting import Accepting
 from dicom_node.clock import stamp
+from dicom_node.errors import BadSettings
 from dicom_node.eviction import DeliveryFacts, InstanceFacts, judge_instances, reason_to_stay
-from dicom_node.identity import Difference, Kind
+from dicom_node.identity import Difference, Identity, Kind
 from dicom_node.kept_identity import Finding, Kept
 from dicom_node.ledger import Attempt, LedgerReader, State
 from dicom_node.ledger_commitments import LedgerCommitments
 from dicom_node.ledger_proofs import LedgerProofs
 from dicom_node.order_keeper import OrderKeeper
+from dicom_node.study_answer import StudyAnswer
 from dicom_node.sync_order import OrderKind, SyncOrders
 from tests.dicom_node.report_data import BEGAN, Books, at
 
@@ -112,10 +114,12 @@ def test_whatever_is_known_only_proof_everywhere_opens_the_gate(facts, required)
 
 
 _NAME = Difference("patient_name", "DOE", "ROE", Kind.DIFFERENT)
+_ROE = StudyAnswer(Identity(patient_id="7", patient_name="ROE"), frozenset({"patient_name"}))
 _FINDINGS = [
     Finding(Kept.SAME),
     Finding(Kept.SAME),
-    Finding(Kept.THERE_BEFORE, (_NAME,)),
+    Finding(Kept.THERE_BEFORE, (_NAME,), (_ROE,)),
+    Finding(Kept.SPLIT, (_NAME,), (_ROE,)),
     Finding(Kept.SPLIT, (_NAME,)),
     Finding(Kept.UNANSWERED),
 ]
@@ -219,7 +223,12 @@ class Deliveries(RuleBasedStateMachine):
     def accept(self, place):
         accepting = Accepting(self.data, self.reader)
         for one in accepting.open("1.2", place):
-            accepting.accept(one, one.code, "same-person", by="x", reason="y")
+            accept = partial(accepting.accept, one, one.code, "same-person", by="x", reason="y")
+            if not one.answers:
+                with pytest.raises(BadSettings, match="was not kept"):
+                    accept(retyped_patient_id=one.id_to_type)
+                continue
+            accept(retyped_patient_id=one.id_to_type)
             OrderKeeper(self.orders, self.books.ledger, BOTH).step()
             self.accepted[place].add(self.keeps[place])
 
