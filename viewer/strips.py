@@ -7,6 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
+from viewer.processors import allow, allowed_processors, kept_apart
+
 STRIP_PIXELS: Final = 2**19
 """About as many pixels has a strip; a picture of fewer is one, which threads would only delay."""
 ROW_MULTIPLE: Final = 16
@@ -45,7 +47,10 @@ class StripThreads:
         self.processors = processors
         self._busy = 0
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(max(1, processors - 1), "strips")  # none started yet
+        self._allowed = allowed_processors()
+        self._helper_ids: list[int] = []
+        # none is started yet
+        self._pool = ThreadPoolExecutor(max(1, processors - 1), "strips", self._enter_helper)
 
     def close(self) -> None:
         """End the threads."""
@@ -80,6 +85,10 @@ class StripThreads:
             helper.result()
         return [results[place] for place in range(len(parts))]
 
+    def _enter_helper(self) -> None:
+        allow(0, self._allowed)  # it has got those of who needed it first, which may be one
+        self._helper_ids.append(threading.get_native_id())
+
     @contextmanager
     def _helpers(self, wanted: int) -> Iterator[int]:
         with self._lock:
@@ -87,7 +96,8 @@ class StripThreads:
             count = max(0, min(wanted, idle))
             self._busy += 1 + count
         try:
-            yield count
+            with kept_apart(self._helper_ids if count else ()):
+                yield count
         finally:
             with self._lock:
                 self._busy -= 1 + count

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-CHUNK_BYTES: Final = 256 * 1024
-"""So much fits the processor's cache on its way from the file to the network."""
+CHUNK_BYTES: Final = 1024 * 1024
+"""So much a slow client may hold in memory; each piece costs a turn of the interpreter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,6 @@ def in_pieces(body: bytes) -> Sequence[bytes] | Iterator[bytes]:
     -------
     sequence or iterator of bytes
     """
-    if len(body) <= 4 * CHUNK_BYTES:
+    if len(body) <= CHUNK_BYTES:
         return (body,)
     return (body[begin : begin + CHUNK_BYTES] for begin in range(0, len(body), CHUNK_BYTES))
