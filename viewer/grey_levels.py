@@ -2,16 +2,18 @@
 
 Values of 8 and 16 bits go through a table of all of them, others through the formula itself. A
 table is exact for every window and lookup table, and is looked up nearly as fast as memory is read.
+A linear window of 16 bit values is a multiplication instead, once that is shown to give the same.
 """
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from viewer.opencv import cv2
+from viewer.scaling import scaling_of
 from viewer.windowing import (
     GreyFrame,
     ModalityLut,
@@ -29,8 +31,8 @@ _BLOCK_PIXELS: Final = 131_072
 """Worked on at once: few enough that what the formula needs stays in the cache."""
 _NEIGHBOURS: Final = 256
 """Values in a row whose ends may tell what lies between."""
-_TABLES_KEPT: Final = 64
-"""Of 64 KiB each."""
+_WAYS_KEPT: Final = 64
+"""Of 64 KiB each, where it is a table."""
 _WHITE: Final = 255
 
 
@@ -96,8 +98,31 @@ def level_drawing(
     if dtype.itemsize > 2:
         return partial(_by_formula, modality, voi, invert, padding)
     is_short = isinstance(voi, Window) and modality.values is None
-    table = _kept_table if is_short else level_table
-    return partial(_by_table, table(dtype, modality, voi, invert, padding))
+    return (_kept_way if is_short else _way)(dtype, modality, voi, invert, padding)
+
+
+def _way(
+    dtype: np.dtype[Any],
+    modality: ModalityLut,
+    voi: Window | VoiLut,
+    invert: bool,
+    padding: tuple[float, float] | None,
+) -> DrawLevels:
+    scaling = None
+    if dtype.itemsize == 2 and _is_linear(voi, modality):
+        scaling = scaling_of(dtype, modality, voi, invert, padding)
+    if scaling is not None:
+        return scaling.draw
+    table = level_table(dtype, modality, voi, invert, padding)
+    table.flags.writeable = False
+    return partial(_by_table, table)
+
+
+_kept_way = lru_cache(_WAYS_KEPT)(_way)  # the frames of a stack are drawn with one window
+
+
+def _is_linear(voi: Window | VoiLut, modality: ModalityLut) -> TypeGuard[Window]:
+    return isinstance(voi, Window) and voi.function != "SIGMOID" and modality.values is None
 
 
 def level_table(
@@ -116,18 +141,10 @@ def level_table(
     """
     unsigned = np.arange(1 << (8 * dtype.itemsize), dtype=f"u{dtype.itemsize}")
     values = unsigned.view(dtype.newbyteorder("=")).reshape(-1, _NEIGHBOURS)
-    is_linear = isinstance(voi, Window) and voi.function != "SIGMOID" and modality.values is None
-    levels = _between_ends if is_linear else _levels
+    levels = _between_ends if _is_linear(voi, modality) else _levels
     table = levels(values, modality, voi)
     _finish(table, values, invert, padding)
     return table.reshape(-1)
-
-
-@lru_cache(maxsize=_TABLES_KEPT)  # the frames of a stack are drawn with one window
-def _kept_table(*what: Any) -> NDArray[np.uint8]:
-    table = level_table(*what)
-    table.flags.writeable = False
-    return table
 
 
 def _levels(values: NDArray[Any], modality: ModalityLut, voi: Window | VoiLut) -> GreyFrame:

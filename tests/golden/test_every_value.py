@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tests.golden import reference
 from viewer.grey_levels import level_table, window_to_uint8
+from viewer.scaling import scaling_of
 from viewer.windowing import (
     ModalityLut,
     VoiLut,
@@ -120,6 +121,72 @@ def test_any_window_over_any_slope(
     x = rescaled(stored, slope, intercept)
     expected = reference.windowed(x, window.center, window.width, window.function)
     assert np.array_equal(shown, expected)
+
+
+HU = ModalityLut(1, -1024)
+LUNG = Window(-600, 1500)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("invert", [False, True])
+@pytest.mark.parametrize(
+    ("modality", "window"),
+    [
+        (HU, Window(40, 400)),
+        (HU, Window(300.25, 2000, "LINEAR_EXACT")),
+        (ModalityLut(-1, 4095), Window(2048, 4096)),
+        (ModalityLut(1.23e-3, 0), Window(5, 10)),
+        (ModalityLut(), Window(128, 256)),
+    ],
+)
+def test_ordinary_windows_are_a_multiplication_in_rows_of_any_length(
+    modality: ModalityLut, window: Window, invert: bool, dtype: Any
+) -> None:
+    """So that the tests of this file look at both ways."""
+    stored = every_value(dtype)
+    scaling = scaling_of(stored.dtype, modality, window, invert)
+    assert scaling is not None
+    table = level_table(stored.dtype, modality, window, invert)
+    for columns in (1, 3, 17, 31, 65536):
+        rows = stored.reshape(-1)[: 65536 // columns * columns].reshape(-1, columns)
+        grey = np.zeros(rows.shape, np.uint8)
+        scaling.draw(rows, grey)
+        assert np.array_equal(grey, table[rows.view(np.uint16)])
+
+
+@pytest.mark.parametrize("invert", [False, True])
+@pytest.mark.parametrize(("dtype", "padding"), [(np.int16, -2000), (np.uint16, 64_000)])
+def test_padding_is_left_to_a_multiplication_only_where_it_is_black_anyway(
+    dtype: Any, padding: int, invert: bool
+) -> None:
+    scaling = scaling_of(np.dtype(dtype), HU, LUNG, invert, (padding, padding))
+    assert (scaling is not None) == (invert == (padding > 0))
+    reaching_in = min(padding, 500), max(padding, 500)
+    assert scaling_of(np.dtype(dtype), HU, LUNG, invert, reaching_in) is None
+    assert scaling_of(np.dtype(dtype), HU, LUNG, invert, (500, 600)) is None
+
+
+clinical = st.builds(
+    Window,
+    st.one_of(st.integers(-1500, 3000), st.floats(-1500, 3000)),
+    st.one_of(st.integers(100, 5000), st.floats(100, 5000)),
+    st.sampled_from(("LINEAR", "LINEAR_EXACT")),
+)
+
+
+@given(clinical, st.sampled_from(RESCALES), st.booleans(), dtypes)
+@settings(max_examples=200, derandomize=True)
+def test_what_a_multiplication_draws_is_the_formulas_level(
+    window: Window, rescale: tuple[float, float], invert: bool, dtype: Any
+) -> None:
+    stored = every_value(dtype)
+    scaling = scaling_of(stored.dtype, ModalityLut(*rescale), window, invert)
+    if scaling is not None:
+        grey = np.zeros(stored.shape, np.uint8)
+        scaling.draw(stored, grey)
+        x = rescaled(stored, *rescale)
+        expected = reference.windowed(x, window.center, window.width, window.function)
+        assert np.array_equal(grey, 255 - expected if invert else expected)
 
 
 edges = st.integers(-100_000, 100_000)
