@@ -13,6 +13,8 @@ _MOST_SCALED: Final = 16_384
 """Values within a window: for more, making a table takes no longer than looking at all of them."""
 _FLOAT32_ERROR: Final = 2.0**-22
 """Of a product and a sum in float32, with room to spare, as a part of the larger."""
+_SMALLEST: Final = {"i": -32768, "u": 0}
+_LARGEST_UNSIGNED: Final = 65535
 _WHITE: Final = 255
 
 
@@ -80,13 +82,16 @@ def scaling_of(
 
 def _values_within(dtype: np.dtype[Any], modality: ModalityLut, window: Window) -> NDArray[Any]:
     """Return one row of the stored values between black and white, and some beyond each."""
-    bounds = np.iinfo(dtype)
     if not modality.slope:
-        return np.empty((1, 0), dtype)
+        return np.empty((1, 0))
     half = window.width / 2 + 1
     ends = [(window.center + x - modality.intercept) / modality.slope for x in (-half, half)]
-    lowest, highest = np.clip((min(ends) - 2, max(ends) + 2), bounds.min, bounds.max).astype(int)
-    return np.arange(lowest, highest + 1)[np.newaxis]
+    smallest = _SMALLEST[dtype.kind]
+    bounds = smallest, smallest + _LARGEST_UNSIGNED
+    lowest, highest = (
+        max(bounds[0], min(end, bounds[1])) for end in (min(ends) - 2, max(ends) + 2)
+    )
+    return np.arange(int(lowest), int(highest) + 1, dtype=np.float64)[np.newaxis]
 
 
 def _is_black_beyond(

@@ -22,6 +22,7 @@ from viewer.header import read_file_header
 from viewer.sandbox import DecodeLimits
 from viewer.strips import StripThreads
 from web.display_order import in_display_order
+from web.limits import AtWork
 from web.read_ahead import ReadAhead
 
 FOLDER: Final = "cache/frames"
@@ -34,6 +35,8 @@ _RANGE: Final = "native range"
 SPARE_WORKER_TIMEOUT_S: Final = 1.0
 MOST_PROCESSORS: Final = 8
 """As many make one picture at most: a large radiograph has no more strips."""
+_MORE_AT_WORK: Final = 1
+"""Threads that work on frames, beyond one for each processor: some of them read a file."""
 _RESERVES_KEPT_FREE: Final = 2  # one is the node's own, the other is for what arrives
 
 Keep = Callable[[str, Callable[[], StoredFrame]], StoredFrame]
@@ -112,6 +115,8 @@ class DecodedFrames:
         Keeps opened instances.
     threads : StripThreads
         Help to draw large frames.
+    at_work : AtWork
+        Who works on frames; who waits for a decoder leaves it.
     """
 
     def __init__(
@@ -121,7 +126,9 @@ class DecodedFrames:
         index: IndexReader,
         headers: ByteBoundedCache[tuple[str, str], HeldInstance],
         threads: StripThreads,
+        at_work: AtWork,
     ) -> None:
+        self.at_work = at_work
         self._pool = pool
         self._reader = threading.local()
         self._threads = threads
@@ -244,9 +251,11 @@ class DecodedFrames:
         )
 
     def _keep(self, key: str, decode: Callable[[], StoredFrame]) -> StoredFrame:
+        self.at_work.leave()
         return self._kept.get_or_compute(key, lambda: self._files.get_or_compute(key, decode))
 
     def _keep_in_memory(self, key: str, decode: Callable[[], StoredFrame]) -> StoredFrame:
+        self.at_work.leave()
         return self._kept.get_or_compute(key, lambda: read_only(decode()))
 
     @contextmanager
@@ -311,7 +320,8 @@ def new_decoded_frames(
         keep_free_bytes=_RESERVES_KEPT_FREE * settings.storage.reserve_bytes,
     )
     pool, threads = DecodePool(web.decode_workers, limits), StripThreads(_processors())
-    return DecodedFrames(pool, files, index, headers, threads)
+    at_work = AtWork(_processors() + _MORE_AT_WORK)
+    return DecodedFrames(pool, files, index, headers, threads, at_work)
 
 
 def _processors() -> int:

@@ -2,7 +2,9 @@
 
 import ctypes
 import re
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from queue import SimpleQueue
 from typing import Any, Final
@@ -38,12 +40,15 @@ class BoundedWork:
         The WSGI application.
     places : int
         Requests worked on at the same time, of either kind.
+    at_work : AtWork
+        Which of those that need a frame go on.
     """
 
-    def __init__(self, app: WsgiApp, places: int) -> None:
+    def __init__(self, app: WsgiApp, places: int, at_work: "AtWork") -> None:
         self._app = app
         self._places = _places(places)
         self._frame_places = _places(places)
+        self._at_work = at_work
 
     def __call__(self, environ: _Environ, start_response: _Start) -> Iterable[bytes]:
         """Read the request's body, wait for a place, answer.
@@ -66,9 +71,49 @@ class BoundedWork:
         places = self._frame_places if needs_frame else self._places
         place = places.get()
         try:
-            return self._app(environ, start_response)
+            if not needs_frame:
+                return self._app(environ, start_response)
+            with self._at_work.entered():
+                return self._app(environ, start_response)
         finally:
             places.put(place)
+
+
+class AtWork:
+    """Lets few threads work on frames at once, and does not count those that wait for a decoder.
+
+    Eight threads of Python that draw small frames hand over its lock so often that two processors
+    draw a fifth fewer than with four.
+
+    Parameters
+    ----------
+    count : int
+        Threads.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._places = _places(count)
+        self._held = threading.local()
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Wait for a place, and have it for as long as this takes or until `leave`."""
+        self._held.place = self._places.get()
+        try:
+            yield
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Let another thread go on, because this one is about to wait, if it has a place.
+
+        It has none afterwards: who has waited for something must never wait for a place that is
+        held by whoever waits for him.
+        """
+        place = getattr(self._held, "place", None)
+        if place is not None:
+            self._held.place = None
+            self._places.put(place)
 
 
 def _places(count: int) -> SimpleQueue[int]:

@@ -168,7 +168,7 @@ def load_app(settings: Settings) -> BoundedWork:
     warm_up.start()
     multiprocessing.util.Finalize(None, context.close, exitpriority=0)
     multiprocessing.util.Finalize(None, warm_up.close, exitpriority=1)
-    return BoundedWork(app, settings.web.threads)
+    return BoundedWork(app, settings.web.threads, context.frames.at_work)
 
 
 def stop_with_parent() -> None:

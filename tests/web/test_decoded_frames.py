@@ -12,16 +12,19 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from pydicom.dataset import FileDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGLSLossless, generate_uid
+from werkzeug.test import create_environ
 
 from dicom_node.settings import Settings
 from viewer.decode import Instance
 from viewer.errors import UnsafePixels
 from web.app import create_app
 from web.context import EXTENSION, WebContext
+from web.limits import BoundedWork
 
 ROWS, COLUMNS = 64, 48
 
@@ -117,6 +120,25 @@ def test_threads_that_ask_at_once_decode_once(
         frames = list(threads.map(lambda _: context.open(record).stored_frame(1), range(16)))
     assert decoded == [1]
     assert all(np.array_equal(frame, picture(0)) for frame in frames)
+
+
+def test_who_waits_for_one_picture_of_a_compressed_frame_keeps_nobody_from_making_it(
+    app: Flask, keeper: Any, make_series: Any, address: Any
+) -> None:
+    """All but one wait for him who waits for the decoder, and he needs no place to go on."""
+    [dataset] = make_series(1)
+    keeper.keep(dataset)
+    context: WebContext = app.extensions[EXTENSION]
+    bounded = BoundedWork(app, 8, context.frames.at_work)
+    environ = create_environ(f"/dicom-web{address(dataset)}/rendered", "http://127.0.0.1")
+    answers: list[str] = []
+
+    def ask(_number: int) -> None:
+        bounded(dict(environ), lambda status, _headers: answers.append(status))
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(ask, range(32), timeout=60))
+    assert answers == ["200 OK"] * 32
 
 
 def test_the_frames_ahead_are_decoded_before_they_are_asked_for(

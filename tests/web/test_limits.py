@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from web.limits import LARGEST_BODY_BYTES, BoundedWork, is_too_large, keep_freed_memory
+from web.limits import (
+    LARGEST_BODY_BYTES,
+    AtWork,
+    BoundedWork,
+    is_too_large,
+    keep_freed_memory,
+)
 
 
 def request(method: str = "POST", body: bytes = b"{}", **more: str) -> dict[str, Any]:
@@ -25,7 +31,7 @@ def test_no_more_requests_are_worked_on_than_there_are_places() -> None:
             running -= 1
         return []
 
-    bounded = BoundedWork(app, 3)
+    bounded = BoundedWork(app, 3, AtWork(3))
     threads = [threading.Thread(target=bounded, args=(request(), None)) for _ in range(12)]
     for thread in threads:
         thread.start()
@@ -42,7 +48,7 @@ def test_a_slow_body_takes_no_place() -> None:
 
     arrived = threading.Event()
     answered: list[str] = []
-    bounded = BoundedWork(lambda environ, _: answered.append(environ["name"]) or [], 1)
+    bounded = BoundedWork(lambda environ, _: answered.append(environ["name"]) or [], 1, AtWork(1))
     slow = threading.Thread(
         target=bounded, args=(request(name="slow") | {"wsgi.input": Slow()}, None)
     )
@@ -65,7 +71,7 @@ def test_pages_are_answered_while_every_place_waits_for_a_frame(kind: str) -> No
         answered.append(environ["PATH_INFO"])
         return []
 
-    bounded = BoundedWork(app, 1)
+    bounded = BoundedWork(app, 1, AtWork(1))
     path = f"/dicom-web/studies/1/series/2/instances/3{kind}"
     waiting = threading.Thread(target=bounded, args=(request("GET", PATH_INFO=path), None))
     waiting.start()
@@ -74,6 +80,76 @@ def test_pages_are_answered_while_every_place_waits_for_a_frame(kind: str) -> No
     released.set()
     waiting.join(10)
     assert answered == ["/healthz", path]
+
+
+def test_few_frames_are_worked_on_at_once_but_for_those_that_wait_for_a_decoder() -> None:
+    at_work, running, seen = AtWork(2), 0, []
+    lock, decoded = threading.Lock(), threading.Event()
+    are_waiting = threading.Barrier(4)
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        nonlocal running
+        if environ["name"] == "compressed":
+            at_work.leave()
+            are_waiting.wait(10)
+            decoded.wait(10)
+            return []
+        with lock:
+            running += 1
+            seen.append(running)
+        with lock:
+            running -= 1
+        return []
+
+    bounded = BoundedWork(app, 8, at_work)
+
+    def ask(name: str) -> threading.Thread:
+        environ = request("GET", PATH_INFO="/frames/1", name=name)
+        thread = threading.Thread(target=bounded, args=(environ, None))
+        thread.start()
+        return thread
+
+    waiting = [ask("compressed") for _ in range(3)]
+    are_waiting.wait(10)
+    plain = [ask("plain") for _ in range(20)]
+    for thread in plain:
+        thread.join(10)
+    decoded.set()
+    for thread in waiting:
+        thread.join(10)
+    assert len(seen) == 20
+    assert max(seen) <= 2
+
+
+def test_a_place_is_free_again_after_a_failure_and_left_once_only() -> None:
+    at_work = AtWork(1)
+
+    def fail() -> None:
+        with at_work.entered():
+            at_work.leave()
+            at_work.leave()
+            raise KeyError
+
+    for _ in range(3):
+        with pytest.raises(KeyError):
+            fail()
+        at_work.leave()
+    inside = []
+
+    def enter() -> None:
+        with at_work.entered():
+            inside.append(threading.current_thread())
+            gate.wait(10)
+
+    gate = threading.Event()
+    threads = [threading.Thread(target=enter) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    gate.wait(0.2)  # if there were two places, the second thread would be inside by now
+    assert len(inside) == 1
+    gate.set()
+    for thread in threads:
+        thread.join(10)
 
 
 @pytest.mark.parametrize(
