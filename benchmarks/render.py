@@ -44,7 +44,7 @@ PEERS: Final = {PYDICOM: "pydicom", DCMJ2PNM: "dcmj2pnm", ORTHANC: "Orthanc", BO
 
 FULL_JPEG: Final = Picture(JPEG)
 SCREEN_PX: Final = 1280
-TURNS: Final = {CT: 15, DX: 2, MG: 1}
+TURNS: Final = {CT: 15, DX: 6, MG: 4}
 """What is rendered, and how often in one round."""
 QUICK_TURNS: Final = {CT: 3}
 _PROCESSORS: Final = os.cpu_count() or 1

@@ -27,6 +27,7 @@ from benchmarks.render_peers import (
 LIFEBOAT: Final = "Lifeboat over HTTP"
 ORTHANC: Final = "Orthanc over HTTP"
 _PIXELS_PER_ROUND: Final = 160_000_000
+_SMALL_PIXELS: Final = 2**20
 _MEGABYTE: Final = 1e6
 _PICTURES_AT_ONCE: Final = 500
 _SETTLE_S: Final = 4.0
@@ -48,11 +49,16 @@ def rates(
             timings = {name: Timing(name) for name in views}
             for view in views.values():
                 _warm(view, kind, file, how)
-            for turn in range(1 + rounds // 3):
+            for turn in range(_turns(kind, rounds)):
                 for name, view in views.items():
                     _ask(timings[name], view, kind, file, how, turn)
             results.append(Comparison(title, list(timings.values())))
     return results
+
+
+def _turns(kind: Kind, rounds: int) -> int:
+    """Return how often both are asked: a turn of large pictures takes Orthanc ten seconds."""
+    return rounds + 2 if kind.rows * kind.columns < _SMALL_PIXELS else 1 + rounds // 3
 
 
 def _warm(view: LifeboatView | OrthancView, kind: Kind, file: InstanceFile, how: Picture) -> None:

@@ -5,8 +5,8 @@ identity, and joining two people by it would show one under the other's name.
 """
 
 import math
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from dicom_node.index_tables import (
     series,
     studies,
 )
+from dicom_node.known_rows import KnownRows
 from dicom_node.study_query import StudyQuery, conditions
 
 FILE: Final = "index.sqlite"
@@ -153,14 +154,6 @@ class InstanceRecord:
     image_laterality: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Rows of the index as it was at one version of it, or later."""
-
-    version: Hashable
-    instances: dict[tuple[str, str, str], InstanceRecord | None] = field(default_factory=dict)
-
-
 class IndexReader:
     """The reading side, for any thread of any process. A missing file is an empty index.
 
@@ -174,7 +167,9 @@ class IndexReader:
         self._database = ReadOnlyDatabase(path, last_table=commitment_reports.name)
         self._rows = self._database.rows
         self._folder = path.parent
-        self._known = _Known(None)
+        self._known: KnownRows[tuple[str, str, str], InstanceRecord | None] = KnownRows(
+            self._database, _MOST_KNOWN
+        )
 
     def close(self) -> None:
         """Close the file."""
@@ -302,25 +297,23 @@ class IndexReader:
         )
 
     def instance(
-        self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
+        self,
+        study_instance_uid: str,
+        series_instance_uid: str,
+        sop_instance_uid: str,
+        asked_at: float = math.inf,
     ) -> InstanceRecord | None:
         """Return one instance, its first version where it has several; None when unknown.
 
-        It is remembered until anything is committed to the index.
+        It is remembered until anything is committed to the index. Of those who asked at about the
+        same time, `asked_at` by the monotonic clock in seconds, one looks for all.
         """
         uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
-        known = self._known_now()
-        if uids not in known.instances:
+        known = self._known.since(asked_at)
+        if uids not in known:
             row = self._database.first_row(_ONE_INSTANCE, dict(zip(_UIDS, uids, strict=True)))
-            known.instances[uids] = None if row is None else self._instance_record(row)
-        return known.instances[uids]
-
-    def _known_now(self) -> _Known:
-        """Return what is known of the index as it is now; whoever holds an older one keeps that."""
-        version, known = self._database.version(), self._known
-        if known.version != version or len(known.instances) >= _MOST_KNOWN:
-            known = self._known = _Known(version)
-        return known
+            known[uids] = None if row is None else self._instance_record(row)
+        return known[uids]
 
     def instances_after(self, instance_id: int, limit: int) -> list[InstanceRecord]:
         """Return instances in the order they were indexed, after a given one."""

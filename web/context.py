@@ -82,7 +82,8 @@ class WebContext:
         NotFound
             This node does not hold it there.
         """
-        record = self.index.instance(study, series, instance)
+        asked_at = self.frames.at_work.asked_at
+        record = self.index.instance(study, series, instance, asked_at)
         if record is None:
             raise NotFound("This node does not hold that instance.")
         return record

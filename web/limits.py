@@ -1,8 +1,10 @@
 """How much one web process does at the same time, whatever its clients do."""
 
 import ctypes
+import math
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -67,13 +69,14 @@ class BoundedWork:
         if environ["REQUEST_METHOD"] == "POST" and not is_too_large(environ):
             body = environ["wsgi.input"].read(LARGEST_BODY_BYTES + 1)
             environ["wsgi.input"] = BytesIO(body)
+        asked_at = time.monotonic()
         needs_frame = _OF_A_FRAME.search(environ.get("PATH_INFO", "")) is not None
         places = self._frame_places if needs_frame else self._places
         place = places.get()
         try:
             if not needs_frame:
                 return self._app(environ, start_response)
-            with self._at_work.entered():
+            with self._at_work.entered(asked_at):
                 return self._app(environ, start_response)
         finally:
             places.put(place)
@@ -96,13 +99,26 @@ class AtWork:
         self._held = threading.local()
 
     @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Wait for a place, and have it for as long as this takes or until `leave`."""
+    def entered(self, asked_at: float = math.inf) -> Iterator[None]:
+        """Wait for a place, and have it for as long as this takes or until `leave`.
+
+        Parameters
+        ----------
+        asked_at : float
+            When the request came, by the monotonic clock in seconds.
+        """
         self._held.place = self._places.get()
+        self._held.asked_at = asked_at
         try:
             yield
         finally:
+            self._held.asked_at = math.inf
             self.leave()
+
+    @property
+    def asked_at(self) -> float:
+        """When the request came that this thread works on, infinity when that is not known."""
+        return float(getattr(self._held, "asked_at", math.inf))
 
     def leave(self) -> None:
         """Let another thread go on, because this one is about to wait, if it has a place.

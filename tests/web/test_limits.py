@@ -1,4 +1,6 @@
+import math
 import threading
+import time
 from io import BytesIO
 from typing import Any
 
@@ -119,6 +121,17 @@ def test_few_frames_are_worked_on_at_once_but_for_those_that_wait_for_a_decoder(
         thread.join(10)
     assert len(seen) == 20
     assert max(seen) <= 2
+
+
+def test_of_a_frame_it_is_known_when_it_was_asked_for_and_of_nothing_else() -> None:
+    at_work = AtWork(1)
+    seen: list[float] = []
+    bounded = BoundedWork(lambda *_: seen.append(at_work.asked_at) or [], 1, at_work)
+    before = time.monotonic()
+    bounded(request("GET", PATH_INFO="/rendered"), None)
+    bounded(request("GET", PATH_INFO="/healthz"), None)
+    assert before <= seen[0] <= time.monotonic()
+    assert [*seen[1:], at_work.asked_at] == [math.inf] * 2
 
 
 def test_a_place_is_free_again_after_a_failure_and_left_once_only() -> None:
