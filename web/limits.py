@@ -85,8 +85,8 @@ class BoundedWork:
 class AtWork:
     """Lets few threads work on frames at once, and does not count those that wait for a decoder.
 
-    Eight threads of Python that draw small frames hand over its lock so often that two processors
-    draw a fifth fewer than with four.
+    Eight threads of Python that draw small frames hand over its lock so often that they draw a
+    fifth fewer than two.
 
     Parameters
     ----------

@@ -6,6 +6,7 @@ import time
 
 from dicom_node.index import FILE as INDEX_FILE
 from dicom_node.index import IndexReader, InstanceRecord
+from tests.conftest import wait_until
 from tests.faults.instances import series
 from tests.faults.ledger import Ledger, Senders, audit, whole_digest
 from tests.faults.node import FaultyNode
@@ -69,6 +70,8 @@ def test_nothing_acknowledged_is_lost_by_kill_9_and_nothing_half_is_shown(
             time.sleep(chance.random() * 0.01)
             node.kill()
             node.start("receive")
+        # the index follows in what time is left over, which may be none between quick kills
+        wait_until(lambda: watcher.seen >= rounds, 60)
     found = audit(node.data, ledger.acknowledged)
     total = len(ledger.acknowledged)
     figure(f"P1 kill -9, {rounds} times", f"{len(found.lost)} of {total} lost", "0 lost")
