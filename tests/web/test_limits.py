@@ -87,7 +87,7 @@ def test_pages_are_answered_while_every_place_waits_for_a_frame(kind: str) -> No
 def test_few_frames_are_worked_on_at_once_but_for_those_that_wait_for_a_decoder() -> None:
     at_work, running, seen = AtWork(2), 0, []
     lock, decoded = threading.Lock(), threading.Event()
-    are_waiting = threading.Barrier(4)
+    are_waiting, both_are_in = threading.Barrier(4), threading.Barrier(2)
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         nonlocal running
@@ -99,6 +99,7 @@ def test_few_frames_are_worked_on_at_once_but_for_those_that_wait_for_a_decoder(
         with lock:
             running += 1
             seen.append(running)
+        both_are_in.wait(10)  # so that a third would find them here
         with lock:
             running -= 1
         return []
@@ -120,7 +121,7 @@ def test_few_frames_are_worked_on_at_once_but_for_those_that_wait_for_a_decoder(
     for thread in waiting:
         thread.join(10)
     assert len(seen) == 20
-    assert max(seen) <= 2
+    assert max(seen) == 2
 
 
 def test_of_a_frame_it_is_known_when_it_was_asked_for_and_of_nothing_else() -> None:
@@ -147,22 +148,18 @@ def test_a_place_is_free_again_after_a_failure_and_left_once_only() -> None:
         with pytest.raises(KeyError):
             fail()
         at_work.leave()
-    inside = []
+    other_is_in = threading.Event()
 
     def enter() -> None:
         with at_work.entered():
-            inside.append(threading.current_thread())
-            gate.wait(10)
+            other_is_in.set()
 
-    gate = threading.Event()
-    threads = [threading.Thread(target=enter) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    gate.wait(0.2)  # if there were two places, the second thread would be inside by now
-    assert len(inside) == 1
-    gate.set()
-    for thread in threads:
-        thread.join(10)
+    other = threading.Thread(target=enter)
+    with at_work.entered():
+        other.start()
+        assert not other_is_in.wait(0.2)  # with a second place it would be in by now
+    assert other_is_in.wait(10)
+    other.join(10)
 
 
 @pytest.mark.parametrize(
