@@ -23,7 +23,7 @@ AUTOMATIC: Final = "automatic"
 """Explanation of windows that were computed from the pixels."""
 
 _Float64 = NDArray[np.float64]
-_WHITE: Final = 255
+_WHITE: Final = 255.0
 _SAMPLE_PIXELS: Final = 65536
 _LARGEST_FLOAT: Final = 1e200
 
@@ -120,7 +120,7 @@ def modality_values(stored: NDArray[Any], modality: ModalityLut) -> _Float64:
     """
     if modality.values is not None:
         return _look_up(stored.astype(np.float64), modality.first, modality.values)
-    return stored.astype(np.float64) * modality.slope + modality.intercept
+    return stored.astype(np.float64, copy=False) * modality.slope + modality.intercept
 
 
 def _look_up(x: _Float64, first: int, values: Sequence[int]) -> _Float64:
@@ -168,8 +168,8 @@ def display_values(x: _Float64, voi: Window | VoiLut) -> GreyFrame:
 def _linear(x: _Float64, center: float, width: float) -> _Float64:
     middle = center - 0.5
     half = (width - 1) / 2
-    with np.errstate(all="ignore"):  # width 1 divides by zero; every such value is replaced below
-        y = (x - middle) * _WHITE / (width - 1) + _WHITE / 2
+    # of width 1 every value is replaced
+    y = (x - middle) * _WHITE / (width - 1 or 1.0) + _WHITE / 2
     return _between(x, middle - half, middle + half, y)
 
 
@@ -181,7 +181,7 @@ def _linear_exact(x: _Float64, center: float, width: float) -> _Float64:
 
 def _between(x: _Float64, bottom: float, top: float, y: _Float64) -> _Float64:
     np.copyto(y, 0.0, where=x <= bottom)
-    np.copyto(y, float(_WHITE), where=x > top)
+    np.copyto(y, _WHITE, where=x > top)
     return y
 
 
