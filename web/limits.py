@@ -71,13 +71,17 @@ class BoundedWork:
             environ["wsgi.input"] = BytesIO(body)
         asked_at = time.monotonic()
         needs_frame = _OF_A_FRAME.search(environ.get("PATH_INFO", "")) is not None
-        places = self._frame_places if needs_frame else self._places
+        if not needs_frame:
+            return self._answered(self._places, environ, start_response)
+        with self._at_work.entered(asked_at):  # first: the other way round many would wait twice
+            return self._answered(self._frame_places, environ, start_response)
+
+    def _answered(
+        self, places: SimpleQueue[int], environ: _Environ, start_response: _Start
+    ) -> Iterable[bytes]:
         place = places.get()
         try:
-            if not needs_frame:
-                return self._app(environ, start_response)
-            with self._at_work.entered(asked_at):
-                return self._app(environ, start_response)
+            return self._app(environ, start_response)
         finally:
             places.put(place)
 
