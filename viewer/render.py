@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Final, Literal
 
 import numpy as np
@@ -14,7 +14,6 @@ from viewer.frame_facts import FrameFacts, facts_of
 from viewer.grey_levels import level_drawing
 from viewer.grey_transforms import grey_transforms_of, initial_voi
 from viewer.jpeg import encode_jpeg
-from viewer.native_pixels import ReadRows
 from viewer.overlays import draw_overlays, overlay_plane, overlays_of
 from viewer.picture import DrawnLater, Picture, whole
 from viewer.pixel_format import MAX_PIXELS, PixelFormat
@@ -255,7 +254,8 @@ def _grey_picture(
     if isinstance(window, Window) and not window.is_usable:
         raise BadRequest("A window needs a center and a width above 0.")
     layout = facts.pixel_format
-    with instance.stored_rows(frame_number) if stored is None else _held(stored) as read:
+    held = None if stored is None else nullcontext(stored.__getitem__)
+    with held or instance.stored_rows(frame_number) as read:
         draw = level_drawing(
             layout.stored_dtype if stored is None else stored.dtype,
             facts.modality,
@@ -265,11 +265,6 @@ def _grey_picture(
         )
         shape = (layout.rows, layout.columns)
         yield DrawnLater(shape, lambda rows, grey: draw(read(rows), grey))
-
-
-@contextmanager
-def _held(stored: StoredFrame) -> Iterator[ReadRows]:
-    yield lambda rows: stored[rows]
 
 
 def _first_voi(

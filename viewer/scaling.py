@@ -89,12 +89,12 @@ def _values_within(
     """Return the stored values between black and white, and some beyond each."""
     if not modality.slope:
         return np.empty(0)
-    half = window.width / 2 + 1
-    ends = [(window.center + x - modality.intercept) / modality.slope for x in (-half, half)]
+    middle = (window.center - modality.intercept) / modality.slope
+    half = (window.width / 2 + 1) / abs(modality.slope) + 2
     smallest = _SMALLEST[dtype.kind]
-    bounds = smallest, smallest + _LARGEST_UNSIGNED
-    lowest = max(bounds[0], min(min(ends) - 2, bounds[1]))
-    highest = max(bounds[0], min(max(ends) + 2, bounds[1]))
+    largest = smallest + _LARGEST_UNSIGNED
+    lowest = max(smallest, min(middle - half, largest))
+    highest = max(smallest, min(middle + half, largest))
     return np.arange(int(lowest), int(highest) + 1, dtype=np.float64)
 
 

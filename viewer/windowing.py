@@ -162,7 +162,7 @@ def display_values(x: _Float64, voi: Window | VoiLut) -> GreyFrame:
         y = _linear(x, voi.center, voi.width)
     else:
         y = _linear_exact(x, voi.center, voi.width)
-    return np.floor(y + 0.5).astype(np.uint8)
+    return (y + 0.5).astype(np.uint8)  # none is negative: what is cut off is the fraction
 
 
 def _linear(x: _Float64, center: float, width: float) -> _Float64:
