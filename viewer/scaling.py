@@ -76,7 +76,8 @@ def scaling_of(
     kept = _steps(levels)
     if kept is None or not _is_black_beyond(values, levels, padding):
         return None
-    offset = _offset(values[kept], levels[kept], slope := _slope(modality, window, invert))
+    slope = _slope(modality, window, invert)
+    offset = _offset(values[kept], levels[kept], slope)
     if offset is None:
         return None
     lowest, highest = int(values[kept.start]), int(values[kept.stop - 1])
@@ -107,7 +108,7 @@ def _steps(levels: NDArray[np.uint8]) -> slice | None:
     run = levels.tobytes()
     begin = len(run) - len(run.lstrip(run[:1]))
     end = len(run.rstrip(run[-1:]))
-    return slice(max(0, begin - 1), min(end + 1, len(run))) if begin < end else None
+    return slice(begin - 1, end + 1) if begin < end else None
 
 
 def _is_black_beyond(
