@@ -9,7 +9,7 @@ endif
 BIN := .venv/bin
 PATHS := dicom_node viewer web sample_data tests benchmarks lifeboat.py
 WORKERS ?= 3
-# on a machine that others share a peer may be late: one more try there, and whatever needed it is named
+# on a machine that others share a peer may be late: one more try there, and what needed it is named, with why
 RERUNS ?= $(if $(CI),1,0)
 
 .PHONY: help demo run test lint test-browser test-faults bench screenshots clean

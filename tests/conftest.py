@@ -23,9 +23,8 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from tests.dcmtk import PROMPT, acknowledged_files, send_by_dcmsend, send_by_storescu
-from tests.faults.figures import pytest_terminal_summary
-
-__all__ = ["pytest_terminal_summary"]
+from tests.faults.figures import print_figures
+from tests.second_tries import print_second_tries
 
 # how long one example takes says more of the machine's other work than of the code
 hypothesis.settings.register_profile("shared machine", deadline=None)
@@ -58,6 +57,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     long = [item for item in items if any(map(item.get_closest_marker, left_out))]
     items[:] = [item for item in items if item not in long]
     config.hook.pytest_deselected(items=long)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell what is known only when all has run."""
+    print_figures(terminalreporter)
+    print_second_tries(terminalreporter)
 
 
 def wait_until(condition: Callable[[], Any], timeout_s: float = 90.0, what: str = "") -> Any:

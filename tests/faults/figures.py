@@ -17,7 +17,7 @@ def figure(request: pytest.FixtureRequest) -> Any:
     return enter
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+def print_figures(terminalreporter: Any) -> None:
     """Print the table, also of what ran in other processes."""
     rows = [
         value
