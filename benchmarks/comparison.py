@@ -14,7 +14,7 @@ from benchmarks.processes import BenchmarkError
 SAME_PICTURE: Final = 1.0
 """Grey levels of 255 by which two pictures may differ, on average, and count as the same."""
 _WINDOW_STEP: Final = 0.001
-"""What the center moves by each turn: nobody has the picture ready, and it looks the same."""
+"""What the center moves by for each way: nobody has anything of it ready, and it looks the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,9 @@ def compare(task: Task, turns: int) -> Comparison:
     _check_same(task, timings)
     for turn in range(turns):
         first = turn % len(task.ways)
-        for way in task.ways[first:] + task.ways[:first]:
+        for place, way in enumerate(task.ways[first:] + task.ways[:first], 1):
             if not timings[way.name].failure:
-                _take_turn(timings[way.name], way, task.kind, turn)
+                _take_turn(timings[way.name], way, task.kind, turn * len(task.ways) + place)
     return Comparison(task.title, list(timings.values()))
 
 
@@ -112,9 +112,9 @@ def _difference(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(np.abs(a.astype(np.float32) - b).mean())
 
 
-def _take_turn(timing: Timing, way: Way, kind: Kind, turn: int) -> None:
+def _take_turn(timing: Timing, way: Way, kind: Kind, steps: int) -> None:
     center, width = kind.window
-    moved = round(center + (turn + 1) * _WINDOW_STEP, 3)
+    moved = round(center + steps * _WINDOW_STEP, 3)
     begin = time.perf_counter()
     try:
         way.produce(moved, width)

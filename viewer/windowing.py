@@ -168,8 +168,8 @@ def display_values(x: _Float64, voi: Window | VoiLut) -> GreyFrame:
 def _linear(x: _Float64, center: float, width: float) -> _Float64:
     middle = center - 0.5
     half = (width - 1) / 2
-    # of width 1, which would divide by zero, every value is replaced below
-    y = (x - middle) * _WHITE / (width - 1 or 1.0) + _WHITE / 2
+    with np.errstate(all="ignore"):  # width 1 divides by zero; every such value is replaced below
+        y = (x - middle) * _WHITE / (width - 1) + _WHITE / 2
     return _between(x, middle - half, middle + half, y)
 
 
