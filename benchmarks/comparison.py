@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count, islice
 from typing import Any, Final
 
 import numpy as np
@@ -42,12 +43,16 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Ways to compare; `view` makes of each result an array that should be the same."""
+    """Ways to compare; `view` makes of each result an array that should be the same.
+
+    Each way has `in_a_row` windows in its turn, one after the other as when a hand drags them.
+    """
 
     title: str
     kind: Kind
     ways: list[Way]
     view: Callable[[Any], NDArray[Any]]
+    in_a_row: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +84,13 @@ def compare(task: Task, turns: int) -> Comparison:
     """
     timings = {way.name: Timing(way.name, way.note) for way in task.ways}
     _check_same(task, timings)
+    steps = count(1)
     for turn in range(turns):
         first = turn % len(task.ways)
-        for place, way in enumerate(task.ways[first:] + task.ways[:first], 1):
-            if not timings[way.name].failure:
-                _take_turn(timings[way.name], way, task.kind, turn * len(task.ways) + place)
+        for way in task.ways[first:] + task.ways[:first]:
+            for step in islice(steps, task.in_a_row):
+                if not timings[way.name].failure:
+                    _take_turn(timings[way.name], way, task.kind, step)
     return Comparison(task.title, list(timings.values()))
 
 

@@ -15,6 +15,8 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
 from benchmarks.processes import BenchmarkError
 from viewer.decode import open_instance
+from viewer.frame_facts import facts_of
+from viewer.grey_levels import DrawLevels, level_drawing
 from viewer.render import grey_frame, render_frame
 from viewer.strips import StripThreads
 from viewer.windowing import Window
@@ -38,6 +40,25 @@ def lifeboat_window(path: Path, processors: int = 1) -> Callable[[float, float],
         return grey_frame(instance, 1, Window(center, width), stored=stored)
 
     return apply
+
+
+def library_passes(path: Path) -> Callable[[float, float], NDArray[np.uint8]]:
+    """Return what draws one window again and again: the libraries' part of Lifeboat's way.
+
+    Nothing is left of it but an empty picture, and what numpy and OpenCV do with all its pixels.
+    """
+    instance = open_instance(path)
+    stored, modality = instance.stored_frame(1), facts_of(instance, 1).modality
+    shown: list[DrawLevels] = []
+
+    def draw(center: float, width: float) -> NDArray[np.uint8]:
+        if not shown:
+            shown.append(level_drawing(stored.dtype, modality, Window(center, width)))
+        grey = np.empty(stored.shape, np.uint8)
+        shown[0](stored, grey)
+        return grey
+
+    return draw
 
 
 def memory_bound(path: Path) -> Callable[[float, float], NDArray[np.uint8]]:

@@ -31,8 +31,8 @@ _BLOCK_PIXELS: Final = 131_072
 """Worked on at once: few enough that what the formula needs stays in the cache."""
 _NEIGHBOURS: Final = 256
 """Values in a row whose ends may tell what lies between."""
-_WAYS_KEPT: Final = 64
-"""Of 64 KiB each, where it is a table."""
+_TABLES_KEPT: Final = 64
+"""Of up to 64 KiB each."""
 _WHITE: Final = 255
 
 
@@ -97,28 +97,13 @@ def level_drawing(
     """
     if dtype.itemsize > 2:
         return partial(_by_formula, modality, voi, invert, padding)
-    is_short = isinstance(voi, Window) and modality.values is None
-    return (_kept_way if is_short else _way)(dtype, modality, voi, invert, padding)
-
-
-def _way(
-    dtype: np.dtype[Any],
-    modality: ModalityLut,
-    voi: Window | VoiLut,
-    invert: bool,
-    padding: tuple[float, float] | None,
-) -> DrawLevels:
-    scaling = None
     if dtype.itemsize == 2 and _is_linear(voi, modality):
         scaling = scaling_of(dtype, modality, voi, invert, padding)
-    if scaling is not None:
-        return scaling.draw
-    table = level_table(dtype, modality, voi, invert, padding)
-    table.flags.writeable = False
-    return partial(_by_table, table)
-
-
-_kept_way = lru_cache(_WAYS_KEPT)(_way)  # the frames of a stack are drawn with one window
+        if scaling is not None:
+            return scaling.draw
+    is_short = isinstance(voi, Window) and modality.values is None
+    table_of = _kept_table if is_short else level_table
+    return partial(_by_table, table_of(dtype, modality, voi, invert, padding))
 
 
 def _is_linear(voi: Window | VoiLut, modality: ModalityLut) -> TypeGuard[Window]:
@@ -144,7 +129,11 @@ def level_table(
     levels = _between_ends if _is_linear(voi, modality) else _levels
     table = levels(values, modality, voi)
     _finish(table, values, invert, padding)
+    table.flags.writeable = False  # it may be kept
     return table.reshape(-1)
+
+
+_kept_table = lru_cache(_TABLES_KEPT)(level_table)  # frames of a stack are drawn with one window
 
 
 def _levels(values: NDArray[Any], modality: ModalityLut, voi: Window | VoiLut) -> GreyFrame:

@@ -1,7 +1,10 @@
 """Linear windows as one multiplication, where it is shown to give the levels of the formula."""
 
+import math
+from bisect import bisect
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +12,22 @@ from numpy.typing import NDArray
 from viewer.opencv import cv2
 from viewer.windowing import GreyFrame, ModalityLut, Window, display_values, modality_values
 
-_MOST_SCALED: Final = 16_384
-"""Values within a window: for more, making a table takes no longer than looking at all of them."""
-_FLOAT32_ERROR: Final = 2.0**-22
-"""Of a product and a sum in float32, with room to spare, as a part of the larger."""
+_FLATTEST: Final = 1 / 64
+"""Levels from one value to the next: for less, making a table takes no longer than this."""
+_FURTHEST: Final = 2**20
+"""From 0 to the middle of a window, in stored values: beyond, 16 bits show hardly a level of it."""
+_FLOAT32_ERROR: Final = 2.0**-23
+"""Twice what one rounding is off by: product, offset, slope and sum are rounded."""
+_FLOAT64_ERROR: Final = 2.0**-46
+"""Of the formula, with room to spare."""
 _SMALLEST: Final = {"i": -32768, "u": 0}
 _LARGEST_UNSIGNED: Final = 65535
+_MIDDLE: Final = 127.5
 _WHITE: Final = 255
+_HALF: Final = 0.5
+_CHECKS_KEPT: Final = 64
+_SLOPES_KEPT: Final = 16
+"""With up to 400 KB each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,36 @@ class Scaling:
         cv2.convertScaleAbs(clipped, grey, self.slope, self.offset)
 
 
+class _Line(NamedTuple):
+    """Display values of stored values, neither rounded nor limited.
+
+    Parameters
+    ----------
+    slope : float
+        Levels from one value to the next.
+    origin : int
+        The value nearest to the middle of the window.
+    height : float
+        The display value of `origin`.
+    room : float
+        What may be added or taken away, and each value within the window keeps its level.
+    """
+
+    slope: float
+    origin: int
+    height: float
+    room: float = 0.0
+
+    def ends(self) -> tuple[int, int]:
+        """Return the last black and the first white stored value, on the way up the line."""
+        rise = abs(self.slope)
+        black = math.ceil((_HALF - self.height) / rise) - 1
+        white = math.ceil((_WHITE - _HALF - self.height) / rise)
+        if self.slope > 0:
+            return self.origin + black, self.origin + white
+        return self.origin - black, self.origin - white
+
+
 def scaling_of(
     dtype: np.dtype[Any],
     modality: ModalityLut,
@@ -64,75 +106,103 @@ def scaling_of(
 
     Notes
     -----
-    Each stored value within the window bounds the offset: its product, rounded, has to be the level
-    that the formula gives. An offset is taken from the middle of what all of them leave, if that is
-    wider than all that float32 may add, with a fused multiplication or without.
+    When a line is raised, one stored value after the other comes to its next level, at heights
+    that its slope decides and that repeat with each level. Between two of them all lines have the
+    same levels, and the one halfway is the furthest from anything that float32 may add, with a
+    fused multiplication or without. A window whose own line is at such a height, as far as float64
+    can tell, has the levels of the lines below or above it, which are compared with the formula's.
     """
-    values = _values_within(dtype, modality, window)
-    if not 2 < values.size <= _MOST_SCALED:
+    line = _line(modality, window, invert)
+    if line is None:
         return None
-    levels = display_values(modality_values(values, modality), window)
-    levels = _WHITE - levels if invert else levels
-    kept = _steps(levels)
-    if kept is None or not _is_black_beyond(values, levels, padding):
+    lines = _lines_halfway(line)
+    is_clear = len(lines) == 1
+    for halfway in lines:
+        if is_clear or _has_levels(halfway, modality, window, invert):
+            return _multiplication(halfway, dtype, padding)
+    return None
+
+
+def _line(modality: ModalityLut, window: Window, invert: bool) -> _Line | None:
+    """Return the line of a window, its room being what it may be off by; None if out of bounds."""
+    is_shorter = window.function == "LINEAR" and window.width >= 1
+    span, middle = window.width - is_shorter, window.center - is_shorter / 2
+    if not (span and modality.slope):
         return None
-    slope = _slope(modality, window, invert)
-    offset = _offset(values[kept], levels[kept], slope)
-    if offset is None:
+    levels = _WHITE / span
+    slope = modality.slope * levels
+    nearest = (middle - modality.intercept) / modality.slope
+    if not (_FLATTEST <= abs(slope) <= _WHITE and abs(nearest) <= _FURTHEST):
         return None
-    lowest, highest = int(values[kept.start]), int(values[kept.stop - 1])
+    origin = round(nearest)
+    height = _MIDDLE + (origin * modality.slope + modality.intercept - middle) * levels
+    doubt = _FLOAT64_ERROR * (abs(middle) + abs(modality.intercept) + span) * levels
+    if invert:
+        return _Line(-slope, origin, _WHITE - height, doubt)
+    return _Line(slope, origin, height, doubt)
+
+
+def _lines_halfway(line: _Line) -> list[_Line]:
+    """Return the line of the same levels; two where a line's own may be those of either."""
+    turns = _turns(line.slope)
+    part = line.height % 1
+    below, above = bisect(turns, part - line.room), bisect(turns, part + line.room)
+    lines = []
+    for place in (below, above) if below < above else (below,):
+        low, high = turns[place - 1], turns[place]
+        height = line.height - part + (low + high) / 2
+        lines.append(_Line(line.slope, line.origin, height, (high - low) / 2))
+    return lines
+
+
+@lru_cache(_SLOPES_KEPT)  # whoever changes a window's center, or looks at a stack, keeps its width
+def _turns(slope: float) -> memoryview:
+    """Return the heights, of a level below 0 to 2, at which a value comes to its next level."""
+    furthest = _steps(slope)
+    turns = np.arange(-furthest, furthest + 1) * slope
+    np.subtract(_HALF, turns, out=turns)
+    turns -= np.floor(turns)
+    turns.sort()
+    return np.concatenate([turns - 1, turns, turns + 1]).data
+
+
+def _steps(slope: float) -> int:
+    """Return how many values there are to either side of a window's middle, and some beyond."""
+    return int(_WHITE / 2 / abs(slope)) + 3
+
+
+@lru_cache(_CHECKS_KEPT)
+def _has_levels(line: _Line, modality: ModalityLut, window: Window, invert: bool) -> bool:
+    """Return whether the formula gives each value within the window the level of a line."""
+    furthest = _steps(line.slope)
+    steps = np.arange(-furthest, furthest + 1, dtype=np.float64)
+    formula = display_values(modality_values(steps + line.origin, modality), window)
+    levels = np.clip(np.floor(steps * line.slope + (line.height + _HALF)), 0, _WHITE)
+    return np.array_equal(levels, _WHITE - formula if invert else formula)
+
+
+def _multiplication(
+    line: _Line, dtype: np.dtype[Any], padding: tuple[float, float] | None
+) -> Scaling | None:
+    slope = float(np.float32(line.slope))
+    offset = line.height - line.origin * slope
+    black, white = line.ends()
+    lowest, highest = (black, white) if black < white else (white, black)
+    largest = max(abs(lowest * slope), abs(highest * slope), abs(offset))
+    if line.room <= _FLOAT32_ERROR * (largest + _WHITE):
+        return None
+    # what is clipped to black must not come to less than 0, whose absolute value would be grey
+    if line.height + (black - line.origin) * line.slope < -_HALF:
+        return None
+    if padding is not None and not _is_beyond(padding, black, black < white):
+        return None
+    smallest = _SMALLEST[dtype.kind]
+    lowest, highest = max(lowest, smallest), min(highest, smallest + _LARGEST_UNSIGNED)
+    if lowest >= highest:
+        return None
     return Scaling(dtype.type(lowest), dtype.type(highest), slope, offset)
 
 
-def _values_within(
-    dtype: np.dtype[Any], modality: ModalityLut, window: Window
-) -> NDArray[np.float64]:
-    """Return the stored values between black and white, and some beyond each."""
-    if not modality.slope:
-        return np.empty(0)
-    middle = (window.center - modality.intercept) / modality.slope
-    half = (window.width / 2 + 1) / abs(modality.slope) + 2
-    smallest = _SMALLEST[dtype.kind]
-    largest = smallest + _LARGEST_UNSIGNED
-    lowest = max(smallest, min(middle - half, largest))
-    highest = max(smallest, min(middle + half, largest))
-    return np.arange(int(lowest), int(highest) + 1, dtype=np.float64)
-
-
-def _steps(levels: NDArray[np.uint8]) -> slice | None:
-    """Return where levels differ from those at both ends, with one of each end; None if nowhere.
-
-    They only rise, or only fall, so that the ends are runs. Bytes take a fifth of the time that
-    arrays take for so few.
-    """
-    run = levels.tobytes()
-    begin = len(run) - len(run.lstrip(run[:1]))
-    end = len(run.rstrip(run[-1:]))
-    return slice(begin - 1, end + 1) if begin < end else None
-
-
-def _is_black_beyond(
-    values: NDArray[np.float64], levels: NDArray[np.uint8], padding: tuple[float, float] | None
-) -> bool:
-    """Return whether padding lies wholly where everything is black anyway."""
-    if padding is None:
-        return True
-    is_below = padding[1] <= values[0] and levels[0] == 0
-    return bool(is_below or (padding[0] >= values[-1] and levels[-1] == 0))
-
-
-def _slope(modality: ModalityLut, window: Window, invert: bool) -> float:
-    width = window.width - (window.function == "LINEAR" and window.width >= 1)
-    return float(np.float32((-_WHITE if invert else _WHITE) * modality.slope / width))
-
-
-def _offset(values: NDArray[np.float64], levels: NDArray[np.uint8], slope: float) -> float | None:
-    products = values * slope
-    lacking = levels - products
-    at_least = float(lacking.max()) - 0.5
-    # white is at one of the ends, if anywhere, and may come to more
-    limited = slice(int(levels[0] == _WHITE), len(levels) - int(levels[-1] == _WHITE))
-    at_most = float(lacking[limited].min()) + 0.5
-    offset = (at_least + at_most) / 2
-    error = _FLOAT32_ERROR * max(abs(products[0]), abs(products[-1]), abs(offset), _WHITE)
-    return offset if at_most - at_least > 2 * error else None
+def _is_beyond(padding: tuple[float, float], black: int, is_rising: bool) -> bool:
+    """Return whether all padding lies where everything is black anyway."""
+    return padding[1] <= black if is_rising else padding[0] >= black

@@ -134,6 +134,7 @@ LUNG = Window(-600, 1500)
     [
         (HU, Window(40, 400)),
         (HU, Window(300.25, 2000, "LINEAR_EXACT")),
+        (HU, Window(40.5, 401)),  # between two levels at every other value
         (ModalityLut(-1, 4095), Window(2048, 4096)),
         (ModalityLut(1.23e-3, 0), Window(5, 10)),
         (ModalityLut(), Window(128, 256)),
@@ -154,6 +155,21 @@ def test_ordinary_windows_are_a_multiplication_in_rows_of_any_length(
         assert np.array_equal(grey, table[rows.view(np.uint16)])
 
 
+@pytest.mark.parametrize(
+    ("slope", "window"),
+    [
+        (0.5, Window(-19612.0, 5152.2)),
+        (1.1, Window(-23014.7, 6111.9)),
+        (1, Window(21085.5, 5993.6)),
+    ],
+)
+def test_a_window_that_float32_would_draw_otherwise_is_no_multiplication(
+    slope: float, window: Window
+) -> None:
+    """Found by drawing with no regard for its rounding: up to 64,814 values were a level off."""
+    assert scaling_of(np.dtype(np.int16), ModalityLut(slope, -1024), window) is None
+
+
 @pytest.mark.parametrize("invert", [False, True])
 @pytest.mark.parametrize(("dtype", "padding"), [(np.int16, -2000), (np.uint16, 64_000)])
 def test_padding_is_left_to_a_multiplication_only_where_it_is_black_anyway(
@@ -168,7 +184,7 @@ def test_padding_is_left_to_a_multiplication_only_where_it_is_black_anyway(
 
 clinical = st.builds(
     Window,
-    st.one_of(st.integers(-1500, 3000), st.floats(-1500, 3000)),
+    st.one_of(st.integers(-3000, 6000).map(lambda halves: halves / 2), st.floats(-1500, 3000)),
     st.one_of(st.integers(100, 5000), st.floats(100, 5000)),
     st.sampled_from(("LINEAR", "LINEAR_EXACT")),
 )
