@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from viewer.windowing import Window
 
 JPEG_QUALITY: Final = 90
 _TIMEOUT_S: Final = 60
+_MORE_THAN_CACHES_BYTES: Final = 2**28
 
 
 def lifeboat_jpeg(path: Path, center: float, width: float) -> bytes:
@@ -61,21 +63,35 @@ def library_passes(path: Path) -> Callable[[float, float], NDArray[np.uint8]]:
     return draw
 
 
-def memory_bound(path: Path) -> Callable[[float, float], NDArray[np.uint8]]:
-    """Return what reads and writes as many bytes as a window must, and nothing else.
+def more_than_caches() -> NDArray[np.uint8]:
+    """Return two rows of memory, each more than the caches of a processor hold."""
+    return np.full((2, _MORE_THAN_CACHES_BYTES), 1, np.uint8)  # zeros might all be one page
+
+
+def memory_bound(
+    path: Path, memory: NDArray[np.uint8]
+) -> Callable[[float, float], NDArray[np.uint8]]:
+    """Return what reads and writes as many bytes of memory as a window must, and nothing else.
 
     The window of 16 bit values reads two bytes of each pixel and writes one; copying one and a
-    half bytes of each moves as much.
+    half bytes of each moves as much. Each copy is of another place, so that no cache holds it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    memory : numpy.ndarray
+        From `more_than_caches`: what is copied from and to.
     """
-    stored = open_instance(path).stored_frame(1)
     picture = lifeboat_window(path)
-    size = stored.size * (stored.itemsize + 1) // 2
-    source = np.full(size, 1, np.uint8)  # zeros might all be one page of memory
-    target = np.zeros_like(source)
+    size_bytes = open_instance(path).stored_frame(1).size * 3 // 2
+    source, target = memory
+    places = cycle(range(0, len(source) - size_bytes, size_bytes))
     shown: dict[float, NDArray[np.uint8]] = {}
 
     def copy(center: float, width: float) -> NDArray[np.uint8]:
-        np.copyto(target, source)
+        part = slice(begin := next(places), begin + size_bytes)
+        np.copyto(target[part], source[part])
         if not shown:  # once, outside of what is timed: what it is checked by
             shown[center] = picture(center, width)
         return next(iter(shown.values()))

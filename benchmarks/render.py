@@ -104,10 +104,11 @@ class RenderBenchmark:
                 )
                 for kind, file in self._files.items()
             }
+            copied = local.more_than_caches()
             tasks = [
                 task
                 for kind, file in self._files.items()
-                for task in _tasks(kind, file, lifeboat, orthanc, bare[kind])
+                for task in _tasks(kind, file, lifeboat, orthanc, bare[kind], copied)
             ]
             results = []
             for done, task in enumerate(tasks, 1):
@@ -150,6 +151,7 @@ def _tasks(
     lifeboat: LifeboatView | BenchmarkError,
     orthanc: OrthancView | BenchmarkError,
     bare: Callable[[], bytes],
+    copied: NDArray[np.uint8],
 ) -> Iterator[Task]:
     size = f"{kind.name} {kind.rows}x{kind.columns}"
     in_process = [
@@ -170,7 +172,7 @@ def _tasks(
         Way(LIFEBOAT_STRIPS, local.lifeboat_window(file.path, _PROCESSORS)),
         Way(PASSES, local.library_passes(file.path), "always for one window"),
         Way(PYDICOM, local.pydicom_window(file.path)),
-        Way(BOUND, local.memory_bound(file.path), "as many bytes copied; gives no picture"),
+        Way(BOUND, local.memory_bound(file.path, copied), "as many bytes; gives no picture"),
     ]
     title = f"{size}: the window alone, stored values to 8 bit"
     yield Task(title, kind, windows, np.asarray, _WINDOWS_IN_A_ROW)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from viewer.frame_facts import FrameFacts, facts_of
 from viewer.grey_levels import level_drawing
 from viewer.grey_transforms import grey_transforms_of, initial_voi
 from viewer.jpeg import encode_jpeg
+from viewer.native_pixels import ReadRows
 from viewer.overlays import draw_overlays, overlay_plane, overlays_of
 from viewer.picture import DrawnLater, Picture, whole
 from viewer.pixel_format import MAX_PIXELS, PixelFormat
@@ -73,7 +74,8 @@ def grey_frame(
     facts = facts_of(instance, frame_number)
     if not facts.pixel_format.is_grey:
         raise UnsupportedPixels("This frame has colours; a window does not apply to it.")
-    with _grey_picture(instance, frame_number, facts, window, invert, stored) as picture:
+    with _rows_of(instance, frame_number, stored) as read:
+        picture = _grey_picture(instance, frame_number, facts, window, invert, read)
         return whole(picture, instance.threads)
 
 
@@ -211,17 +213,17 @@ def _display_picture(
 ) -> Iterator[Picture]:
     """Give a grey picture to be drawn, or RGB where a supplemental palette colours some of it."""
     palette = facts.supplemental_palette
-    if facts.pixel_format.is_grey and palette is None:
-        with _grey_picture(instance, frame_number, facts, window, invert, stored) as picture:
-            yield picture
-        return
-    values = instance.stored_frame(frame_number) if stored is None else stored
-    if palette is None:
+    if palette is None and not facts.pixel_format.is_grey:
+        values = instance.stored_frame(frame_number) if stored is None else stored
         yield np.subtract(255, values, dtype=np.uint8) if invert else values
         return
-    with _grey_picture(instance, frame_number, facts, window, invert, values) as picture:
-        grey = whole(picture, instance.threads)
-        yield apply_supplemental_palette(grey, values, palette, facts.pixel_padding)
+    with _rows_of(instance, frame_number, stored) as read:
+        picture = _grey_picture(instance, frame_number, facts, window, invert, read)
+        if palette is None:
+            yield picture
+        else:
+            grey = whole(picture, instance.threads)
+            yield apply_supplemental_palette(grey, read(slice(None)), palette, facts.pixel_padding)
 
 
 def _with_graphics(
@@ -242,29 +244,33 @@ def _with_graphics(
     return draw_overlays(pixels, drawn)
 
 
-@contextmanager
+def _rows_of(
+    instance: Instance, frame_number: int, stored: StoredFrame | None
+) -> AbstractContextManager[ReadRows]:
+    if stored is None:
+        return instance.stored_rows(frame_number)
+    return nullcontext(stored.__getitem__)
+
+
 def _grey_picture(
     instance: Instance,
     frame_number: int,
     facts: FrameFacts,
     window: Window | VoiLut | None,
     invert: bool,
-    stored: StoredFrame | None,
-) -> Iterator[DrawnLater]:
+    read: ReadRows,
+) -> DrawnLater:
     if isinstance(window, Window) and not window.is_usable:
         raise BadRequest("A window needs a center and a width above 0.")
     layout = facts.pixel_format
-    held = None if stored is None else nullcontext(stored.__getitem__)
-    with held or instance.stored_rows(frame_number) as read:
-        draw = level_drawing(
-            layout.stored_dtype if stored is None else stored.dtype,
-            facts.modality,
-            window or _first_voi(instance, frame_number, layout, lambda: read(slice(None))),
-            invert=facts.is_inverted != invert,
-            padding=facts.pixel_padding,
-        )
-        shape = (layout.rows, layout.columns)
-        yield DrawnLater(shape, lambda rows, grey: draw(read(rows), grey))
+    draw = level_drawing(
+        layout.stored_dtype,
+        facts.modality,
+        window or _first_voi(instance, frame_number, layout, lambda: read(slice(None))),
+        invert=facts.is_inverted != invert,
+        padding=facts.pixel_padding,
+    )
+    return DrawnLater((layout.rows, layout.columns), lambda rows, grey: draw(read(rows), grey))
 
 
 def _first_voi(

@@ -2,7 +2,6 @@
 
 import math
 from bisect import bisect
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -30,8 +29,7 @@ _SLOPES_KEPT: Final = 16
 """With up to 400 KB each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scaling:
+class Scaling(NamedTuple):
     """Stored values, clipped, times a slope and with an offset, rounded: their display values.
 
     Parameters
@@ -188,8 +186,8 @@ def _multiplication(
     offset = line.height - line.origin * slope
     black, white = line.ends()
     lowest, highest = (black, white) if black < white else (white, black)
-    largest = max(abs(lowest * slope), abs(highest * slope), abs(offset))
-    if line.room <= _FLOAT32_ERROR * (largest + _WHITE):
+    largest_product = max(-lowest, highest) * abs(slope)  # which the offset hardly exceeds
+    if line.room <= _FLOAT32_ERROR * (largest_product + 2 * _WHITE):
         return None
     # what is clipped to black must not come to less than 0, whose absolute value would be grey
     if line.height + (black - line.origin) * line.slope < -_HALF:

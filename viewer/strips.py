@@ -27,6 +27,8 @@ def strips_of(rows: int, columns: int, strip_pixels: int = STRIP_PIXELS) -> list
     [slice(0, 1504, None), slice(1504, 3000, None)]
     """
     count = max(1, round(rows * columns / strip_pixels))
+    if count == 1:
+        return [slice(0, rows)]
     height = -(-rows // (count * ROW_MULTIPLE)) * ROW_MULTIPLE
     return [slice(top, min(top + height, rows)) for top in range(0, rows, max(1, height))]
 
