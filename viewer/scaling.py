@@ -135,6 +135,8 @@ def _line(modality: ModalityLut, window: Window, invert: bool) -> _Line | None:
     origin = round(nearest)
     height = _MIDDLE + (origin * modality.slope + modality.intercept - middle) * levels
     doubt = _FLOAT64_ERROR * (abs(middle) + abs(modality.intercept) + span) * levels
+    if doubt >= _HALF:
+        return None
     if invert:
         return _Line(-slope, origin, _WHITE - height, doubt)
     return _Line(slope, origin, height, doubt)
@@ -155,7 +157,11 @@ def _lines_halfway(line: _Line) -> list[_Line]:
 
 @lru_cache(_SLOPES_KEPT)  # whoever changes a window's center, or looks at a stack, keeps its width
 def _turns(slope: float) -> memoryview:
-    """Return the heights, of a level below 0 to 2, at which a value comes to its next level."""
+    """Return the heights at which a value comes to its next level: of three levels, sorted.
+
+    -0.5, 0.5 and 1.5 are among them, where the line's origin does: a height from 0 to 1, and half a
+    level to either side of it, lies between two.
+    """
     furthest = _steps(slope)
     turns = np.arange(-furthest, furthest + 1) * slope
     np.subtract(_HALF, turns, out=turns)

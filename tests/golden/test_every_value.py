@@ -111,6 +111,22 @@ def voi_of(values: list[int], first: int, extra_bits: int) -> tuple[VoiLut, refe
     return VoiLut(first, bits, tuple(values)), table
 
 
+vast = st.one_of(finite, st.floats(-1e20, 1e20), st.sampled_from([1e13, -1e15, 1e300]))
+
+
+@given(st.floats(-50, 50), st.floats(3, 500), vast, st.booleans(), dtypes)
+@settings(max_examples=100, derandomize=True)
+def test_an_intercept_of_any_size_leaves_the_formulas_level(
+    center: float, width: float, intercept: float, is_exact: bool, dtype: Any
+) -> None:
+    """Beyond 1e13 float64 leaves out the levels that lie between."""
+    stored = every_value(dtype)
+    window = Window(intercept + center, width, "LINEAR_EXACT" if is_exact else "LINEAR")
+    shown = window_to_uint8(stored, ModalityLut(1, intercept), window)
+    x = rescaled(stored, 1, intercept)
+    assert np.array_equal(shown, reference.windowed(x, window.center, width, window.function))
+
+
 @given(windows, slopes, finite, dtypes)
 @settings(max_examples=60, derandomize=True)
 def test_any_window_over_any_slope(
