@@ -62,14 +62,15 @@ class _Line(NamedTuple):
         The value nearest to the middle of the window.
     height : float
         The display value of `origin`.
-    room : float
-        What may be added or taken away, and each value within the window keeps its level.
+    margin : float
+        Of the height: what float64 may be off by in a window's own line; what a line halfway may be
+        off by, and each value within the window still has its level.
     """
 
     slope: float
     origin: int
     height: float
-    room: float = 0.0
+    margin: float
 
     def ends(self) -> tuple[int, int]:
         """Return the last black and the first white stored value, on the way up the line."""
@@ -122,19 +123,20 @@ def scaling_of(
 
 
 def _line(modality: ModalityLut, window: Window, invert: bool) -> _Line | None:
-    """Return the line of a window, its room being what it may be off by; None if out of bounds."""
+    """Return a window's own line; None where it is out of bounds."""
     is_shorter = window.function == "LINEAR" and window.width >= 1
     span, middle = window.width - is_shorter, window.center - is_shorter / 2
     if not (span and modality.slope):
         return None
-    levels = _WHITE / span
-    slope = modality.slope * levels
+    levels_per_unit = _WHITE / span
+    slope = modality.slope * levels_per_unit
     nearest = (middle - modality.intercept) / modality.slope
     if not (_FLATTEST <= abs(slope) <= _WHITE and abs(nearest) <= _FURTHEST):
         return None
     origin = round(nearest)
-    height = _MIDDLE + (origin * modality.slope + modality.intercept - middle) * levels
-    doubt = _FLOAT64_ERROR * (abs(middle) + abs(modality.intercept) + span) * levels
+    height = _MIDDLE + (origin * modality.slope + modality.intercept - middle) * levels_per_unit
+    largest = abs(middle) + abs(modality.intercept) + span
+    doubt = _FLOAT64_ERROR * largest * levels_per_unit
     if doubt >= _HALF:
         return None
     if invert:
@@ -146,7 +148,7 @@ def _lines_halfway(line: _Line) -> list[_Line]:
     """Return the line of the same levels; two where a line's own may be those of either."""
     turns = _turns(line.slope)
     part = line.height % 1
-    below, above = bisect(turns, part - line.room), bisect(turns, part + line.room)
+    below, above = bisect(turns, part - line.margin), bisect(turns, part + line.margin)
     lines = []
     for place in (below, above) if below < above else (below,):
         low, high = turns[place - 1], turns[place]
@@ -159,8 +161,8 @@ def _lines_halfway(line: _Line) -> list[_Line]:
 def _turns(slope: float) -> memoryview:
     """Return the heights at which a value comes to its next level: of three levels, sorted.
 
-    -0.5, 0.5 and 1.5 are among them, where the line's origin does: a height from 0 to 1, and half a
-    level to either side of it, lies between two.
+    The line's origin does at -0.5, 0.5 and 1.5. So what is less than half a level from a height of
+    0 to 1 lies between two of them.
     """
     furthest = _steps(slope)
     turns = np.arange(-furthest, furthest + 1) * slope
@@ -193,7 +195,7 @@ def _multiplication(
     black, white = line.ends()
     lowest, highest = (black, white) if black < white else (white, black)
     largest_product = max(-lowest, highest) * abs(slope)  # which the offset hardly exceeds
-    if line.room <= _FLOAT32_ERROR * (largest_product + 2 * _WHITE):
+    if line.margin <= _FLOAT32_ERROR * (largest_product + 2 * _WHITE):
         return None
     # what is clipped to black must not come to less than 0, whose absolute value would be grey
     if line.height + (black - line.origin) * line.slope < -_HALF:
